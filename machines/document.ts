@@ -1,0 +1,159 @@
+/**
+ * The session document: what was promised, not the inside of a machine. One file per session, written with fsync + rename
+ * before the acknowledgement of the command and before any effect that others see. A new daemon rebuilds the session from it.
+ */
+export const DOCUMENT_VERSION = 1;
+
+/** How a channel's rings are laid out and what happens when they are full. Sizes in bytes, times in microseconds. */
+export interface ChannelAttributes {
+  readonly mode: 'discard' | 'overwrite';
+  readonly subbufSize: number;
+  readonly subbufCount: number;
+  readonly ownership: 'user' | 'process';
+  readonly switchTimerUs: number;
+  readonly readTimerUs: number;
+  readonly monitorTimerUs: number;
+  readonly blockingTimeoutUs: number;
+  readonly tracefileSize: number;
+  readonly tracefileCount: number;
+  readonly output: 'mmap';
+}
+
+/** Context types of this issue; each is also the field's name in the trace. */
+export type ContextType = 'vpid' | 'vtid' | 'procname' | 'pthread_id' | 'ip' | 'cpu_id';
+
+export interface LogLevelRule {
+  /** `range`: at least as severe (value <= level); `single`: exactly. */
+  readonly kind: 'range' | 'single';
+  readonly level: number;
+}
+
+/** A recording event rule. `filter` is the place of the filter language; until that exists it is always null. */
+export interface EventRule {
+  readonly pattern: string;
+  readonly logLevel: LogLevelRule | null;
+  readonly exclusions: readonly string[];
+  readonly filter: string | null;
+  readonly enabled: boolean;
+}
+
+export interface ChannelDocument {
+  readonly id: number; // CTF stream class id, unique in the session
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly attributes: ChannelAttributes;
+  readonly contexts: readonly ContextType[];
+  readonly rules: readonly EventRule[];
+}
+
+/** An integer as it lies in the trace. */
+export interface IntegerType {
+  readonly bits: 8 | 16 | 32 | 64;
+  readonly signed: boolean;
+  readonly reverse: boolean; // the other byte order
+  readonly base: 2 | 8 | 10 | 16;
+}
+
+export type FieldType =
+  | { readonly kind: 'integer'; readonly integer: IntegerType }
+  | { readonly kind: 'float'; readonly bits: 32 | 64; readonly reverse: boolean }
+  | { readonly kind: 'string'; readonly encoding: 'utf8' | 'none' }
+  | { readonly kind: 'enum'; readonly container: IntegerType; readonly name: string; readonly entries: readonly EnumEntry[] }
+  | { readonly kind: 'array'; readonly length: number; readonly text: boolean; readonly element: IntegerType }
+  | {
+      readonly kind: 'sequence';
+      readonly lengthName: string;
+      readonly lengthType: IntegerType;
+      readonly text: boolean;
+      readonly element: IntegerType;
+    };
+
+/** 64-bit bounds as decimal strings, so that a document survives JSON. */
+export interface EnumEntry {
+  readonly start: string;
+  readonly end: string;
+  readonly label: string;
+}
+
+export interface Field {
+  readonly name: string;
+  readonly nowrite: boolean;
+  readonly type: FieldType;
+}
+
+/** How an instrumentation point describes itself. */
+export interface PointDescription {
+  readonly name: string; // provider:name
+  readonly logLevel: number | null;
+  readonly modelEmfUri: string;
+  readonly fields: readonly Field[];
+}
+
+/** An event class of one trace (= one registry): the id that its records carry in `channel`'s stream. */
+export interface EventClass {
+  readonly id: number;
+  readonly channel: number; // ChannelDocument.id
+  readonly description: PointDescription;
+}
+
+/** Whose applications one trace holds: directory `ust/uid/UID/64-bit` or `ust/pid/PROCNAME-PID-DATETIME`. */
+export type RegistryScope =
+  | { readonly kind: 'user'; readonly uid: number }
+  | {
+      readonly kind: 'process';
+      readonly uid: number;
+      readonly pid: number;
+      readonly procname: string;
+      readonly startedAt: string;
+    };
+
+/** One ring set: the memory of (channel x scope x sync). The memfds wait at the keeper under `ringId` (32 hex digits). */
+export interface RingSetDocument {
+  readonly ringId: string;
+  readonly channel: number;
+  readonly sync: 'rseq' | 'lock';
+  readonly cpuCount: number;
+  readonly subbufSize: number;
+  readonly subbufCount: number;
+  readonly mode: 'discard' | 'overwrite';
+}
+
+/** One trace directory: its uuid, event classes and rings. Event ids must never change meaning, so they are stored here first. */
+export interface RegistryDocument {
+  readonly key: string; // 'uid-1000', 'pid-4711-DATETIME'
+  readonly scope: RegistryScope;
+  readonly directory: string; // relative to the session's output
+  readonly uuid: string; // 32 hex digits
+  readonly eventClasses: readonly EventClass[];
+  readonly ringSets: readonly RingSetDocument[];
+}
+
+export interface ClockDescription {
+  readonly uuid: string; // boot id
+  readonly offsetNs: string; // real time - monotonic, decimal, sampled at creation
+}
+
+export interface SessionDocument {
+  readonly version: typeof DOCUMENT_VERSION;
+  readonly id: string; // 32 hex digits
+  readonly name: string;
+  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly createdAt: string; // ISO 8601 with offset
+  readonly bootId: string;
+  readonly hostname: string;
+  readonly output: { readonly kind: 'local'; readonly path: string };
+  readonly clock: ClockDescription;
+  readonly channels: readonly ChannelDocument[];
+  readonly registries: readonly RegistryDocument[];
+  /** Wanted activity: what the last acknowledged start or stop asked for. */
+  readonly active: boolean;
+  readonly everStarted: boolean;
+  /** The operation under way, to be finished after a restart; null: none. */
+  readonly operation: {
+    readonly kind: 'starting' | 'stopping' | 'destroying';
+    readonly requestId: string;
+    readonly deadlineMs: number;
+  } | null;
+  /** Answers of the last ten minutes by request id (idempotence). */
+  readonly answers: readonly { readonly requestId: string; readonly atMs: number; readonly reply: unknown }[];
+}

@@ -1,0 +1,164 @@
+/**
+ * The native module as TypeScript sees it: ring memory, reader threads, unix sockets with credentials and fd passing, the clock
+ * page. Thin: the wrapper normalises options, the C++ side re-checks only what memory safety needs. No trace byte crosses.
+ * Throws `NativeError` with `code` (an errno name such as `ENOSPC`, or `EINVAL`) and a message that names the cause.
+ */
+import { createRequire } from 'node:module';
+
+/** Mirror of struct weft_geometry. */
+export interface Geometry {
+  readonly cpuCount: number;
+  readonly subbufSize: number;
+  readonly subbufCount: number;
+  readonly mode: 'discard' | 'overwrite';
+  readonly sync: 'rseq' | 'lock';
+}
+
+export interface RingSetFds {
+  readonly ringFd: number; // read-write
+  readonly readerFd: number; // read-write
+  readonly ringFdReadOnly: number;
+  readonly readerFdReadOnly: number;
+  /** Bytes allocated now (headers + the given CPUs' rings). */
+  readonly allocatedBytes: number;
+}
+
+export interface Peer {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A SOCK_SEQPACKET connection. Every message arrives whole, with the fds that came with it (the receiver owns and closes them). */
+export interface SeqpacketConnection {
+  readonly peer: Peer;
+  /** False: the peer does not read (its buffer is full) or is gone; nothing was sent. fds stay the caller's. */
+  send(message: Uint8Array, fds?: readonly number[]): boolean;
+  onMessage(listener: (message: Buffer, fds: number[]) => void): void;
+  onClose(listener: () => void): void;
+  close(): void;
+}
+
+export interface SeqpacketServer {
+  close(): void;
+}
+
+/** What one reader thread does with committed bytes: the plan that the stream actor's state chooses. */
+export type ReaderPlan = 'append' | 'hold' | 'count';
+
+/** One ring's news, since the last such event of that ring. 64-bit values are bigint. */
+export interface StreamNews {
+  readonly cpu: number;
+  readonly first: bigint; // packet_seq_num of the first new packet
+  readonly packets: number;
+  readonly bytes: number;
+  readonly events: bigint;
+  readonly begin: bigint; // ns
+  readonly end: bigint;
+  readonly lost: bigint; // cumulative, all causes
+}
+
+export type ReaderNews =
+  | { readonly kind: 'streams'; readonly streams: readonly StreamNews[] }
+  /** The ring is closed for good: what it held is no ring (cause names the check that failed). Other rings go on. */
+  | { readonly kind: 'corrupt'; readonly cpu: number; readonly cause: string }
+  /** Writing failed (ENOSPC, EIO ...); nothing was consumed. The thread tries again at its timer. */
+  | { readonly kind: 'write-failed'; readonly cpu: number; readonly code: string; readonly message: string }
+  | { readonly kind: 'write-resumed'; readonly cpu: number };
+
+export interface ReaderOptions {
+  readonly ringFd: number; // may be read-only
+  readonly readerFd: number; // read-write
+  readonly ringId: string; // 32 hex digits; checked against the header
+  readonly geometry: Geometry;
+  readonly directory: string; // trace directory: files CHANNEL_CPU and index/CHANNEL_CPU.idx are made in it
+  readonly filePrefix: string; // 'ch1' -> ch1_0 ; rings in lock mode use 'ch1_l'
+  readonly uuid: string; // 32 hex digits, of the trace
+  readonly streamClassId: number;
+  /** First stream_instance_id; ring of CPU n has base + n. */
+  readonly streamInstanceBase: number;
+  readonly readTimerUs: number; // bound of the reader's sleep; 0: 200000
+  /** A partly filled sub-buffer is written as a packet at this interval; 0: only on flush. */
+  readonly switchTimerUs: number;
+}
+
+/** One BigUint64Array slot per field and CPU, written by the reader thread: read memory instead of calling. */
+export interface ReaderStats {
+  /** index = cpu * STATS_FIELDS.length + field */
+  readonly values: BigUint64Array;
+}
+export const STATS_FIELDS = [
+  'packets',
+  'events',
+  'bytes',
+  'lostFull',
+  'lostTooBig',
+  'lostRestarts',
+  'lostNested',
+  'lostContended',
+  'lostNoMemory',
+  'overwritten',
+  'position',
+  'consumed',
+] as const;
+
+export interface Reader {
+  readonly stats: ReaderStats;
+  setPlan(plan: ReaderPlan): void;
+  /** Writes everything committed before the call, partial sub-buffers and trailing losses included; resolves when the files hold it. */
+  flush(): Promise<void>;
+  /** Ends the thread (without flushing) and closes its fds; resolves when it has ended. */
+  close(): Promise<void>;
+}
+
+export interface ClockPage {
+  /** ns of CLOCK_MONOTONIC as the page gives it. */
+  now(): bigint;
+  readonly readOnlyFd: number;
+  close(): void;
+}
+
+export interface Native {
+  /** Creates, formats, allocates and seals the two memfds. ENOMEM when memory is short (the message has the number). */
+  createRingSet(options: {
+    readonly ringId: string;
+    readonly geometry: Geometry;
+    readonly cpus: readonly number[];
+  }): RingSetFds;
+  /** Checks fds that came back from the keeper (type, seals, owner uid, size, ring id) and makes the read-only duplicates. */
+  adoptRingSet(options: {
+    readonly ringFd: number;
+    readonly readerFd: number;
+    readonly ringId: string;
+    readonly geometry: Geometry;
+  }): RingSetFds;
+  /** Frees the locks that a dead application held (lock mode). Returns how many. */
+  releaseLocks(options: { readonly ringFd: number; readonly geometry: Geometry; readonly applicationId: number }): number;
+  /** Sums of a ring set, from shared memory: events committed, packets consumed, losses by cause (names of STATS_FIELDS). */
+  ringTotals(options: {
+    readonly ringFd: number;
+    readonly readerFd: number;
+    readonly geometry: Geometry;
+  }): Readonly<Record<(typeof STATS_FIELDS)[number], bigint>>;
+  startReader(options: ReaderOptions, onNews: (news: ReaderNews) => void): Reader;
+  listenSeqpacket(
+    path: string,
+    options: { readonly mode: number; readonly gid?: number },
+    onConnection: (connection: SeqpacketConnection) => void,
+  ): SeqpacketServer;
+  connectSeqpacket(path: string): SeqpacketConnection;
+  /** Takes over an fd that is one end of a seqpacket pair. */
+  adoptSeqpacket(fd: number): SeqpacketConnection;
+  /** The session daemon's clock page at `path`: made or taken over, then kept in step by a native thread. */
+  openClockPage(path: string): ClockPage;
+  /** Wakes applications that wait for a daemon: own uid's wait page, for root all of them. */
+  wakeApplications(uid: number): void;
+  /** flock on `path`, close-on-exec; null: somebody else holds it. The lock is held until process end or close(). */
+  lockFile(path: string): { close(): void } | null;
+  closeFd(fd: number): void;
+}
+
+export const loadNative = (): Native => {
+  throw new Error('the native module is not wrapped yet');
+};
+void createRequire;

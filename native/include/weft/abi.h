@@ -1,0 +1,135 @@
+/*
+ * The binary interface between an instrumented program and libweft.so.0. A program never links the library: its first
+ * constructor dlopen()s it and takes the table `weft_library`; without the library a tracepoint stays one load and one branch.
+ *
+ * Structures only grow at the end; `size` members say how much of them a side knows.
+ */
+#ifndef WEFT_ABI_H
+#define WEFT_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEFT_LIBRARY_SONAME "libweft.so.0"
+#define WEFT_LIBRARY_ABI 1u
+/* A probe stages its payload with this many writable bytes before it (event header and contexts go there) ... */
+#define WEFT_STAGE_HEADROOM 128u
+/* ... and this many readable bytes after it (copies go in whole words). */
+#define WEFT_STAGE_TAIL 16u
+/* Payloads up to this size are staged on the stack, larger ones in memory from weft_library.stage. */
+#define WEFT_STAGE_STACK 512u
+
+enum weft_kind { WEFT_KIND_INTEGER = 0, WEFT_KIND_STRING = 1, WEFT_KIND_FLOAT = 2, WEFT_KIND_ENUM = 4, WEFT_KIND_ARRAY = 5, WEFT_KIND_SEQUENCE = 6 };
+
+#define WEFT_INT_SIGNED 1u
+#define WEFT_INT_REVERSE 2u /* stored in the other byte order (network order on little-endian machines) */
+#define WEFT_FIELD_NOWRITE 1u
+#define WEFT_ENTRY_START_SIGNED 1u
+#define WEFT_ENTRY_END_SIGNED 2u
+#define WEFT_ENTRY_AUTO 4u
+
+struct weft_integer_type {
+    uint8_t bits; /* 8, 16, 32, 64; for floats 32, 64 */
+    uint8_t flags; /* WEFT_INT_* */
+    uint8_t base;  /* 2, 8, 10, 16: display */
+};
+
+struct weft_enum_entry {
+    int64_t start;
+    int64_t end;
+    uint32_t flags; /* WEFT_ENTRY_* */
+    const char *label;
+};
+
+struct weft_enum {
+    const char *name;
+    const struct weft_enum_entry *entries;
+    uint32_t entry_count;
+};
+
+struct weft_field {
+    const char *name;
+    uint8_t kind;     /* enum weft_kind */
+    uint8_t flags;    /* WEFT_FIELD_* */
+    uint8_t encoding; /* 0 none, 1 UTF-8: strings, text arrays and text sequences */
+    struct weft_integer_type integer; /* the integer, float, enum container or element */
+    struct weft_integer_type length_type; /* SEQUENCE */
+    uint32_t length;  /* ARRAY: elements */
+    const char *length_name; /* SEQUENCE: NULL unless the provider names it */
+    const struct weft_enum *enumeration; /* ENUM */
+};
+
+struct weft_sink;
+
+/* One probe: how an event of a provider is described and serialised. */
+struct weft_event {
+    uint32_t size; /* of this structure */
+    const char *provider;
+    const char *name;
+    const char *signature; /* argument types as text; a point and a probe match on provider, name and signature */
+    const struct weft_field *fields;
+    uint32_t field_count;
+    const int *loglevel;         /* NULL: not declared */
+    const char *const *model_emf_uri; /* NULL: none */
+    void (*probe)(void);         /* really void (*)(struct weft_sink *, arguments of the tracepoint...) */
+    void *library;               /* libweft's own */
+};
+
+struct weft_provider {
+    uint32_t size;
+    const char *name;
+    struct weft_event *const *events;
+    uint32_t event_count;
+    void *library;
+};
+
+/* Where a point's event goes: one (point, channel). Sinks of a point form a list that only grows; a sink that is switched off
+ * has on == 0 and is passed over. Its memory stays valid until the point itself is unregistered. */
+struct weft_sink {
+    uint32_t on;
+    uint32_t reserved;
+    void (*probe)(void);
+    struct weft_sink *next;
+    /* libweft's own fields follow */
+};
+
+/* One instrumentation point (call site name) of one loaded object. */
+struct weft_point {
+    struct weft_sink *sinks; /* NULL: disabled. The one word that a disabled tracepoint loads. */
+    uint32_t size;
+    const char *provider;
+    const char *name;
+    const char *signature;
+    void *library;
+};
+
+/* The symbol `weft_library` of libweft.so.0. */
+struct weft_library {
+    uint32_t abi;  /* WEFT_LIBRARY_ABI; another value: do not use */
+    uint32_t size;
+    /* 0, or a negative errno value (the reason is printed with WEFT_UST_DEBUG=1). */
+    int (*provider_register)(struct weft_provider *provider);
+    void (*provider_unregister)(struct weft_provider *provider);
+    int (*points_register)(struct weft_point *const *points, uint32_t count);
+    void (*points_unregister)(struct weft_point *const *points, uint32_t count);
+    /* Record an event whose payload lies at payload[0..length), staged as said above. Async-signal-safe. */
+    void (*record)(struct weft_sink *sink, char *payload, size_t length, void *ip);
+    /* Staging memory for `length` payload bytes, with headroom and tail; NULL: counted as lost on `sink`. Async-signal-safe. */
+    char *(*stage)(struct weft_sink *sink, size_t length);
+    void (*unstage)(char *payload);
+    /* tracef, tracelog: `point` is the library's own instrumentation point. */
+    struct weft_point *tracef_point;
+    struct weft_point *const *tracelog_points; /* by log level 0..14 */
+    void (*vtracef)(void *ip, const char *format, __builtin_va_list arguments);
+    void (*vtracelog)(int level, void *ip, const char *file, int line, const char *function, const char *format,
+                      __builtin_va_list arguments);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

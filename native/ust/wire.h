@@ -1,0 +1,81 @@
+/*
+ * What applications and the session daemon say to each other over apps.sock (SOCK_SEQPACKET: one message, one packet).
+ *
+ * Little-endian, packed. Every message begins with struct weft_wire_header. A string is u16 length + bytes, no NUL. Whoever
+ * receives a message that is short, too long or of an unknown type closes the connection. The daemon takes uid and pid from
+ * SO_PEERCRED, never from a message.
+ *
+ * application -> daemon
+ *   HELLO        u32 abi, u32 pid (own pid namespace), u8 bits (64), u8 rseq (1: can use WEFT_SYNC_RSEQ), u16 0,
+ *                string procname, string executable path
+ *   POINT        u32 point, i32 loglevel (WEFT_LOGLEVEL_NONE: not declared), string "provider:name", string model_emf_uri,
+ *                u16 field count, fields...
+ *   POINT_GONE   u32 point                      (dlclose of a provider)
+ *   READY        u32 batch                      (all points known now are sent; again after each later dlopen)
+ *   ACK          u32 command, i32 status        (0, or an errno value)
+ * daemon -> application
+ *   WELCOME      u32 abi, u32 application id (nonzero, unique for the life of the daemon's rings)   + 1 fd: clock page, read-only
+ *   REFUSED      string reason                  (then the daemon closes)
+ *   ATTACH       u32 command, u32 channel, u8 ring_id[16], struct weft_geometry, u16 context count, u16 context type...
+ *                                               + 2 fds: ring memory (read-write), reader memory (read-only)
+ *   ENABLE       u32 command, u32 channel, u32 point, u32 event id, u32 filter length, filter bytecode
+ *                                               (length 0: no filter; another length is answered ENOTSUP until filters exist)
+ *   DISABLE      u32 command, u32 channel, u32 point
+ *   START        u32 command, u32 channel       (events are recorded from now on)
+ *   STOP         u32 command, u32 channel       (acknowledged when no thread can commit any more)
+ *   DETACH       u32 command, u32 channel       (implies STOP and DISABLE of all; the memory is given back)
+ *   SYNCED       u32 batch                      (all commands that follow from READY were sent: the constructor need not wait)
+ *
+ * field: string name, u8 flags (WEFT_FIELD_*), u8 kind (enum weft_kind), then by kind
+ *   INTEGER   integer
+ *   FLOAT     u8 bits (32, 64), u8 flags (WEFT_INT_REVERSE)
+ *   STRING    u8 encoding (1 UTF-8)
+ *   ENUM      integer (container), string enum name, u16 entry count, entries: i64 start, i64 end, u8 flags
+ *             (1: start is signed, 2: end is signed, 4: automatic value), string label
+ *   ARRAY     u32 length, u8 encoding (0 none: numbers, 1 UTF-8 text), integer (element)
+ *   SEQUENCE  string length field name (empty: the tracer names it), integer (length), u8 encoding, integer (element)
+ * integer: u8 bits (8 16 32 64), u8 flags (WEFT_INT_*), u8 base (2 8 10 16)
+ */
+#ifndef WEFT_UST_WIRE_H
+#define WEFT_UST_WIRE_H
+
+#include <stdint.h>
+
+#define WEFT_WIRE_ABI 1u
+#define WEFT_WIRE_MAX (128u * 1024) /* bytes of one message */
+#define WEFT_LOGLEVEL_NONE INT32_MIN
+
+struct weft_wire_header {
+    uint16_t type;     /* enum weft_wire_type */
+    uint16_t reserved; /* 0 */
+    uint32_t length;   /* of the whole message, header included */
+};
+
+enum weft_wire_type {
+    WEFT_WIRE_HELLO = 1,
+    WEFT_WIRE_POINT = 2,
+    WEFT_WIRE_POINT_GONE = 3,
+    WEFT_WIRE_READY = 4,
+    WEFT_WIRE_ACK = 5,
+    WEFT_WIRE_WELCOME = 64,
+    WEFT_WIRE_REFUSED = 65,
+    WEFT_WIRE_ATTACH = 66,
+    WEFT_WIRE_ENABLE = 67,
+    WEFT_WIRE_DISABLE = 68,
+    WEFT_WIRE_START = 69,
+    WEFT_WIRE_STOP = 70,
+    WEFT_WIRE_DETACH = 71,
+    WEFT_WIRE_SYNCED = 72,
+};
+
+/* Context fields of a channel, written in the order of ATTACH between event header and payload. */
+enum weft_context {
+    WEFT_CONTEXT_VPID = 1,       /* i32 */
+    WEFT_CONTEXT_VTID = 2,       /* i32 */
+    WEFT_CONTEXT_PROCNAME = 3,   /* char[17], thread name, NUL padded */
+    WEFT_CONTEXT_PTHREAD_ID = 4, /* u64 (unsigned long) */
+    WEFT_CONTEXT_IP = 5,         /* u64, hexadecimal: caller of the instrumentation point */
+    WEFT_CONTEXT_CPU_ID = 6,     /* i32 */
+};
+
+#endif

@@ -151,7 +151,8 @@ struct weft_reader_state {
     uint64_t file_bytes;      /* 56: data file length up to which packets are complete */
     uint64_t index_bytes;     /* 64: the same for the index file */
     uint64_t file_number;     /* 72: reserved for trace-file rotation; 0 */
-    uint64_t reserved[6];     /* 80 */
+    uint64_t lost;            /* 80: the part of discarded that was counted in ring.lost[]; the rest was overwritten */
+    uint64_t reserved[5];     /* 88 */
 };
 WEFT_STATIC_ASSERT(sizeof(struct weft_reader_state) == 128, "reader state");
 

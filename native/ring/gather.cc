@@ -1,0 +1,189 @@
+#include "ring/gather.h"
+
+#include <algorithm>
+
+namespace weft {
+
+namespace {
+constexpr uint64_t kRecordBytesMin = 4; /* a compact header and no payload */
+constexpr uint64_t kLostMax = 1ull << 62; /* nobody counts that far; sums with the overwritten stay within 64 bits */
+}
+
+Gather::Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now)
+    : ring_(ring), size_(geometry.subbuf_size), count_(geometry.subbuf_count), overwrite_(geometry.mode == WEFT_MODE_OVERWRITE),
+      plan_(plan), latest_(now + kFutureNs), next_(from) {}
+
+Cause Gather::run(Cut cut, unsigned attempt) {
+    if (!ring_.lost_sum(&lost_) || lost_ > kLostMax)
+        return Cause::kLossTooBig;
+    Look look;
+    Cause bad = cut == Cut::kPartial ? ring_.settle(&look) : ring_.look(&look);
+    if (bad == Cause::kNone)
+        bad = check(look);
+    if (bad != Cause::kNone)
+        return bad;
+    next_.seen = look.position;
+    const uint64_t newest = look.position / size_;
+    if (!next_.mark.set && lost_ > next_.state.lost)
+        next_.mark = {true, newest, lost_};
+    const uint64_t oldest = overwrite_ ? oldest_whole(newest, attempt) : 0;
+    first_sequence_ = std::max(sequence(), oldest);
+    if (sequence() < oldest)
+        bad = skip_overwritten(oldest);
+    if (bad == Cause::kNone)
+        bad = start();
+    while (bad == Cause::kNone && sequence() < newest && room())
+        bad = complete();
+    more_ = sequence() < newest || (cut == Cut::kPartial && !room());
+    if (bad == Cause::kNone && cut == Cut::kPartial && !more_)
+        bad = partial(look);
+    return bad;
+}
+
+bool Gather::room() const {
+    return packets_.size() < kBatchPackets && (ring_bytes_ == 0 || ring_bytes_ + size_ <= kBatchBytes);
+}
+
+Cause Gather::check(const Look &look) const {
+    const weft_reader_state &state = next_.state;
+    if (look.position != 0 && !ring_.ready())
+        return Cause::kNotReady;
+    if (look.position < std::max(state.position, next_.seen))
+        return Cause::kPositionBackwards;
+    /* The sub-buffer that holds the consumed position is not free, so the writer cannot have gone round to it. */
+    if (!overwrite_ && look.position / size_ - state.position / size_ >= count_)
+        return Cause::kPositionTooFar;
+    const uint64_t reported = next_.mark.set ? next_.mark.lost : state.lost;
+    return lost_ < reported ? Cause::kLossBackwards : Cause::kNone;
+}
+
+/* A writer that is faster than the copying laps the reader again and again at the oldest end: each attempt starts further on. */
+uint64_t Gather::oldest_whole(uint64_t newest, unsigned attempt) const {
+    const uint64_t margin = std::min<uint64_t>(attempt * std::max<uint64_t>(1, count_ / 8), count_ - 1);
+    return newest >= count_ - 1 ? newest - (count_ - 1) + margin : 0;
+}
+
+/* The writer is ahead by more than the ring holds: go on at the oldest sub-buffer that is whole. Its entry says how many events
+ * lie before it, so what was lost is known exactly. */
+Cause Gather::skip_overwritten(uint64_t oldest) {
+    const EntryCopy entry = ring_.entry(oldest);
+    weft_reader_state &state = next_.state;
+    if (entry.sequence != oldest)
+        return Cause::kEntrySequence;
+    if (entry.begin_timestamp < state.event_timestamp)
+        return Cause::kTimestampBackwards;
+    if (entry.begin_timestamp > latest_)
+        return Cause::kTimestampFuture;
+    if (entry.events_before < counted())
+        return Cause::kEventCountBackwards;
+    const uint64_t lost = entry.events_before - counted();
+    if (lost > (oldest * size_ - state.position) / kRecordBytesMin)
+        return Cause::kEventCountTooBig;
+    state.overwritten += lost;
+    state.position = oldest * size_;
+    state.event_timestamp = entry.begin_timestamp;
+    return Cause::kNone;
+}
+
+/* A stream begins with an empty packet: readers of CTF take losses from the difference between two packets, so what was lost
+ * before the end of the first one would otherwise be known only as "some". */
+Cause Gather::start() {
+    weft_reader_state &state = next_.state;
+    if (state.packets != 0)
+        return Cause::kNone;
+    if (state.position == 0) {
+        const EntryCopy entry = ring_.entry(0);
+        if (entry.sequence != 0)
+            return Cause::kEntrySequence;
+        if (entry.begin_timestamp > latest_)
+            return Cause::kTimestampFuture;
+        state.event_timestamp = entry.begin_timestamp;
+    }
+    if (plan_ != Plan::kAppend)
+        return Cause::kNone;
+    packets_.push_back({state.event_timestamp, state.event_timestamp, 0, 0, 0, state.position, 0});
+    state.packets = 1;
+    state.last_timestamp = state.event_timestamp;
+    return Cause::kNone;
+}
+
+/* The rest of a sub-buffer that the writer has left. */
+Cause Gather::complete() {
+    weft_reader_state &state = next_.state;
+    const uint64_t sequence = this->sequence();
+    const uint64_t offset = state.position % size_;
+    const EntryCopy entry = ring_.entry(sequence);
+    const EntryCopy after = ring_.entry(sequence + 1);
+    if (entry.sequence != sequence || after.sequence != sequence + 1)
+        return Cause::kEntrySequence;
+    if (entry.end_offset >= size_)
+        return Cause::kEntryEndBeyond;
+    if (entry.end_offset < offset)
+        return Cause::kEntryEndBackwards;
+    if (offset == 0 && entry.begin_timestamp != state.event_timestamp)
+        return Cause::kTimestampMismatch;
+    if (after.begin_timestamp != entry.end_timestamp)
+        return Cause::kTimestampMismatch;
+    if (offset == 0 && entry.events_before != counted())
+        return Cause::kEventCountMismatch;
+    if (next_.mark.set && sequence >= next_.mark.sequence) {
+        state.lost = next_.mark.lost;
+        next_.mark.set = false;
+    }
+    const Cause bad = advance(entry.end_offset - offset, entry.end_timestamp, after.events_before);
+    state.position = (sequence + 1) * size_;
+    return bad;
+}
+
+/* What is committed of the sub-buffer being written, and the losses up to now. */
+Cause Gather::partial(const Look &look) {
+    next_.state.lost = lost_;
+    next_.mark.set = false;
+    const Cause bad = advance(look.position - next_.state.position, look.last_timestamp, look.event_count);
+    if (bad != Cause::kNone)
+        return bad;
+    next_.state.position = look.position;
+    append_trailing_loss();
+    return Cause::kNone;
+}
+
+Cause Gather::advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end) {
+    weft_reader_state &state = next_.state;
+    if (end_timestamp < state.event_timestamp)
+        return Cause::kTimestampBackwards;
+    if (end_timestamp > latest_)
+        return Cause::kTimestampFuture;
+    if (events_at_end < counted())
+        return Cause::kEventCountBackwards;
+    const uint64_t events = events_at_end - counted();
+    if (events > bytes / kRecordBytesMin || (events == 0 && bytes > 0))
+        return Cause::kEventCountTooBig;
+    if (bytes == 0)
+        return end_timestamp == state.event_timestamp ? Cause::kNone : Cause::kTimestampMismatch;
+    if (plan_ == Plan::kAppend)
+        append(bytes, end_timestamp, events);
+    else
+        state.overwritten += events;
+    state.event_timestamp = end_timestamp;
+    return Cause::kNone;
+}
+
+void Gather::append(uint64_t bytes, uint64_t end_timestamp, uint64_t events) {
+    weft_reader_state &state = next_.state;
+    state.discarded = state.lost + state.overwritten;
+    packets_.push_back({state.event_timestamp, end_timestamp, state.packets, state.discarded, events, state.position, bytes});
+    state.packets++;
+    state.events += events;
+    state.last_timestamp = end_timestamp;
+    ring_bytes_ += bytes;
+}
+
+/* Losses after the last packet need a packet of their own. It ends at the last event: a later time could lie behind an event
+ * that is being committed just now. */
+void Gather::append_trailing_loss() {
+    const weft_reader_state &state = next_.state;
+    if (plan_ == Plan::kAppend && state.lost + state.overwritten != state.discarded)
+        append(0, state.event_timestamp, 0);
+}
+
+}  // namespace weft

@@ -1,0 +1,85 @@
+/*
+ * One look at a ring turned into packets: what can be taken now, checked, and the reader state after it. Nothing is written
+ * and nothing is consumed here; in overwrite mode all of it, a verdict of corruption included, counts only after the ring was
+ * seen not to have lapped the reader meanwhile.
+ */
+#ifndef WEFT_RING_GATHER_H
+#define WEFT_RING_GATHER_H
+
+#include <vector>
+
+#include "ring/packet.h"
+#include "ring/untrusted_ring.h"
+
+namespace weft {
+
+/* append: write packets. hold: consume nothing. count: consume without writing; the events count as overwritten. */
+enum class Plan : uint32_t { kAppend, kHold, kCount };
+/* complete: filled sub-buffers only. partial: everything committed, and losses after the last event. */
+enum class Cut { kComplete, kPartial };
+
+/* Losses are seen ahead of the packets that lie before them: a full ring loses events while its oldest bytes are still to be
+ * read. They are reported with the sub-buffer that was being written when they were seen. */
+struct LossMark {
+    bool set = false;
+    uint64_t sequence = 0;
+    uint64_t lost = 0;
+};
+
+struct Progress {
+    weft_reader_state state{};
+    LossMark mark;
+    uint64_t seen = 0; /* highest position seen */
+};
+
+class Gather {
+public:
+    static constexpr uint64_t kBatchBytes = 1u << 20; /* or one sub-buffer, if larger */
+    static constexpr size_t kBatchPackets = 64;
+    static constexpr uint64_t kFutureNs = 1000000000; /* clocks agree to a microsecond; the rest is mercy */
+
+    Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now);
+
+    /* `attempt`: how often the ring lapped the reader in this step; each gives up some more of what is about to be lapped. */
+    Cause run(Cut cut, unsigned attempt);
+
+    const Progress &next() const { return next_; }
+    const std::vector<Packet> &packets() const { return packets_; }
+    uint64_t ring_bytes() const { return ring_bytes_; }
+    /* The batch was full before the ring was empty. */
+    bool more() const { return more_; }
+    /* The oldest sub-buffer that was looked at: a writer that entered this + subbuf_count spoils the batch. */
+    uint64_t first_sequence() const { return first_sequence_; }
+
+private:
+    uint64_t sequence() const { return next_.state.position / size_; }
+    /* Events committed before the position reached: those written and those overwritten. */
+    uint64_t counted() const { return next_.state.events + next_.state.overwritten; }
+    bool room() const;
+    Cause check(const Look &look) const;
+    uint64_t oldest_whole(uint64_t newest, unsigned attempt) const;
+    Cause skip_overwritten(uint64_t oldest);
+    Cause start();
+    Cause complete();
+    Cause partial(const Look &look);
+    Cause advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end);
+    void append(uint64_t bytes, uint64_t end_timestamp, uint64_t events);
+    void append_trailing_loss();
+
+    const UntrustedRing &ring_;
+    const uint64_t size_;
+    const uint64_t count_;
+    const bool overwrite_;
+    const Plan plan_;
+    const uint64_t latest_; /* no timestamp lies beyond */
+    Progress next_;
+    uint64_t lost_ = 0;
+    std::vector<Packet> packets_;
+    uint64_t ring_bytes_ = 0;
+    uint64_t first_sequence_ = 0;
+    bool more_ = false;
+};
+
+}  // namespace weft
+
+#endif

@@ -1,0 +1,38 @@
+/* What the reader writes around the ring's bytes: CTF packet header and context (little-endian), index entry (big-endian). */
+#ifndef WEFT_RING_PACKET_H
+#define WEFT_RING_PACKET_H
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weft {
+
+/* Who a stream is, the same in each of its packets. */
+struct StreamIdentity {
+    uint8_t uuid[16];
+    uint32_t stream_class_id;
+    uint64_t stream_instance_id;
+    uint32_t cpu;
+};
+
+struct Packet {
+    uint64_t begin;     /* ns; base for unfolding the first truncated timestamp */
+    uint64_t end;       /* ns; of the last event */
+    uint64_t sequence;  /* packet_seq_num */
+    uint64_t discarded; /* events_discarded, cumulative */
+    uint64_t events;
+    uint64_t position;  /* where its bytes begin in the ring */
+    uint64_t bytes;     /* of the ring */
+};
+
+constexpr size_t kPacketHeaderBytes = 32 + 52;
+constexpr size_t kIndexHeaderBytes = 16;
+constexpr size_t kIndexEntryBytes = 72;
+
+void encode_packet_header(const StreamIdentity &stream, const Packet &packet, uint8_t *out);
+void encode_index_header(uint8_t *out);
+void encode_index_entry(const StreamIdentity &stream, const Packet &packet, uint64_t file_offset, uint8_t *out);
+
+}  // namespace weft
+
+#endif

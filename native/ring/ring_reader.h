@@ -1,0 +1,68 @@
+/*
+ * The reader of one ring: takes what is committed, writes it as packets, and only then gives the space back. It keeps no state
+ * that its successor would miss: everything is in the reader page, stored packet batch by packet batch, so a reader may be
+ * killed between any two instructions.
+ *
+ * One caller at a time. take() never waits for a writer and never reads outside the ring, whatever the memory says.
+ */
+#ifndef WEFT_RING_RING_READER_H
+#define WEFT_RING_RING_READER_H
+
+#include <memory>
+
+#include "ring/gather.h"
+#include "ring/stream_files.h"
+
+namespace weft {
+
+/* What one take() did. */
+struct Step {
+    Cause cause = Cause::kNone; /* other than none: the ring is closed for good */
+    Failure unwritten;          /* writing failed; nothing was consumed */
+    bool more = false;          /* the batch was full, or the writer was faster: take again */
+    uint64_t first = 0;         /* number of the first packet written */
+    uint32_t packets = 0;
+    uint64_t bytes = 0;
+    uint64_t events = 0;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+};
+
+class RingReader {
+public:
+    /* `set` and `ring_fd` must outlive the reader. */
+    RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files);
+
+    /* Continues where the reader page says that the last reader stood. */
+    Cause attach();
+    /* `now`: CLOCK_MONOTONIC in ns. */
+    Step take(Cut cut, Plan plan, uint64_t now);
+
+    const UntrustedRing &ring() const { return ring_; }
+    const weft_reader_state &state() const { return progress_.state; }
+    weft_reader_page *page() const { return page_; }
+
+private:
+    static constexpr unsigned kAttempts = 8;
+
+    Failure copy_out(const Gather &gather);
+    bool lapped(const Gather &gather) const;
+    Step finish(const Gather &gather);
+    Failure write(const Gather &gather, weft_reader_state *next);
+    void persist();
+
+    const SetMap &set_;
+    const int ring_fd_;
+    const StreamIdentity stream_;
+    const UntrustedRing ring_;
+    weft_reader_page *const page_;
+    StreamFiles files_;
+    Progress progress_;
+    uint32_t selector_ = 0;
+    Cause closed_ = Cause::kNone;
+    std::unique_ptr<uint8_t[]> copy_; /* overwrite mode: what was read before it was known to be whole */
+};
+
+}  // namespace weft
+
+#endif

@@ -1,0 +1,85 @@
+#include "ring/set_map.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "ring/shared.h"
+
+namespace weft {
+
+namespace {
+
+bool power_of_two_within(uint32_t value, uint32_t low, uint32_t high) {
+    return value >= low && value <= high && (value & (value - 1)) == 0;
+}
+
+Failure map(int fd, uint64_t bytes, int protection, uint8_t **address) {
+    void *mapped = mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
+    if (mapped == MAP_FAILED)
+        return failure(errno, "mapping " + std::to_string(bytes) + " bytes");
+    *address = static_cast<uint8_t *>(mapped);
+    return {};
+}
+
+}  // namespace
+
+Failure check_geometry(const weft_geometry &g) {
+    if (g.cpu_count == 0 || g.cpu_count > WEFT_CPU_MAX)
+        return {EINVAL, "geometry: number of CPUs"};
+    if (!power_of_two_within(g.subbuf_size, WEFT_SUBBUF_SIZE_MIN, WEFT_SUBBUF_SIZE_MAX))
+        return {EINVAL, "geometry: size of a sub-buffer"};
+    if (!power_of_two_within(g.subbuf_count, WEFT_SUBBUF_COUNT_MIN, WEFT_SUBBUF_COUNT_MAX))
+        return {EINVAL, "geometry: number of sub-buffers"};
+    if (g.mode > WEFT_MODE_OVERWRITE || g.sync > WEFT_SYNC_LOCK)
+        return {EINVAL, "geometry: mode"};
+    return {};
+}
+
+Failure check_memory(int fd, uint64_t bytes, const char *what) {
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return failure(errno, what);
+    if (!S_ISREG(status.st_mode))
+        return {EINVAL, std::string(what) + ": no memory file"};
+    if (static_cast<uint64_t>(status.st_size) != bytes)
+        return {EINVAL, std::string(what) + ": " + std::to_string(status.st_size) + " bytes instead of " + std::to_string(bytes)};
+    const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    const int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & wanted) != wanted)
+        return {EPERM, std::string(what) + ": not sealed"};
+    return {};
+}
+
+Failure SetMap::open(const weft_geometry &geometry, int ring_fd, int reader_fd, const uint8_t *ring_id, bool writable_reader) {
+    if (Failure bad = check_geometry(geometry))
+        return bad;
+    geometry_ = geometry;
+    const uint64_t ring_bytes = weft_ring_memory_bytes(&geometry_);
+    const uint64_t reader_bytes = weft_reader_memory_bytes(&geometry_);
+    if (Failure bad = check_memory(ring_fd, ring_bytes, "ring memory"))
+        return bad;
+    if (Failure bad = check_memory(reader_fd, reader_bytes, "reader memory"))
+        return bad;
+    if (Failure bad = map(ring_fd, ring_bytes, PROT_READ, &ring_))
+        return bad;
+    if (Failure bad = map(reader_fd, reader_bytes, writable_reader ? PROT_READ | PROT_WRITE : PROT_READ, &reader_))
+        return bad;
+    if (load(&header()->magic) != WEFT_RING_MAGIC || load(&header()->abi) != WEFT_RING_ABI)
+        return {EINVAL, "ring memory: no ring set of this version"};
+    for (int i = 0; ring_id != nullptr && i < 16; i++)
+        if (load(&header()->ring_id[i]) != ring_id[i])
+            return {EINVAL, "ring memory: another ring set than expected"};
+    return {};
+}
+
+SetMap::~SetMap() {
+    if (ring_ != nullptr)
+        munmap(ring_, weft_ring_memory_bytes(&geometry_));
+    if (reader_ != nullptr)
+        munmap(reader_, weft_reader_memory_bytes(&geometry_));
+}
+
+}  // namespace weft

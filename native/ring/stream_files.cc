@@ -1,0 +1,106 @@
+#include "ring/stream_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace weft {
+
+namespace {
+
+constexpr size_t kVectorMax = 1024; /* IOV_MAX */
+
+Failure cut_file(int fd, uint64_t bytes, const std::string &name) {
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return failure(errno, name);
+    if (static_cast<uint64_t>(status.st_size) < bytes)
+        return {ESTALE, name + ": " + std::to_string(status.st_size) + " bytes, but " + std::to_string(bytes) + " were written"};
+    if (static_cast<uint64_t>(status.st_size) > bytes && ftruncate(fd, static_cast<off_t>(bytes)) != 0)
+        return failure(errno, name);
+    return {};
+}
+
+/* 0, or an errno value. A file that takes nothing more without an error counts as full. */
+int write_all(int fd, uint64_t at, iovec *vector, size_t count) {
+    while (count > 0) {
+        const ssize_t wrote = pwritev(fd, vector, static_cast<int>(std::min(count, kVectorMax)), static_cast<off_t>(at));
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return wrote < 0 ? errno : ENOSPC;
+        at += static_cast<uint64_t>(wrote);
+        size_t left = static_cast<size_t>(wrote);
+        for (; count > 0 && left >= vector->iov_len; vector++, count--)
+            left -= vector->iov_len;
+        if (count > 0) {
+            vector->iov_base = static_cast<uint8_t *>(vector->iov_base) + left;
+            vector->iov_len -= left;
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+
+StreamFiles::StreamFiles(StreamFiles &&other) noexcept
+    : directory_(other.directory_), name_(std::move(other.name_)), data_(std::exchange(other.data_, -1)),
+      index_(std::exchange(other.index_, -1)), cut_(other.cut_) {}
+
+StreamFiles::~StreamFiles() {
+    if (data_ >= 0)
+        close(data_);
+    if (index_ >= 0)
+        close(index_);
+}
+
+Failure StreamFiles::open(uint64_t data_bytes, uint64_t index_bytes) {
+    const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+    if (data_ < 0)
+        data_ = openat(directory_, name_.c_str(), flags, 0660);
+    if (data_ < 0)
+        return failure(errno, name_);
+    if (mkdirat(directory_, "index", 0770) != 0 && errno != EEXIST)
+        return failure(errno, "index");
+    const std::string index_name = "index/" + name_ + ".idx";
+    const int index = openat(directory_, index_name.c_str(), flags, 0660);
+    if (index < 0)
+        return failure(errno, index_name);
+    index_ = index;
+    if (Failure bad = cut(data_bytes, index_bytes)) {
+        close(std::exchange(index_, -1));
+        return bad;
+    }
+    return {};
+}
+
+Failure StreamFiles::cut(uint64_t data_bytes, uint64_t index_bytes) {
+    cut_ = false;
+    if (Failure bad = cut_file(data_, data_bytes, name_))
+        return bad;
+    if (Failure bad = cut_file(index_, index_bytes, name_ + ".idx"))
+        return bad;
+    cut_ = true;
+    return {};
+}
+
+Failure StreamFiles::write(uint64_t data_at, std::vector<iovec> &data, uint64_t index_at, const uint8_t *index,
+                           size_t index_bytes) {
+    if (!cut_)
+        if (Failure bad = cut(data_at, index_at))
+            return bad;
+    iovec entries{const_cast<uint8_t *>(index), index_bytes};
+    int error = write_all(data_, data_at, data.data(), data.size());
+    if (error == 0)
+        error = write_all(index_, index_at, &entries, 1);
+    if (error == 0)
+        return {};
+    cut(data_at, index_at); /* a viewer must not see half a packet; if this fails too, it is tried before the next write */
+    return failure(error, name_);
+}
+
+}  // namespace weft

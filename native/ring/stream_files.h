@@ -1,0 +1,49 @@
+/*
+ * The two files of a stream: packets and index. They are complete up to the lengths in the reader state; what lies beyond was
+ * written by a reader that died half-way, and is cut off before anything is appended.
+ */
+#ifndef WEFT_RING_STREAM_FILES_H
+#define WEFT_RING_STREAM_FILES_H
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ring/failure.h"
+
+namespace weft {
+
+class StreamFiles {
+public:
+    /* `directory` is borrowed; files are made below it on open(). */
+    StreamFiles(int directory, std::string name) : directory_(directory), name_(std::move(name)) {}
+    /* Takes over open files (tests, fuzzing). */
+    StreamFiles(int data, int index) : data_(data), index_(index), cut_(true) {}
+    ~StreamFiles();
+    StreamFiles(StreamFiles &&other) noexcept;
+    StreamFiles &operator=(StreamFiles &&) = delete;
+
+    bool is_open() const { return index_ >= 0; }
+    /* Opens or makes the files and cuts them to the given lengths; ESTALE: a file is shorter, so somebody else shortened it. */
+    Failure open(uint64_t data_bytes, uint64_t index_bytes);
+    /*
+     * Writes at the given offsets. After a failure nothing counts: the tail is cut off again, now or before the next write.
+     * `data` is used up.
+     */
+    Failure write(uint64_t data_at, std::vector<iovec> &data, uint64_t index_at, const uint8_t *index, size_t index_bytes);
+
+private:
+    Failure cut(uint64_t data_bytes, uint64_t index_bytes);
+
+    int directory_ = -1;
+    std::string name_;
+    int data_ = -1;
+    int index_ = -1;
+    bool cut_ = false; /* nothing lies beyond the complete packets */
+};
+
+}  // namespace weft
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * A ring set, a trace directory and what babeltrace2 says about it: the ground that ring tests stand on. The set's memory is
+ * mapped read-write here, as an application has it.
+ */
+#ifndef WEFT_RING_TEST_SET_H
+#define WEFT_RING_TEST_SET_H
+
+#include <string>
+#include <vector>
+
+#include "ring/ring_reader.h"
+#include "ring/test_writer.h"
+
+namespace weft_test {
+
+constexpr uint64_t kStart = 1000000000000; /* the tests' clock, ns */
+
+class TestSet {
+public:
+    explicit TestSet(uint32_t subbuf_size = 4096, uint32_t subbuf_count = 4, weft_mode mode = WEFT_MODE_DISCARD, uint32_t cpus = 1);
+    ~TestSet();
+    TestSet(const TestSet &) = delete;
+
+    weft::TestWriter &writer(uint32_t cpu = 0) { return writers_[cpu]; }
+    weft::RingReader &reader(uint32_t cpu = 0) { return *readers_[cpu]; }
+    /* Another reader on the same page, as after the death of the first. */
+    weft::Cause new_reader(uint32_t cpu = 0);
+    uint64_t now() const { return clock_; }
+    /* Emits one event, `step` ns after the last one. */
+    bool emit(uint32_t extra = 0, uint64_t step = 100, uint32_t cpu = 0) { return writer(cpu).emit(clock_ += step, extra); }
+    weft::Step take(weft::Cut cut = weft::Cut::kComplete, weft::Plan plan = weft::Plan::kAppend, uint32_t cpu = 0) {
+        return reader(cpu).take(cut, plan, clock_);
+    }
+    /* Takes until nothing more is there. */
+    weft::Step flush(weft::Plan plan = weft::Plan::kAppend, uint32_t cpu = 0);
+
+    const weft_geometry &geometry() const { return geometry_; }
+    uint8_t *memory() { return memory_; }
+    weft_set_header *header() { return reinterpret_cast<weft_set_header *>(memory_); }
+    weft_reader_page *page(uint32_t cpu = 0) { return pages_ + cpu; }
+    const std::string &directory() const { return directory_; }
+    std::string file(uint32_t cpu = 0) const { return directory_ + "/ch_" + std::to_string(cpu); }
+    std::string index_file(uint32_t cpu = 0) const { return directory_ + "/index/ch_" + std::to_string(cpu) + ".idx"; }
+    int ring_fd() const { return ring_fd_; }
+    int reader_fd() const { return reader_fd_; }
+    int directory_fd() const { return directory_fd_; }
+    static weft::StreamIdentity identity(uint32_t cpu);
+
+private:
+    weft_geometry geometry_;
+    int ring_fd_ = -1, reader_fd_ = -1, directory_fd_ = -1;
+    uint8_t *memory_ = nullptr;
+    weft_reader_page *pages_ = nullptr;
+    std::string directory_;
+    weft::SetMap map_;
+    std::vector<weft::TestWriter> writers_;
+    std::vector<std::unique_ptr<weft::RingReader>> readers_;
+    uint64_t clock_ = kStart;
+};
+
+struct ReadPacket {
+    uint64_t begin, end, sequence, discarded;
+    std::vector<uint32_t> numbers;
+};
+/* Decodes a data file of TestWriter's events and compares it with its index; stops the test program on nonsense. */
+std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu = 0);
+
+struct Viewed {
+    int status;
+    uint64_t events;     /* lines of events */
+    uint64_t discarded;  /* sum over "Tracer discarded N events" */
+    std::string strange; /* any other word on stderr */
+};
+Viewed babeltrace(const std::string &directory);
+/* The trace's metadata file, for events as TestWriter makes them. */
+void write_metadata(const std::string &directory);
+
+std::string read_file(const std::string &path);
+void remove_tree(const std::string &path);
+
+}  // namespace weft_test
+
+#endif

@@ -1,0 +1,108 @@
+#define _GNU_SOURCE
+#include "ring/format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int is_power_of_two(uint32_t value)
+{
+    return value && !(value & (value - 1));
+}
+
+int weft_geometry_check(const struct weft_geometry *g)
+{
+    const int sizes = is_power_of_two(g->subbuf_size) && is_power_of_two(g->subbuf_count) &&
+                      g->subbuf_size >= WEFT_SUBBUF_SIZE_MIN && g->subbuf_size <= WEFT_SUBBUF_SIZE_MAX &&
+                      g->subbuf_count >= WEFT_SUBBUF_COUNT_MIN && g->subbuf_count <= WEFT_SUBBUF_COUNT_MAX;
+    const int kinds = g->mode <= WEFT_MODE_OVERWRITE && g->sync <= WEFT_SYNC_LOCK;
+    return sizes && kinds && g->cpu_count >= 1 && g->cpu_count <= WEFT_CPU_MAX ? 0 : -EINVAL;
+}
+
+static int make_memfd(const char *name, uint64_t bytes)
+{
+    const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    if (fchmod(fd, 0600) == 0 && ftruncate(fd, (off_t)bytes) == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+        return fd;
+    const int status = -errno;
+    close(fd);
+    return status;
+}
+
+/* Pages are allocated here and now: a failed first touch would be SIGBUS in the application. */
+static int allocate(int fd, uint64_t offset, uint64_t bytes, uint64_t *allocated)
+{
+    int status;
+    do {
+        status = fallocate(fd, 0, (off_t)offset, (off_t)bytes) == 0 ? 0 : -errno;
+    } while (status == -EINTR);
+    if (status == 0)
+        *allocated += bytes;
+    return status == -ENOSPC ? -ENOMEM : status;
+}
+
+static void format_ring(char *memory, const struct weft_geometry *g, uint32_t cpu, uint64_t now)
+{
+    struct weft_ring *ring = (struct weft_ring *)(memory + weft_control_offset(g, cpu));
+    ring->slot[0].last_timestamp = now;
+    ring->slot[1].last_timestamp = now;
+    ring->table[0].begin_timestamp = now;
+    ring->table[0].end_timestamp = now;
+}
+
+static int fill(int ring_fd, const struct weft_geometry *g, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
+                uint64_t *allocated)
+{
+    const uint64_t control = weft_data_offset(g, 0);
+    int status = allocate(ring_fd, 0, control, allocated);
+    for (uint32_t i = 0; status == 0 && i < count; i++)
+        status = cpus[i] < g->cpu_count ? allocate(ring_fd, weft_data_offset(g, cpus[i]), weft_data_bytes(g), allocated) : -EINVAL;
+    if (status)
+        return status;
+    char *memory = mmap(NULL, control, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+    if (memory == MAP_FAILED)
+        return -errno;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    const uint64_t now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    struct weft_set_header *header = (struct weft_set_header *)memory;
+    header->magic = WEFT_RING_MAGIC;
+    header->abi = WEFT_RING_ABI;
+    memcpy(header->ring_id, ring_id, 16);
+    header->geometry = *g;
+    for (uint32_t cpu = 0; cpu < g->cpu_count; cpu++)
+        format_ring(memory, g, cpu, now);
+    for (uint32_t i = 0; i < count; i++)
+        ((struct weft_ring *)(memory + weft_control_offset(g, cpus[i])))->ready = 1;
+    munmap(memory, control);
+    return 0;
+}
+
+int weft_ring_set_create(const struct weft_geometry *g, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
+                         int *ring_fd, int *reader_fd, uint64_t *allocated)
+{
+    int status = weft_geometry_check(g);
+    if (status)
+        return status;
+    *allocated = 0;
+    *ring_fd = make_memfd("weft-ring", weft_ring_memory_bytes(g));
+    if (*ring_fd < 0)
+        return *ring_fd;
+    *reader_fd = make_memfd("weft-reader", weft_reader_memory_bytes(g));
+    status = *reader_fd < 0 ? *reader_fd : allocate(*reader_fd, 0, weft_reader_memory_bytes(g), allocated);
+    if (status == 0)
+        status = fill(*ring_fd, g, ring_id, cpus, count, allocated);
+    if (status) {
+        close(*ring_fd);
+        if (*reader_fd >= 0)
+            close(*reader_fd);
+    }
+    return status;
+}

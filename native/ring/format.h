@@ -1,0 +1,25 @@
+/* Making a ring set: the two memfds of layout.h, formatted, allocated for some CPUs, and sealed. */
+#ifndef WEFT_RING_FORMAT_H
+#define WEFT_RING_FORMAT_H
+
+#include "ring/layout.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* 0, or -EINVAL when a writer or reader could not work with this geometry (sizes no powers of two, out of range). */
+int weft_geometry_check(const struct weft_geometry *geometry);
+
+/*
+ * Creates and formats ring and reader memory (mode 0600, close-on-exec, sealed against shrinking, growing and more seals), and
+ * allocates headers, control pages and the data of the `count` CPUs in `cpus` (each < cpu_count).
+ * Returns 0 and the two fds and the allocated bytes, or a negative errno value (-ENOMEM, -EINVAL, -EMFILE ...).
+ */
+int weft_ring_set_create(const struct weft_geometry *geometry, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
+                         int *ring_fd, int *reader_fd, uint64_t *allocated);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

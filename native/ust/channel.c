@@ -1,0 +1,103 @@
+#define _GNU_SOURCE
+#include "ust/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ring/format.h"
+#include "ust/context.h"
+#include "ust/lock.h"
+
+/* A memfd that could shrink would be SIGBUS in the hands of whoever made it. */
+static int check_memfd(int fd, uint64_t bytes)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    const int seals = fcntl(fd, F_GET_SEALS);
+    const int needed = F_SEAL_SHRINK | F_SEAL_GROW;
+    if (seals < 0 || (seals & needed) != needed || (uint64_t)st.st_size != bytes)
+        return -EBADF;
+    return 0;
+}
+
+int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int ring_fd, int reader_fd)
+{
+    int status = weft_geometry_check(g);
+    if (status == 0)
+        status = check_memfd(ring_fd, weft_ring_memory_bytes(g));
+    if (status == 0)
+        status = check_memfd(reader_fd, weft_reader_memory_bytes(g));
+    if (status)
+        return status;
+    char *memory = mmap(NULL, weft_ring_memory_bytes(g), PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+    if (memory == MAP_FAILED)
+        return -errno;
+    void *reader = mmap(NULL, weft_reader_memory_bytes(g), PROT_READ, MAP_SHARED, reader_fd, 0);
+    if (reader == MAP_FAILED) {
+        status = -errno;
+        munmap(memory, weft_ring_memory_bytes(g));
+        return status;
+    }
+    c->memory = memory;
+    c->reader = reader;
+    c->control_stride = weft_control_stride(g);
+    c->data_offset = weft_data_offset(g, 0);
+    c->data_bytes = weft_data_bytes(g);
+    c->subbuf_size = g->subbuf_size;
+    c->subbuf_count = g->subbuf_count;
+    c->subbuf_order = (uint32_t)__builtin_ctz(g->subbuf_size);
+    c->cpu_count = g->cpu_count;
+    c->mode = g->mode;
+    c->sync = g->sync;
+    return 0;
+}
+
+int weft_channel_contexts(struct weft_channel *c, const uint16_t *types, uint32_t count)
+{
+    uint32_t bytes = 0;
+    if (count > WEFT_CONTEXTS_MAX)
+        return -EINVAL;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t size = weft_context_size(types[i]);
+        if (!size)
+            return -EINVAL;
+        bytes += size;
+        c->contexts[i] = types[i];
+    }
+    if (bytes > WEFT_CONTEXT_BYTES_MAX)
+        return -EINVAL;
+    c->context_count = (uint8_t)count;
+    c->context_bytes = (uint8_t)bytes;
+    return 0;
+}
+
+static void cover(void *address, uint64_t bytes)
+{
+    mmap(address, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
+void weft_channel_unmap(struct weft_channel *c)
+{
+    cover(c->memory, c->data_offset + c->data_bytes * c->cpu_count);
+    cover((void *)(uintptr_t)c->reader, (uint64_t)c->cpu_count * sizeof(struct weft_reader_page));
+}
+
+void weft_channel_quiesce(struct weft_channel *c)
+{
+    for (uint32_t cpu = 0; cpu < c->cpu_count; cpu++) {
+        struct weft_ring *ring = weft_channel_ring(c, cpu);
+        const uint64_t holder = __atomic_load_n(&ring->lock, __ATOMIC_ACQUIRE);
+        /* Only this application's threads matter, and only the hold that was seen. */
+        while ((holder >> 32) == c->application && __atomic_load_n(&ring->lock, __ATOMIC_ACQUIRE) == holder) {
+            const struct timespec nap = { 0, 100000 };
+            nanosleep(&nap, NULL);
+        }
+    }
+}

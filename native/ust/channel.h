@@ -1,0 +1,63 @@
+/*
+ * A channel as an application holds it: the mapped ring set and what its records carry. Channels live in a pool that is never
+ * given back, so a thread that is late by any amount of time reads a channel, if perhaps another one: its commit then fails,
+ * because the sink's generation has changed (registry.h).
+ */
+#ifndef WEFT_UST_CHANNEL_H
+#define WEFT_UST_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ring/layout.h"
+
+#define WEFT_CONTEXTS_MAX 16u
+
+struct weft_channel {
+    /* What the record path reads, in one line. */
+    char *memory;                        /* ring memory */
+    const struct weft_reader_page *reader; /* reader memory, read-only */
+    const struct weft_clock_page *clock; /* of the daemon that owns the channel; NULL: none */
+    uint64_t control_stride;
+    uint64_t data_offset; /* of CPU 0 */
+    uint64_t data_bytes;  /* per CPU */
+    uint32_t subbuf_size;
+    uint32_t subbuf_count;
+    uint32_t cpu_count;
+    uint8_t mode;
+    uint8_t sync;
+    uint8_t context_count;
+    uint8_t context_bytes;
+    /* Below: the registry's, under its lock. */
+    uint32_t application; /* id that the daemon gave this process: names the holder of a ring's lock */
+    uint16_t contexts[WEFT_CONTEXTS_MAX];
+    uint8_t ring_id[16];
+    uint32_t subbuf_order;
+    uint32_t handle;
+    uint8_t used;
+    uint8_t owner;    /* index of the daemon's connection */
+    uint8_t active;   /* started */
+    uint8_t attached; /* by the present connection: not yet after a reconnection */
+};
+
+static inline struct weft_ring *weft_channel_ring(const struct weft_channel *c, uint32_t cpu)
+{
+    return (struct weft_ring *)(c->memory + WEFT_PAGE + cpu * c->control_stride);
+}
+
+/* Maps the two fds (which stay the caller's) after checking them against the geometry. 0 or a negative errno value. */
+int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int ring_fd, int reader_fd);
+
+/* Sets which contexts the channel's records carry; -EINVAL for an unknown one. */
+int weft_channel_contexts(struct weft_channel *c, const uint16_t *types, uint32_t count);
+
+/*
+ * Gives the memory back. A late thread may still be staging a record and read, or count a loss in, the old addresses: so the range
+ * is not unmapped but covered with private anonymous pages, and never used again. That costs address space, not memory.
+ */
+void weft_channel_unmap(struct weft_channel *c);
+
+/* Lock mode: returns when no thread is inside a ring that entered before the call (takes and releases every ring's lock). */
+void weft_channel_quiesce(struct weft_channel *c);
+
+#endif

@@ -1,0 +1,26 @@
+/* Context fields: what a channel adds to each of its records. */
+#ifndef WEFT_UST_CONTEXT_H
+#define WEFT_UST_CONTEXT_H
+
+#include <stdint.h>
+
+#include "ust/channel.h"
+
+#define WEFT_CONTEXT_BYTES_MAX 100u /* header and contexts fit in WEFT_STAGE_HEADROOM */
+#define WEFT_PROCNAME_BYTES 17u
+
+/* Bytes of one context field, 0 for an unknown type (enum weft_context). */
+uint32_t weft_context_size(uint16_t type);
+
+/* Writes the channel's context fields, in order. Async-signal-safe. */
+void weft_context_write(const struct weft_channel *c, char *target, uint32_t cpu, void *ip);
+
+/* This thread's id, cached. Async-signal-safe. */
+int32_t weft_context_tid(void);
+
+/* Drops what a fork made stale; in the child. */
+void weft_context_forked(void);
+/* Reads the process id; at load. */
+void weft_context_init(void);
+
+#endif

@@ -1,0 +1,22 @@
+/* Recording one event: from a staged payload to the commit. */
+#ifndef WEFT_UST_RECORD_H
+#define WEFT_UST_RECORD_H
+
+#include "ust/channel.h"
+#include "weft/abi.h"
+
+/* (point, channel): where a point's events go, as libweft holds it. `public` comes first. */
+struct weft_target {
+    struct weft_sink public;
+    uint32_t event_id;
+    uint32_t reserved;
+    struct weft_channel *channel;
+};
+
+/* weft_library.record: see abi.h. Keeps errno. */
+void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip);
+
+/* Counts an event that was not recorded, on the ring of the CPU that this thread runs on. */
+void weft_record_lost(struct weft_sink *sink, enum weft_loss cause);
+
+#endif

@@ -1,0 +1,87 @@
+/* What recording costs, in ns per event, without any daemon: one thread, a reader that frees the ring as fast as it fills. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "ring/format.h"
+#include "ust/clock.h"
+#include "ust/commit.h"
+#include "ust/context.h"
+#include "ust/record.h"
+
+#define EVENTS 20000000
+
+static struct weft_clock_page page;
+static struct weft_channel channel;
+static struct weft_target target;
+
+static void calibrate(void)
+{
+    const uint64_t ticks = weft_counter(), ns = weft_clock_system();
+    while (weft_clock_system() - ns < 50000000)
+        ;
+    const uint64_t mult = (uint64_t)(((unsigned __int128)(weft_clock_system() - ns) << 32) / (weft_counter() - ticks));
+    page.parameters[0] = (struct weft_clock_parameters){ ticks, ns, mult, 0 };
+    page.valid = 1;
+}
+
+static struct weft_reader_page *open_channel(enum weft_sync sync, const uint16_t *contexts, uint32_t count)
+{
+    const struct weft_geometry g = { .cpu_count = 64, .subbuf_size = 1 << 20, .subbuf_count = 8, .sync = (uint8_t)sync };
+    const uint8_t id[16] = { 0 };
+    uint32_t cpus[64];
+    for (uint32_t i = 0; i < 64; i++)
+        cpus[i] = i;
+    int ring_fd, reader_fd;
+    uint64_t bytes;
+    if (weft_ring_set_create(&g, id, cpus, 4, &ring_fd, &reader_fd, &bytes) || weft_channel_map(&channel, &g, ring_fd, reader_fd) ||
+        weft_channel_contexts(&channel, contexts, count))
+        exit(1);
+    channel.clock = &page;
+    channel.application = 1;
+    target.channel = &channel;
+    target.public.on = 1;
+    return mmap(NULL, weft_reader_memory_bytes(&g), PROT_READ | PROT_WRITE, MAP_SHARED, reader_fd, 0);
+}
+
+static __attribute__((noinline)) void probe(struct weft_sink *sink, int a, uint64_t b)
+{
+    char stage[WEFT_STAGE_HEADROOM + WEFT_STAGE_STACK + WEFT_STAGE_TAIL];
+    char *payload = stage + WEFT_STAGE_HEADROOM;
+    memcpy(payload, &a, 4);
+    memcpy(payload + 4, &b, 8);
+    weft_record(sink, payload, 12, __builtin_return_address(0));
+}
+
+static void measure(const char *what, enum weft_sync sync, const uint16_t *contexts, uint32_t count)
+{
+    struct weft_reader_page *reader = open_channel(sync, contexts, count);
+    for (int cpu = 0; cpu < 64; cpu++)
+        reader[cpu].consumed = UINT64_MAX >> 4; /* always free */
+    for (int i = 0; i < 2000000; i++)
+        probe(&target.public, i, (uint64_t)i);
+    const uint64_t begin = weft_clock_system();
+    for (int i = 0; i < EVENTS; i++)
+        probe(&target.public, i, (uint64_t)i);
+    printf("%-44s %6.2f ns\n", what, (double)(weft_clock_system() - begin) / EVENTS);
+}
+
+int main(void)
+{
+    static const uint16_t contexts[] = { 1, 2, 3 };
+    calibrate();
+    weft_context_init();
+    uint64_t sum = 0;
+    const uint64_t begin = weft_clock_system();
+    for (int i = 0; i < EVENTS; i++)
+        sum += weft_clock_read(&page);
+    printf("%-44s %6.2f ns%s\n", "clock read", (double)(weft_clock_system() - begin) / EVENTS, sum ? "" : " ");
+    if (weft_rseq_available()) {
+        measure("record int, u64 (restartable sequence)", WEFT_SYNC_RSEQ, NULL, 0);
+        measure("the same with vpid, vtid, procname", WEFT_SYNC_RSEQ, contexts, 3);
+    }
+    measure("record int, u64 (lock)", WEFT_SYNC_LOCK, NULL, 0);
+    return 0;
+}

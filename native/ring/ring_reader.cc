@@ -39,11 +39,18 @@ bool plausible(const weft_reader_state &state) {
 
 }  // namespace
 
-RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files)
+uint64_t RingReader::scratch_bytes(const weft_geometry &geometry) {
+    return geometry.mode == WEFT_MODE_OVERWRITE ? std::max<uint64_t>(geometry.subbuf_size, Gather::kBatchBytes) : 0;
+}
+
+RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch)
     : set_(set), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu), page_(set.page(stream.cpu)),
-      files_(std::move(files)) {
-    if (set.geometry().mode == WEFT_MODE_OVERWRITE)
-        copy_.reset(new uint8_t[std::max<uint64_t>(set.geometry().subbuf_size, Gather::kBatchBytes)]);
+      copy_(set.geometry().mode == WEFT_MODE_OVERWRITE ? scratch : nullptr), files_(std::move(files)) {}
+
+uint64_t RingReader::backlog() const {
+    Look look;
+    ring_.look(&look);
+    return look.position / set_.geometry().subbuf_size - progress_.state.position / set_.geometry().subbuf_size;
 }
 
 Cause RingReader::attach() {
@@ -64,7 +71,7 @@ Step RingReader::take(Cut cut, Plan plan, uint64_t now) {
     for (unsigned attempt = 0; attempt < kAttempts; attempt++) {
         Gather gather(ring_, set_.geometry(), progress_, plan, now);
         const Cause bad = gather.run(cut, attempt);
-        if (copy_) {
+        if (copy_ != nullptr) {
             step.unwritten = copy_out(gather);
             if (step.unwritten)
                 return step;
@@ -82,7 +89,7 @@ Step RingReader::take(Cut cut, Plan plan, uint64_t now) {
 
 /* Read through the fd: a page that somebody punched out of the memory file reads as zeros instead of raising SIGBUS. */
 Failure RingReader::copy_out(const Gather &gather) {
-    uint8_t *to = copy_.get();
+    uint8_t *to = copy_;
     for (const Packet &packet : gather.packets()) {
         const uint64_t at = weft_data_offset(&set_.geometry(), stream_.cpu) + ring_.offset(packet.position);
         const ssize_t got = packet.bytes == 0 ? 0 : pread(ring_fd_, to, packet.bytes, static_cast<off_t>(at));
@@ -143,7 +150,7 @@ Failure RingReader::write(const Gather &gather, weft_reader_state *next) {
     size_t i = 0;
     uint64_t copied = 0;
     for (const Packet &packet : gather.packets()) {
-        const uint8_t *bytes = copy_ ? copy_.get() + copied : ring_.data() + ring_.offset(packet.position);
+        const uint8_t *bytes = copy_ != nullptr ? copy_ + copied : ring_.data() + ring_.offset(packet.position);
         encode_packet_header(stream_, packet, headers[i]);
         vector.push_back({headers[i++], kPacketHeaderBytes});
         if (packet.bytes > 0)

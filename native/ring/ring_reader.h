@@ -8,8 +8,6 @@
 #ifndef WEFT_RING_RING_READER_H
 #define WEFT_RING_RING_READER_H
 
-#include <memory>
-
 #include "ring/gather.h"
 #include "ring/stream_files.h"
 
@@ -30,15 +28,21 @@ struct Step {
 
 class RingReader {
 public:
-    /* `set` and `ring_fd` must outlive the reader. */
-    RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files);
+    /* Overwrite mode copies before it knows that the copy is whole: how much room a take() needs for that; 0 in discard mode. */
+    static uint64_t scratch_bytes(const weft_geometry &geometry);
+    /* `set`, `ring_fd` and `scratch` must outlive the reader; readers that take turns may share the scratch memory. */
+    RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch);
 
     /* Continues where the reader page says that the last reader stood. */
     Cause attach();
     /* `now`: CLOCK_MONOTONIC in ns. */
     Step take(Cut cut, Plan plan, uint64_t now);
 
+    /* How many sub-buffers the writer has left that are not yet taken: a glance, cheaper than a take(). */
+    uint64_t backlog() const;
+
     const UntrustedRing &ring() const { return ring_; }
+    Cause closed() const { return closed_; }
     const weft_reader_state &state() const { return progress_.state; }
     weft_reader_page *page() const { return page_; }
 
@@ -56,11 +60,11 @@ private:
     const StreamIdentity stream_;
     const UntrustedRing ring_;
     weft_reader_page *const page_;
+    uint8_t *const copy_; /* null in discard mode */
     StreamFiles files_;
     Progress progress_;
     uint32_t selector_ = 0;
     Cause closed_ = Cause::kNone;
-    std::unique_ptr<uint8_t[]> copy_; /* overwrite mode: what was read before it was known to be whole */
 };
 
 }  // namespace weft

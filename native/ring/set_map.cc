@@ -6,15 +6,12 @@
 
 #include <cerrno>
 
+#include "ring/format.h"
 #include "ring/shared.h"
 
 namespace weft {
 
 namespace {
-
-bool power_of_two_within(uint32_t value, uint32_t low, uint32_t high) {
-    return value >= low && value <= high && (value & (value - 1)) == 0;
-}
 
 Failure map(int fd, uint64_t bytes, int protection, uint8_t **address) {
     void *mapped = mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
@@ -25,18 +22,6 @@ Failure map(int fd, uint64_t bytes, int protection, uint8_t **address) {
 }
 
 }  // namespace
-
-Failure check_geometry(const weft_geometry &g) {
-    if (g.cpu_count == 0 || g.cpu_count > WEFT_CPU_MAX)
-        return {EINVAL, "geometry: number of CPUs"};
-    if (!power_of_two_within(g.subbuf_size, WEFT_SUBBUF_SIZE_MIN, WEFT_SUBBUF_SIZE_MAX))
-        return {EINVAL, "geometry: size of a sub-buffer"};
-    if (!power_of_two_within(g.subbuf_count, WEFT_SUBBUF_COUNT_MIN, WEFT_SUBBUF_COUNT_MAX))
-        return {EINVAL, "geometry: number of sub-buffers"};
-    if (g.mode > WEFT_MODE_OVERWRITE || g.sync > WEFT_SYNC_LOCK)
-        return {EINVAL, "geometry: mode"};
-    return {};
-}
 
 Failure check_memory(int fd, uint64_t bytes, const char *what) {
     struct stat status;
@@ -54,8 +39,8 @@ Failure check_memory(int fd, uint64_t bytes, const char *what) {
 }
 
 Failure SetMap::open(const weft_geometry &geometry, int ring_fd, int reader_fd, const uint8_t *ring_id, bool writable_reader) {
-    if (Failure bad = check_geometry(geometry))
-        return bad;
+    if (weft_geometry_check(&geometry) != 0)
+        return {EINVAL, "geometry: sizes must be powers of two within the limits"};
     geometry_ = geometry;
     const uint64_t ring_bytes = weft_ring_memory_bytes(&geometry_);
     const uint64_t reader_bytes = weft_reader_memory_bytes(&geometry_);

@@ -12,8 +12,6 @@
 
 namespace weft {
 
-/* Powers of two, limits, known modes. Sizes computed from a geometry that passed cannot overflow. */
-Failure check_geometry(const weft_geometry &geometry);
 /* A memfd sealed against shrinking, growing and further seals, `bytes` long. */
 Failure check_memory(int fd, uint64_t bytes, const char *what);
 

@@ -9,7 +9,10 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <sstream>
+
+#include "ring/format.h"
 
 namespace weft_test {
 
@@ -18,14 +21,6 @@ namespace {
 [[noreturn]] void give_up(const std::string &why) {
     std::printf("not ok - %s\n", why.c_str());
     std::exit(1);
-}
-
-int sealed_memory(uint64_t bytes) {
-    const int fd = memfd_create("weft-test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0 || ftruncate(fd, static_cast<off_t>(bytes)) != 0 ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        give_up("memory for a ring set");
-    return fd;
 }
 
 uint8_t *map_writable(int fd, uint64_t bytes) {
@@ -77,24 +72,25 @@ void read_events(const std::string &data, size_t at, size_t end, ReadPacket *pac
 
 TestSet::TestSet(uint32_t subbuf_size, uint32_t subbuf_count, weft_mode mode, uint32_t cpus)
     : geometry_{cpus, subbuf_size, subbuf_count, static_cast<uint8_t>(mode), WEFT_SYNC_RSEQ, {0, 0}} {
-    ring_fd_ = sealed_memory(weft_ring_memory_bytes(&geometry_));
-    reader_fd_ = sealed_memory(weft_reader_memory_bytes(&geometry_));
+    const uint8_t ring_id[16] = {1, 2, 3};
+    std::vector<uint32_t> all(cpus);
+    std::iota(all.begin(), all.end(), 0);
+    uint64_t allocated = 0;
+    if (weft_ring_set_create(&geometry_, ring_id, all.data(), cpus, &ring_fd_, &reader_fd_, &allocated) != 0)
+        give_up("memory for a ring set");
     memory_ = map_writable(ring_fd_, weft_ring_memory_bytes(&geometry_));
     pages_ = reinterpret_cast<weft_reader_page *>(map_writable(reader_fd_, weft_reader_memory_bytes(&geometry_)));
-    header()->magic = WEFT_RING_MAGIC;
-    header()->abi = WEFT_RING_ABI;
-    header()->geometry = geometry_;
     char pattern[] = "/tmp/weft-ring-XXXXXX";
     directory_ = mkdtemp(pattern);
     write_metadata(directory_);
     directory_fd_ = open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (weft::Failure bad = map_.open(geometry_, ring_fd_, reader_fd_, header()->ring_id, true))
+    if (weft::Failure bad = map_.open(geometry_, ring_fd_, reader_fd_, ring_id, true))
         give_up(bad.message);
+    scratch_.resize(weft::RingReader::scratch_bytes(geometry_));
     for (uint32_t cpu = 0; cpu < cpus; cpu++) {
         writers_.emplace_back(geometry_, memory_, pages_ + cpu, cpu);
         weft_ring *ring = writers_[cpu].ring();
-        ring->ready = 1;
-        ring->table[0].begin_timestamp = ring->slot[0].last_timestamp = kStart;
+        ring->table[0].begin_timestamp = ring->slot[0].last_timestamp = kStart; /* the tests' clock, not the machine's */
         readers_.emplace_back();
         new_reader(cpu);
     }
@@ -119,7 +115,7 @@ weft::StreamIdentity TestSet::identity(uint32_t cpu) {
 
 weft::Cause TestSet::new_reader(uint32_t cpu) {
     weft::StreamFiles files(directory_fd_, "ch_" + std::to_string(cpu));
-    readers_[cpu].reset(new weft::RingReader(map_, ring_fd_, identity(cpu), std::move(files)));
+    readers_[cpu].reset(new weft::RingReader(map_, ring_fd_, identity(cpu), std::move(files), scratch_.data()));
     return readers_[cpu]->attach();
 }
 

@@ -5,6 +5,7 @@
 #ifndef WEFT_RING_TEST_SET_H
 #define WEFT_RING_TEST_SET_H
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,7 @@ private:
     weft::SetMap map_;
     std::vector<weft::TestWriter> writers_;
     std::vector<std::unique_ptr<weft::RingReader>> readers_;
+    std::vector<uint8_t> scratch_;
     uint64_t clock_ = kStart;
 };
 

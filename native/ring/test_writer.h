@@ -5,6 +5,10 @@
 #ifndef WEFT_RING_TEST_WRITER_H
 #define WEFT_RING_TEST_WRITER_H
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstring>
 
 #include "ring/layout.h"
@@ -15,7 +19,7 @@ namespace weft {
 class TestWriter {
 public:
     TestWriter(const weft_geometry &g, uint8_t *memory, const weft_reader_page *page, uint32_t cpu)
-        : g_(g), ring_(reinterpret_cast<weft_ring *>(memory + weft_control_offset(&g, cpu))),
+        : g_(g), header_(reinterpret_cast<weft_set_header *>(memory)), ring_(reinterpret_cast<weft_ring *>(memory + weft_control_offset(&g, cpu))),
           data_(memory + weft_data_offset(&g, cpu)), page_(page) {}
 
     weft_ring *ring() { return ring_; }
@@ -36,6 +40,7 @@ public:
                 return lose(WEFT_LOST_FULL);
             prepare_switch();
             commit_switch();
+            wake_reader();
         }
         write_record(number, timestamp, compact, extra);
         commit_record(timestamp, length);
@@ -68,6 +73,13 @@ public:
         fence();
     }
 
+    void wake_reader() {
+        if (load(&page_->sleeping) == 0)
+            return;
+        __atomic_fetch_add(&header_->doorbell, 1, __ATOMIC_RELEASE);
+        syscall(SYS_futex, &header_->doorbell, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+    }
+
 private:
     void fill_idle(uint64_t word, weft_slot value) {
         weft_slot &idle = ring_->slot[~word & WEFT_SLOT_MASK];
@@ -98,6 +110,7 @@ private:
     }
 
     const weft_geometry g_;
+    weft_set_header *const header_;
     weft_ring *const ring_;
     uint8_t *const data_;
     const weft_reader_page *const page_;

@@ -1,0 +1,299 @@
+#include "ring/reader_thread.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "ring/format.h"
+
+namespace weft {
+
+namespace {
+
+constexpr uint64_t kUs = 1000, kMs = 1000 * kUs;
+constexpr uint64_t kSleepMax = 1000 * kMs; /* bounds what hostile memory can do to a parked thread */
+constexpr uint64_t kNapMin = 20 * kUs, kNapMax = 1 * kMs;
+constexpr unsigned kIdleNaps = 2; /* before parking; also what slows down a doorbell that is rung for nothing */
+constexpr uint64_t kTellInterval = 5 * kMs; /* while data keeps coming */
+
+uint64_t now_ns() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
+}
+
+/* Signals are the main thread's; SIGXFSZ in particular must be an EFBIG here. */
+std::thread start_without_signals(const std::function<void()> &body) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread thread(body);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return thread;
+}
+
+}  // namespace
+
+Failure ReaderThread::start(const ReaderOptions &options, std::function<void()> notify, std::unique_ptr<ReaderThread> *out) {
+    if (weft_geometry_check(&options.geometry) != 0)
+        return {EINVAL, "geometry: sizes must be powers of two within the limits"};
+    std::unique_ptr<ReaderThread> thread(new ReaderThread(options, std::move(notify)));
+    ReaderThread &self = *thread;
+    if (Failure bad = self.map_.open(options.geometry, options.ring_fd, options.reader_fd, options.ring_id, true))
+        return bad;
+    self.directory_fd_ = ::open(options.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (self.directory_fd_ < 0)
+        return failure(errno, options.directory);
+    self.next_switch_ = now_ns() + options.switch_timer_ns;
+    self.scratch_.reset(new uint8_t[RingReader::scratch_bytes(options.geometry)]);
+    self.thread_ = start_without_signals([&self] { self.run(); });
+    *out = std::move(thread);
+    return {};
+}
+
+ReaderThread::ReaderThread(const ReaderOptions &options, std::function<void()> notify)
+    : options_(options), notify_(std::move(notify)), rings_(options.geometry.cpu_count),
+      stats_(new uint64_t[options.geometry.cpu_count * kStats](), std::default_delete<uint64_t[]>()),
+      box_(options.geometry.cpu_count), nap_ns_(kNapMin) {}
+
+ReaderThread::~ReaderThread() {
+    const bool started = thread_.joinable();
+    if (started) {
+        end();
+        thread_.join();
+    }
+    if (directory_fd_ >= 0)
+        close(directory_fd_);
+    if (started) {
+        close(options_.ring_fd);
+        close(options_.reader_fd);
+    }
+}
+
+void ReaderThread::set_plan(Plan plan) {
+    plan_.store(plan);
+    sleeper_.wake();
+}
+
+uint64_t ReaderThread::flush() {
+    const uint64_t ticket = flush_wanted_.fetch_add(1) + 1;
+    sleeper_.wake();
+    return ticket;
+}
+
+void ReaderThread::end() {
+    end_wanted_.store(true);
+    sleeper_.wake();
+}
+
+void ReaderThread::run() {
+    pthread_setname_np(pthread_self(), "weft-reader");
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
+        store(&map_.page(cpu)->sleeping, 1); /* a ring that is not open yet wakes the thread with its first full sub-buffer */
+    while (!end_wanted_.load()) {
+        const uint32_t requests = sleeper_.requests();
+        open_rings();
+        const Load load = sweep();
+        serve_switch_timer();
+        serve_flushes();
+        tell();
+        if (!load.more)
+            rest(load, requests);
+    }
+    set_sleeping(0);
+    box_.ended();
+    notify_();
+}
+
+void ReaderThread::open_rings() {
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++) {
+        const UntrustedRing ring(map_, cpu);
+        uint64_t lost = 0;
+        if (!rings_[cpu].reader && !rings_[cpu].corrupt && (ring.ready() || !ring.lost_sum(&lost) || lost > 0))
+            open_ring(cpu);
+    }
+}
+
+void ReaderThread::open_ring(uint32_t cpu) {
+    StreamIdentity stream{{}, options_.stream_class_id, options_.stream_instance_base + cpu, cpu};
+    std::copy(std::begin(options_.uuid), std::end(options_.uuid), stream.uuid);
+    StreamFiles files(directory_fd_, options_.file_prefix + "_" + std::to_string(cpu));
+    rings_[cpu].reader.reset(new RingReader(map_, options_.ring_fd, stream, std::move(files), scratch_.get()));
+    const Cause bad = rings_[cpu].reader->attach();
+    if (bad != Cause::kNone) {
+        rings_[cpu].corrupt = true;
+        box_.corrupt(cpu, bad);
+        return;
+    }
+    take(cpu, Cut::kComplete); /* makes the files and the first packet */
+}
+
+bool ReaderThread::due(const Ring &ring) const {
+    return ring.reader && !ring.corrupt && (!ring.failing || now_ns() >= ring.retry_at);
+}
+
+/* One batch of each ring that has something. */
+ReaderThread::Load ReaderThread::sweep() {
+    Load load;
+    if (plan_.load() == Plan::kHold)
+        return load;
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++) {
+        Ring &ring = rings_[cpu];
+        if (!due(ring))
+            continue;
+        const uint64_t backlog = ring.reader->backlog();
+        if (backlog > 0 || ring.failing)
+            load.more |= take(cpu, Cut::kComplete).more;
+        else
+            publish(cpu);
+        load.fullest = std::max(load.fullest, backlog);
+    }
+    return load;
+}
+
+Step ReaderThread::take(uint32_t cpu, Cut cut) {
+    Ring &ring = rings_[cpu];
+    const uint64_t now = now_ns();
+    Step step = ring.reader->take(cut, plan_.load(), now);
+    if (step.cause != Cause::kNone) {
+        ring.corrupt = true;
+        box_.corrupt(cpu, step.cause);
+    }
+    if (step.unwritten) {
+        step.more = false;
+        ring.retry_at = now + options_.read_timer_ns;
+        if (!std::exchange(ring.failing, true))
+            box_.failed(cpu, step.unwritten);
+    } else if (std::exchange(ring.failing, false)) {
+        box_.resumed(cpu);
+    }
+    box_.took(cpu, step, ring.reader->state().discarded);
+    publish(cpu);
+    return step;
+}
+
+/* Everything committed before the call. A writer that goes on meanwhile does not prolong it, and a ring that always laps the
+ * reader ends it: what was there before the call is overwritten by then. */
+void ReaderThread::flush_ring(uint32_t cpu, Failure *unwritten) {
+    const RingReader &reader = *rings_[cpu].reader;
+    Look target;
+    uint64_t lost = 0;
+    reader.ring().look(&target);
+    reader.ring().lost_sum(&lost);
+    for (uint32_t tries = 0; tries < 4 * options_.geometry.subbuf_count; tries++) {
+        const Step step = take(cpu, Cut::kPartial);
+        if (step.unwritten)
+            *unwritten = step.unwritten;
+        const bool reached = reader.state().position >= target.position && reader.state().lost >= lost;
+        if (step.cause != Cause::kNone || step.unwritten || !step.more || reached)
+            return;
+    }
+}
+
+void ReaderThread::serve_flushes() {
+    const uint64_t wanted = flush_wanted_.load();
+    if (wanted == flush_served_)
+        return;
+    FlushDone done{wanted, {}};
+    if (plan_.load() == Plan::kHold)
+        done.failure = {EBUSY, "the reader holds its rings: nothing can be flushed"};
+    else
+        flush_rings(&done.failure);
+    flush_served_ = wanted;
+    box_.flushed(done);
+    told_at_ = 0;
+}
+
+void ReaderThread::flush_rings(Failure *unwritten) {
+    open_rings(); /* one may have come into use after the last look */
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
+        if (rings_[cpu].reader && !rings_[cpu].corrupt)
+            flush_ring(cpu, unwritten);
+}
+
+void ReaderThread::serve_switch_timer() {
+    if (options_.switch_timer_ns == 0 || now_ns() < next_switch_)
+        return;
+    Failure told_by_news;
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
+        if (due(rings_[cpu]))
+            flush_ring(cpu, &told_by_news);
+    next_switch_ = now_ns() + options_.switch_timer_ns;
+}
+
+/* While data comes, short naps instead of the doorbell: writers make no system call, and several sub-buffers are taken at once. A
+ * ring that was found half full shortens the nap, a nearly empty one makes it longer. */
+void ReaderThread::rest(const Load &load, uint32_t requests_seen) {
+    const uint64_t count = options_.geometry.subbuf_count;
+    if (2 * load.fullest >= count)
+        nap_ns_ = std::max(nap_ns_ / 2, kNapMin);
+    else if (8 * load.fullest <= count)
+        nap_ns_ = std::min(nap_ns_ * 2, kNapMax);
+    if (load.fullest > 0)
+        idle_naps_ = 0;
+    if (idle_naps_++ < kIdleNaps) {
+        sleeper_.nap(requests_seen, nap_ns_);
+        return;
+    }
+    idle_naps_ = 0;
+    told_at_ = 0;
+    tell();
+    park(requests_seen);
+}
+
+void ReaderThread::park(uint32_t requests_seen) {
+    uint64_t ns = std::min(options_.read_timer_ns, kSleepMax);
+    const uint64_t now = now_ns();
+    if (options_.switch_timer_ns != 0)
+        ns = std::min(ns, next_switch_ > now ? next_switch_ - now : 0);
+    const bool hold = plan_.load() == Plan::kHold;
+    if (!hold)
+        set_sleeping(1);
+    fence(); /* either a writer sees the flag, or the look below sees what it committed; else the timer ends the sleep */
+    const uint32_t doorbell = load_acquire(&map_.header()->doorbell);
+    const bool idle = hold || std::none_of(rings_.begin(), rings_.end(),
+                                           [this](const Ring &ring) { return due(ring) && ring.reader->backlog() > 0; });
+    if (idle && ns > 0)
+        sleeper_.park(&map_.header()->doorbell, doorbell, requests_seen, ns);
+    set_sleeping(0);
+}
+
+/* Rings not in use yet keep the flag: their first full sub-buffer wakes the thread. */
+void ReaderThread::set_sleeping(uint32_t value) {
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
+        if (rings_[cpu].reader && !rings_[cpu].corrupt)
+            store(&map_.page(cpu)->sleeping, value);
+}
+
+/* At once when the thread is about to sleep or somebody waits (told_at_ == 0), else not more often than anybody can look. */
+void ReaderThread::tell() {
+    const uint64_t now = now_ns();
+    if (now - told_at_ < kTellInterval || box_.empty())
+        return;
+    told_at_ = now;
+    notify_();
+}
+
+void ReaderThread::publish(uint32_t cpu) {
+    const RingReader &reader = *rings_[cpu].reader;
+    const weft_reader_state &state = reader.state();
+    uint64_t *to = stats_.get() + cpu * kStats;
+    store(to + kStatPackets, state.packets);
+    store(to + kStatEvents, state.events);
+    store(to + kStatBytes, state.file_bytes);
+    for (unsigned cause = WEFT_LOST_FULL; cause <= WEFT_LOST_NO_MEMORY; cause++)
+        store(to + kStatLost + cause, reader.ring().lost(cause));
+    store(to + kStatOverwritten, state.overwritten);
+    Look look;
+    reader.ring().look(&look);
+    store(to + kStatPosition, look.position);
+    store(to + kStatConsumed, state.position);
+}
+
+}  // namespace weft

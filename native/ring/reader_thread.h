@@ -1,0 +1,104 @@
+/*
+ * The reader of a ring set: one native thread that takes all its rings. Nothing here waits for the owner; the owner (JavaScript)
+ * may be away for as long as it likes, its news are merged meanwhile.
+ */
+#ifndef WEFT_RING_READER_THREAD_H
+#define WEFT_RING_READER_THREAD_H
+
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "ring/reader_news.h"
+#include "ring/sleeper.h"
+
+namespace weft {
+
+struct ReaderOptions {
+    int ring_fd = -1;   /* both are the thread's from a successful start() on */
+    int reader_fd = -1;
+    uint8_t ring_id[16] = {};
+    weft_geometry geometry{};
+    std::string directory;
+    std::string file_prefix;
+    uint8_t uuid[16] = {};
+    uint32_t stream_class_id = 0;
+    uint64_t stream_instance_base = 0;
+    uint64_t read_timer_ns = 0;
+    uint64_t switch_timer_ns = 0; /* 0: partial sub-buffers only on flush */
+};
+
+/* Per ring, in the order of STATS_FIELDS in native/addon/index.ts. */
+enum Stat : uint32_t { kStatPackets, kStatEvents, kStatBytes, kStatLost, kStatOverwritten = kStatLost + 6, kStatPosition, kStatConsumed, kStats };
+
+class ReaderThread {
+public:
+    /* `notify` is called on the thread, whenever news waits; it must not block. */
+    static Failure start(const ReaderOptions &options, std::function<void()> notify, std::unique_ptr<ReaderThread> *thread);
+    /* Ends the thread; waits for at most one batch. */
+    ~ReaderThread();
+    ReaderThread(const ReaderThread &) = delete;
+
+    void set_plan(Plan plan);
+    /* The ticket that a FlushDone will name. */
+    uint64_t flush();
+    /* The news `ended` follows. */
+    void end();
+    ReaderNews news() { return box_.drain(); }
+    /* Values by CPU, kStats each; the memory outlives the thread as long as somebody holds it. */
+    std::shared_ptr<uint64_t> stats() const { return stats_; }
+
+private:
+    struct Ring {
+        std::unique_ptr<RingReader> reader; /* made when the ring is first in use */
+        bool corrupt = false;
+        bool failing = false;
+        uint64_t retry_at = 0;
+    };
+
+    struct Load {
+        bool more = false;     /* some ring has more than its batch took */
+        uint64_t fullest = 0;  /* complete sub-buffers found in one ring */
+    };
+
+    ReaderThread(const ReaderOptions &options, std::function<void()> notify);
+    void run();
+    void open_rings();
+    void open_ring(uint32_t cpu);
+    Load sweep();
+    Step take(uint32_t cpu, Cut cut);
+    void flush_rings(Failure *unwritten);
+    void flush_ring(uint32_t cpu, Failure *unwritten);
+    void serve_flushes();
+    void serve_switch_timer();
+    bool due(const Ring &ring) const;
+    void rest(const Load &load, uint32_t requests_seen);
+    void park(uint32_t requests_seen);
+    void set_sleeping(uint32_t value);
+    void tell();
+    void publish(uint32_t cpu);
+
+    const ReaderOptions options_;
+    const std::function<void()> notify_;
+    int directory_fd_ = -1;
+    SetMap map_;
+    std::unique_ptr<uint8_t[]> scratch_;
+    std::vector<Ring> rings_;
+    std::shared_ptr<uint64_t> stats_;
+    NewsBox box_;
+    Sleeper sleeper_;
+    std::atomic<Plan> plan_{Plan::kAppend};
+    std::atomic<uint64_t> flush_wanted_{0};
+    std::atomic<bool> end_wanted_{false};
+    /* the thread's own */
+    uint64_t flush_served_ = 0;
+    uint64_t next_switch_ = 0;
+    uint64_t nap_ns_;
+    unsigned idle_naps_ = 0;
+    uint64_t told_at_ = 0;
+    std::thread thread_;
+};
+
+}  // namespace weft
+
+#endif

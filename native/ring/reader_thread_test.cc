@@ -1,0 +1,264 @@
+/* The reader thread beside a writer thread: promptness, plans, failing files, and an owner that does not listen. */
+#include "ring/reader_thread.h"
+
+#include <fcntl.h>
+#include <semaphore.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "ring/test_cases.h"
+#include "ring/test_set.h"
+
+using namespace weft;
+using namespace weft_test;
+
+namespace {
+
+uint64_t clock_ns() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
+}
+
+/* A thread on a test set, and its news. */
+class Running {
+public:
+    explicit Running(TestSet &set, uint64_t read_timer_ns = 200000000, uint64_t switch_timer_ns = 0) {
+        sem_init(&told_, 0, 0);
+        ReaderOptions options;
+        options.ring_fd = dup(set.ring_fd());
+        options.reader_fd = dup(set.reader_fd());
+        options.ring_id[0] = 1, options.ring_id[1] = 2, options.ring_id[2] = 3;
+        options.geometry = set.geometry();
+        options.directory = set.directory();
+        options.file_prefix = "ch";
+        const StreamIdentity stream = TestSet::identity(0);
+        std::copy(std::begin(stream.uuid), std::end(stream.uuid), options.uuid);
+        options.read_timer_ns = read_timer_ns;
+        options.switch_timer_ns = switch_timer_ns;
+        const Failure bad = ReaderThread::start(options, [this] { sem_post(&told_); }, &thread_);
+        CHECK_EQUAL(bad.message, "");
+    }
+    ~Running() { stop(); }
+    void stop() { thread_.reset(); }
+    ReaderThread &operator*() { return *thread_; }
+    ReaderThread *operator->() { return thread_.get(); }
+
+    /* Merges news into `all` until `enough` says so; false after 10 s. */
+    bool until(const std::function<bool()> &enough) {
+        while (!enough()) {
+            timespec limit;
+            clock_gettime(CLOCK_REALTIME, &limit);
+            limit.tv_sec += 10;
+            if (sem_timedwait(&told_, &limit) != 0 && errno == ETIMEDOUT)
+                return false;
+            merge(thread_->news());
+        }
+        return true;
+    }
+    Failure flush() {
+        const uint64_t ticket = thread_->flush();
+        CHECK(until([&] { return flushed_.ticket >= ticket; }));
+        return flushed_.failure;
+    }
+    uint64_t stat(Stat field) { return load(thread_->stats().get() + field); }
+
+    uint64_t packets = 0, events = 0;
+    unsigned failed = 0, resumed = 0;
+    Cause corrupt = Cause::kNone;
+
+private:
+    void merge(const ReaderNews &news) {
+        for (const RingNews &ring : news.rings) {
+            packets += ring.packets;
+            events += ring.events;
+            failed += ring.failed ? 1 : 0;
+            resumed += ring.resumed;
+            if (ring.corrupt != Cause::kNone)
+                corrupt = ring.corrupt;
+        }
+        for (const FlushDone &done : news.flushes)
+            flushed_ = done;
+    }
+    std::unique_ptr<ReaderThread> thread_;
+    sem_t told_;
+    FlushDone flushed_;
+};
+
+void write_events(TestSet &set, int count) {
+    for (int i = 0; i < count; i++)
+        set.writer().emit(kStart + 100 * (set.writer().emitted() + 1));
+}
+
+void every_event_of_a_busy_writer_is_read_or_counted() {
+    TestSet set(4096, 8);
+    Running thread(set);
+    write_events(set, 300000);
+    CHECK(!thread.flush());
+    const uint64_t lost = set.writer().ring()->lost[WEFT_LOST_FULL];
+    CHECK_EQUAL(thread.events + lost, 300000u);
+    CHECK_EQUAL(thread.stat(kStatEvents), thread.events);
+    CHECK_EQUAL(thread.stat(kStatLost), lost);
+    thread.stop();
+    const Viewed viewed = babeltrace(set.directory());
+    CHECK_EQUAL(viewed.strange, "");
+    CHECK_EQUAL(viewed.events, 300000 - lost);
+    CHECK_EQUAL(viewed.discarded, lost);
+}
+
+void the_doorbell_wakes_a_sleeping_reader_at_once() {
+    TestSet set(4096, 8);
+    Running thread(set, 60000000000);
+    CHECK(!thread.flush());
+    for (int round = 0; round < 20; round++) {
+        while (load(&set.page()->sleeping) == 0)
+            usleep(100);
+        const uint64_t events = thread.events, before = clock_ns();
+        write_events(set, 400);
+        CHECK(thread.until([&] { return thread.events > events; }));
+        CHECK(clock_ns() - before < 500000000);
+    }
+}
+
+void a_flush_is_prompt_while_the_reader_sleeps() {
+    TestSet set(4096, 8);
+    Running thread(set, 60000000000);
+    uint64_t worst = 0, sum = 0;
+    for (int round = 0; round < 200; round++) {
+        write_events(set, 3);
+        if (round % 2)
+            usleep(static_cast<useconds_t>(37 * round));
+        const uint64_t before = clock_ns();
+        CHECK(!thread.flush());
+        const uint64_t took = clock_ns() - before;
+        worst = std::max(worst, took);
+        sum += took;
+    }
+    std::printf("# flush: mean %llu us, worst %llu us\n", static_cast<unsigned long long>(sum / 200000),
+                static_cast<unsigned long long>(worst / 1000));
+    CHECK(sum / 200 < 5000000);
+    CHECK_EQUAL(thread.events, 600u);
+}
+
+void the_switch_timer_writes_partial_sub_buffers() {
+    TestSet set;
+    Running thread(set, 200000000, 5000000);
+    write_events(set, 3);
+    CHECK(thread.until([&] { return thread.events == 3; }));
+}
+
+void an_owner_that_does_not_listen_costs_nothing() {
+    TestSet set(4096, 8);
+    Running thread(set, 1000000);
+    uint64_t consumed = 0;
+    for (int round = 0; round < 100; round++) { /* nobody drains the news meanwhile */
+        write_events(set, 1000);
+        while (load(&set.page()->consumed) + 4096 <= set.writer().position())
+            usleep(50);
+        CHECK(load(&set.page()->consumed) > consumed);
+        consumed = load(&set.page()->consumed);
+    }
+    const ReaderNews news = thread->news();
+    CHECK_EQUAL(news.rings.size(), size_t{1});
+    CHECK_EQUAL(news.rings[0].first, 0u);
+    CHECK(news.rings[0].packets > 100);
+}
+
+void hold_keeps_the_bytes_and_append_takes_them_later() {
+    TestSet set(4096, 8);
+    Running thread(set);
+    CHECK(!thread.flush());
+    thread->set_plan(Plan::kHold);
+    CHECK_EQUAL(thread.flush().error, EBUSY);
+    write_events(set, 1000);
+    usleep(20000);
+    CHECK_EQUAL(load(&set.page()->consumed), 0u);
+    thread->set_plan(Plan::kAppend);
+    CHECK(!thread.flush());
+    CHECK_EQUAL(thread.events, 1000u);
+}
+
+/* RLIMIT_FSIZE makes any write beyond it fail, as a full disk would. */
+void a_failing_file_consumes_nothing_and_resumes() {
+    TestSet set(4096, 16);
+    Running thread(set, 2000000);
+    CHECK(!thread.flush());
+    rlimit before, small;
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = {5000, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    write_events(set, 2000);
+    const Failure failure = thread.flush();
+    CHECK_EQUAL(failure.error, EFBIG);
+    CHECK(thread.until([&] { return thread.failed == 1; }));
+    CHECK_EQUAL(load(&set.page()->consumed), 0u);
+    struct stat status;
+    CHECK_EQUAL(stat(set.file().c_str(), &status), 0);
+    CHECK_EQUAL(status.st_size, 84); /* the empty first packet; no half one behind it */
+    setrlimit(RLIMIT_FSIZE, &before);
+    CHECK(thread.until([&] { return thread.resumed == 1; }));
+    CHECK(!thread.flush());
+    CHECK_EQUAL(thread.events, 2000u);
+    CHECK_EQUAL(babeltrace(set.directory()).events, 2000u);
+}
+
+void a_corrupt_ring_is_closed_and_the_others_go_on() {
+    TestSet set(4096, 4, WEFT_MODE_DISCARD, 2);
+    Running thread(set);
+    CHECK(!thread.flush());
+    store_release(&set.writer(0).ring()->position, ~0ull);
+    for (uint64_t i = 0; i < 10; i++)
+        set.writer(1).emit(kStart + 100 * i + 100);
+    CHECK(!thread.flush());
+    CHECK(thread.corrupt == Cause::kReservedBit);
+    CHECK_EQUAL(thread.events, 10u);
+    CHECK_EQUAL(babeltrace(set.directory()).events, 10u);
+}
+
+void a_ring_that_becomes_ready_is_read() {
+    TestSet set(4096, 4, WEFT_MODE_DISCARD, 2);
+    store(&set.writer(1).ring()->ready, 0);
+    Running thread(set);
+    CHECK(!thread.flush());
+    CHECK_EQUAL(access(set.file(1).c_str(), F_OK), -1);
+    store(&set.writer(1).ring()->ready, 1);
+    for (uint64_t i = 0; i < 10; i++)
+        set.writer(1).emit(kStart + 100 * i + 100);
+    CHECK(!thread.flush());
+    CHECK_EQUAL(thread.events, 10u);
+}
+
+void an_idle_reader_makes_hardly_a_wake_up() {
+    TestSet set;
+    Running thread(set);
+    CHECK(!thread.flush());
+    usleep(50000);
+    rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    usleep(500000);
+    getrusage(RUSAGE_SELF, &after);
+    CHECK(after.ru_nvcsw - before.ru_nvcsw < 20);
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+    return run_cases(
+        {
+            {"every event of a busy writer is read or counted", every_event_of_a_busy_writer_is_read_or_counted},
+            {"the doorbell wakes a sleeping reader at once", the_doorbell_wakes_a_sleeping_reader_at_once},
+            {"a flush is prompt while the reader sleeps", a_flush_is_prompt_while_the_reader_sleeps},
+            {"the switch timer writes partial sub-buffers", the_switch_timer_writes_partial_sub_buffers},
+            {"an owner that does not listen costs nothing", an_owner_that_does_not_listen_costs_nothing},
+            {"hold keeps the bytes and append takes them later", hold_keeps_the_bytes_and_append_takes_them_later},
+            {"a failing file consumes nothing and resumes", a_failing_file_consumes_nothing_and_resumes},
+            {"a corrupt ring is closed and the others go on", a_corrupt_ring_is_closed_and_the_others_go_on},
+            {"a ring that becomes ready is read", a_ring_that_becomes_ready_is_read},
+            {"an idle reader makes hardly a wake-up", an_idle_reader_makes_hardly_a_wake_up},
+        },
+        argc, argv);
+}

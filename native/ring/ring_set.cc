@@ -1,0 +1,137 @@
+#include "ring/ring_set.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "ring/format.h"
+#include "ring/memory_limit.h"
+#include "ring/untrusted_ring.h"
+
+namespace weft {
+
+namespace {
+
+constexpr uint64_t kReserve = 16; /* this part of what is available is left alone */
+
+Failure bad_geometry() { return {EINVAL, "geometry: sizes must be powers of two within the limits"}; }
+
+Failure check_memory_limit(const weft_geometry &g, size_t cpus) {
+    const uint64_t bytes = weft_data_offset(&g, 0) + cpus * weft_data_bytes(&g) + weft_reader_memory_bytes(&g);
+    const MemoryLimit limit = memory_limit();
+    if (bytes <= limit.available - limit.available / kReserve)
+        return {};
+    return {ENOMEM, "ring buffers need " + std::to_string(bytes) + " bytes, " + std::to_string(limit.available) +
+                        " are available (" + limit.source + ")"};
+}
+
+Failure reopen_read_only(int fd, int *read_only) {
+    const std::string path = "/proc/self/fd/" + std::to_string(fd);
+    *read_only = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    return *read_only < 0 ? failure(errno, "read-only descriptor of ring memory") : Failure{};
+}
+
+Failure add_read_only(RingSetFds *fds) {
+    if (Failure bad = reopen_read_only(fds->ring, &fds->ring_read_only))
+        return bad;
+    Failure bad = reopen_read_only(fds->reader, &fds->reader_read_only);
+    if (bad)
+        close(fds->ring_read_only);
+    return bad;
+}
+
+/* Anonymous, writable, made by this user, sealed, of the right size. */
+Failure check_own(int fd, uint64_t bytes, const char *what, uint64_t *allocated) {
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return failure(errno, what);
+    if (status.st_uid != geteuid() || status.st_nlink != 0)
+        return {EPERM, std::string(what) + ": not made by this user's daemon"};
+    if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+        return {EPERM, std::string(what) + ": not writable"};
+    *allocated += static_cast<uint64_t>(status.st_blocks) * 512;
+    return check_memory(fd, bytes, what);
+}
+
+}  // namespace
+
+Failure create_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], const std::vector<uint32_t> &cpus,
+                        RingSetFds *fds) {
+    if (weft_geometry_check(&geometry) != 0)
+        return bad_geometry();
+    if (Failure bad = check_memory_limit(geometry, cpus.size()))
+        return bad;
+    const int status = weft_ring_set_create(&geometry, ring_id, cpus.data(), static_cast<uint32_t>(cpus.size()), &fds->ring,
+                                            &fds->reader, &fds->allocated);
+    if (status != 0)
+        return failure(-status, "making ring buffers of " + std::to_string(weft_data_bytes(&geometry)) + " bytes for " +
+                                    std::to_string(cpus.size()) + " CPUs");
+    Failure bad = add_read_only(fds);
+    if (bad) {
+        close(fds->ring);
+        close(fds->reader);
+    }
+    return bad;
+}
+
+Failure adopt_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], RingSetFds *fds) {
+    if (weft_geometry_check(&geometry) != 0)
+        return bad_geometry();
+    if (Failure bad = check_own(fds->ring, weft_ring_memory_bytes(&geometry), "ring memory", &fds->allocated))
+        return bad;
+    if (Failure bad = check_own(fds->reader, weft_reader_memory_bytes(&geometry), "reader memory", &fds->allocated))
+        return bad;
+    SetMap map;
+    if (Failure bad = map.open(geometry, fds->ring, fds->reader, ring_id, false))
+        return bad;
+    return add_read_only(fds);
+}
+
+Failure release_locks(int ring_fd, const weft_geometry &geometry, uint32_t application, uint32_t *released) {
+    if (weft_geometry_check(&geometry) != 0)
+        return bad_geometry();
+    if (Failure bad = check_memory(ring_fd, weft_ring_memory_bytes(&geometry), "ring memory"))
+        return bad;
+    const uint64_t bytes = weft_data_offset(&geometry, 0);
+    void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+    if (memory == MAP_FAILED)
+        return failure(errno, "mapping ring memory");
+    *released = 0;
+    for (uint32_t cpu = 0; cpu < geometry.cpu_count; cpu++) {
+        weft_ring *ring = reinterpret_cast<weft_ring *>(static_cast<uint8_t *>(memory) + weft_control_offset(&geometry, cpu));
+        uint64_t holder = load(&ring->lock);
+        if (holder >> 32 == application &&
+            __atomic_compare_exchange_n(&ring->lock, &holder, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            ++*released;
+    }
+    munmap(memory, bytes);
+    return {};
+}
+
+Failure ring_totals(int ring_fd, int reader_fd, const weft_geometry &geometry, RingTotals *totals) {
+    SetMap map;
+    if (Failure bad = map.open(geometry, ring_fd, reader_fd, nullptr, false))
+        return bad;
+    *totals = RingTotals{};
+    for (uint32_t cpu = 0; cpu < geometry.cpu_count; cpu++) {
+        const UntrustedRing ring(map, cpu);
+        Look look;
+        ring.settle(&look);
+        totals->events += look.event_count;
+        totals->position += look.position;
+        for (unsigned cause = 0; cause < WEFT_LOSS_CAUSES; cause++)
+            totals->lost[cause] += ring.lost(cause);
+        const weft_reader_page *page = map.page(cpu);
+        const weft_reader_state &state = page->state[load_acquire(&page->selector) & 1];
+        totals->packets += load(&state.packets);
+        totals->bytes += load(&state.file_bytes);
+        totals->overwritten += load(&state.overwritten);
+        totals->consumed += load(&page->consumed);
+    }
+    return {};
+}
+
+}  // namespace weft

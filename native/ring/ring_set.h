@@ -1,0 +1,41 @@
+/* Ring sets as the session daemon handles them: made within the memory that there is, taken back from the keeper, summed up. */
+#ifndef WEFT_RING_RING_SET_H
+#define WEFT_RING_RING_SET_H
+
+#include <vector>
+
+#include "ring/failure.h"
+#include "ring/layout.h"
+
+namespace weft {
+
+struct RingSetFds {
+    int ring = -1;
+    int reader = -1;
+    int ring_read_only = -1;
+    int reader_read_only = -1;
+    uint64_t allocated = 0; /* bytes */
+};
+
+/* Refuses with ENOMEM and the numbers before anything is allocated, when memory is short. */
+Failure create_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], const std::vector<uint32_t> &cpus,
+                        RingSetFds *fds);
+
+/* `fds->ring` and `fds->reader` came from elsewhere: are they this ring set, made by this user? Fills in the rest. On failure they
+ * stay the caller's. */
+Failure adopt_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], RingSetFds *fds);
+
+/* Frees the locks that an application held when it died. */
+Failure release_locks(int ring_fd, const weft_geometry &geometry, uint32_t application, uint32_t *released);
+
+struct RingTotals {
+    uint64_t packets, events, bytes;
+    uint64_t lost[WEFT_LOSS_CAUSES];
+    uint64_t overwritten, position, consumed;
+};
+/* Sums over all rings, from shared memory; `events` is what writers committed. A sum of lies is a lie, not a danger. */
+Failure ring_totals(int ring_fd, int reader_fd, const weft_geometry &geometry, RingTotals *totals);
+
+}  // namespace weft
+
+#endif

@@ -1,7 +1,7 @@
 /*
- * A channel as an application holds it: the mapped ring set and what its records carry. Channels live in a pool that is never
- * given back, so a thread that is late by any amount of time reads a channel, if perhaps another one: its commit then fails,
- * because the sink's generation has changed (registry.h).
+ * A channel as an application holds it: the mapped ring set and what its records carry. A detached channel's structure (two
+ * lines) is not freed and not used again, so a thread that is late by any amount of time still reads whole, if old, values: its
+ * commit fails, because the target's generation has changed (registry.h).
  */
 #ifndef WEFT_UST_CHANNEL_H
 #define WEFT_UST_CHANNEL_H
@@ -38,6 +38,7 @@ struct weft_channel {
     uint8_t owner;    /* index of the daemon's connection */
     uint8_t active;   /* started */
     uint8_t attached; /* by the present connection: not yet after a reconnection */
+    struct weft_channel *next;
 };
 
 static inline struct weft_ring *weft_channel_ring(const struct weft_channel *c, uint32_t cpu)

@@ -35,6 +35,8 @@ struct attempt {
 
 enum outcome { DONE, AGAIN, GONE, LOST };
 
+void (*weft_record_switched)(void);
+
 static void count_lost(const struct attempt *a, enum weft_loss cause)
 {
     /* The ring belongs to this generation if the sink still does: a thread that is late must not count on another session. */
@@ -153,6 +155,8 @@ static __attribute__((noinline)) enum outcome switch_subbuffer(const struct atte
     const enum outcome outcome = a->channel->sync == WEFT_SYNC_RSEQ ? switch_rseq(a, &s) : switch_locked(a, &s);
     if (outcome == DONE) {
         wake_reader(a->channel, a->cpu);
+        if (weft_record_switched)
+            weft_record_switched();
         return AGAIN;
     }
     return outcome;

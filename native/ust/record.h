@@ -16,6 +16,9 @@ struct weft_target {
 /* weft_library.record: see abi.h. Keeps errno. */
 void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip);
 
+/* Called after each switch to another sub-buffer, when set. Async-signal-safe. */
+extern void (*weft_record_switched)(void);
+
 /* Counts an event that was not recorded, on the ring of the CPU that this thread runs on. */
 void weft_record_lost(struct weft_sink *sink, enum weft_loss cause);
 

@@ -1,0 +1,353 @@
+#define _GNU_SOURCE
+#include "ust/connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ust/commit.h"
+#include "ust/debug.h"
+#include "ust/listener.h"
+#include "ust/message.h"
+#include "ust/registry.h"
+
+#define FDS_MAX 2
+/* Out of the way of programs that expect small numbers. */
+#define FD_FLOOR 200
+
+/* Used under the registry's lock only. */
+static uint8_t buffer[WEFT_WIRE_MAX];
+
+static int owned_by(const struct stat *st, uid_t uid)
+{
+    return st->st_uid == uid || st->st_uid == 0;
+}
+
+/* Whoever could replace the socket could read what this program records: the directory must be the daemon's own. */
+static int trusted_directory(const char *directory, uid_t uid)
+{
+    struct stat st;
+    if (lstat(directory, &st) != 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) && owned_by(&st, uid) && !(st.st_mode & S_IWOTH) ? 0 : -EPERM;
+}
+
+static int raise_fd(int fd)
+{
+    const int raised = fcntl(fd, F_DUPFD_CLOEXEC, FD_FLOOR);
+    if (raised < 0)
+        return fd;
+    close(fd);
+    return raised;
+}
+
+static int connect_socket(const char *directory)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/apps.sock", directory) >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    fd = raise_fd(fd);
+    const struct timeval limit = { 5, 0 };
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    const int status = -errno;
+    close(fd);
+    return status;
+}
+
+static int trusted_peer(int fd, uid_t uid)
+{
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
+        return -errno;
+    return peer.uid == 0 || peer.uid == uid ? 0 : -EPERM;
+}
+
+static int send_message(struct weft_connection *c, size_t length)
+{
+    if (!weft_connection_intact(c))
+        return -EBADF;
+    const ssize_t sent = send(c->fd, buffer, length, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : 0;
+}
+
+static int send_hello(struct weft_connection *c)
+{
+    char procname[17] = "", path[PATH_MAX] = "";
+    prctl(PR_GET_NAME, procname);
+    if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
+        path[0] = 0;
+    struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_HELLO);
+    weft_put_u32(&w, WEFT_WIRE_ABI);
+    weft_put_u32(&w, (uint32_t)getpid());
+    weft_put_u8(&w, 64);
+    weft_put_u8(&w, (uint8_t)weft_listener_uses_rseq());
+    weft_put_u16(&w, 0);
+    weft_put_string(&w, procname);
+    weft_put_string(&w, path);
+    return send_message(c, weft_message_end(&w));
+}
+
+int weft_connection_open(struct weft_connection *c, const char *directory, uid_t uid)
+{
+    int status = trusted_directory(directory, uid);
+    if (status)
+        return status;
+    const int fd = connect_socket(directory);
+    if (fd < 0)
+        return fd;
+    struct stat st;
+    status = trusted_peer(fd, uid);
+    if (status || fstat(fd, &st) != 0) {
+        close(fd);
+        return status ? status : -EBADF;
+    }
+    c->fd = fd;
+    c->device = st.st_dev;
+    c->inode = st.st_ino;
+    c->application = 0;
+    c->batch_sent = 0;
+    c->batch_synced = 0;
+    status = send_hello(c);
+    if (status)
+        weft_connection_close(c);
+    else
+        c->state = WEFT_CONNECTION_UP;
+    return status;
+}
+
+int weft_connection_intact(const struct weft_connection *c)
+{
+    struct stat st;
+    return fstat(c->fd, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode;
+}
+
+void weft_connection_close(struct weft_connection *c)
+{
+    if (c->fd >= 0 && weft_connection_intact(c))
+        close(c->fd);
+    c->fd = -1;
+    c->state = WEFT_CONNECTION_DOWN;
+}
+
+static int announce_entry(struct weft_connection *c, struct weft_catalog_entry *e)
+{
+    uint8_t *told = &e->announced[c->index];
+    if (!e->references) {
+        if (!*told)
+            return 0;
+        *told = 0;
+        struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_POINT_GONE);
+        weft_put_u32(&w, e->id);
+        return send_message(c, weft_message_end(&w));
+    }
+    if (*told)
+        return 0;
+    *told = 1;
+    const size_t length = weft_message_point(buffer, e->id, e->event);
+    if (!length) {
+        weft_debug("%s:%s: the description is larger than %u bytes; this event cannot be recorded", e->event->provider,
+                   e->event->name, WEFT_WIRE_MAX);
+        return 0;
+    }
+    return send_message(c, length);
+}
+
+int weft_connection_announce(struct weft_connection *c, uint32_t batch)
+{
+    int status = 0;
+    for (struct weft_catalog_entry *e = weft_registry_catalog(); e && status == 0; e = e->next)
+        status = announce_entry(c, e);
+    weft_registry_prune();
+    if (status)
+        return status;
+    c->batch_sent = batch;
+    struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_READY);
+    weft_put_u32(&w, batch);
+    return send_message(c, weft_message_end(&w));
+}
+
+static int acknowledge(struct weft_connection *c, uint32_t command, int status)
+{
+    struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_ACK);
+    weft_put_u32(&w, command);
+    weft_put_u32(&w, (uint32_t)status);
+    return send_message(c, weft_message_end(&w));
+}
+
+static int welcome(struct weft_connection *c, struct weft_cursor *m, const int *fds, uint32_t count)
+{
+    const uint32_t abi = weft_get_u32(m), application = weft_get_u32(m);
+    if (m->short_message || abi != WEFT_WIRE_ABI || !application || count != 1)
+        return -EPROTO;
+    struct stat st;
+    if (fstat(fds[0], &st) != 0 || (size_t)st.st_size < sizeof(struct weft_clock_page))
+        return -EPROTO;
+    void *page = mmap(NULL, sizeof(struct weft_clock_page), PROT_READ, MAP_SHARED, fds[0], 0);
+    if (page == MAP_FAILED)
+        return -errno;
+    /* A page that channels use stays mapped; the daemon that comes back gives the same file. */
+    c->clock = ((struct weft_clock_page *)page)->magic == WEFT_CLOCK_MAGIC ? page : NULL;
+    c->application = application;
+    return 0;
+}
+
+static int fill_channel(struct weft_connection *c, struct weft_channel *channel, struct weft_cursor *m,
+                        const struct weft_geometry *g, const int *fds)
+{
+    uint16_t contexts[WEFT_CONTEXTS_MAX];
+    const uint16_t count = weft_get_u16(m);
+    if (count > WEFT_CONTEXTS_MAX)
+        return EINVAL;
+    for (uint32_t i = 0; i < count; i++)
+        contexts[i] = weft_get_u16(m);
+    if (m->short_message || weft_channel_contexts(channel, contexts, count))
+        return EINVAL;
+    if (g->sync == WEFT_SYNC_RSEQ && !weft_listener_uses_rseq())
+        return EOPNOTSUPP;
+    const int status = weft_channel_map(channel, g, fds[0], fds[1]);
+    channel->owner = (uint8_t)c->index;
+    channel->application = c->application;
+    channel->clock = c->clock;
+    return -status;
+}
+
+static int attach(struct weft_connection *c, struct weft_cursor *m, const int *fds, uint32_t count)
+{
+    const uint32_t handle = weft_get_u32(m);
+    const uint8_t *ring_id = weft_get(m, 16);
+    const uint8_t *geometry = weft_get(m, sizeof(struct weft_geometry));
+    if (m->short_message || count != 2 || weft_registry_channel(c->index, handle))
+        return EINVAL;
+    struct weft_channel *channel = weft_registry_channel_by_ring(c->index, ring_id);
+    if (!channel) {
+        channel = weft_registry_new_channel();
+        if (!channel)
+            return ENOMEM;
+        struct weft_geometry g;
+        memcpy(&g, geometry, sizeof(g));
+        const int status = fill_channel(c, channel, m, &g, fds);
+        if (status)
+            return status;
+        memcpy(channel->ring_id, ring_id, 16);
+        weft_registry_add_channel(channel);
+    }
+    channel->handle = handle;
+    channel->attached = 1;
+    return 0;
+}
+
+static int enable(struct weft_channel *channel, struct weft_cursor *m)
+{
+    const uint32_t entry = weft_get_u32(m), event_id = weft_get_u32(m), filter = weft_get_u32(m);
+    if (m->short_message || !channel)
+        return EINVAL;
+    return filter ? ENOTSUP : weft_registry_enable(channel, entry, event_id);
+}
+
+static int command(struct weft_connection *c, uint16_t type, struct weft_cursor *m, const int *fds, uint32_t count)
+{
+    if (type == WEFT_WIRE_ATTACH)
+        return attach(c, m, fds, count);
+    struct weft_channel *channel = weft_registry_channel(c->index, weft_get_u32(m));
+    if (!channel)
+        return ENOENT;
+    switch (type) {
+    case WEFT_WIRE_ENABLE:
+        return enable(channel, m);
+    case WEFT_WIRE_DISABLE:
+        return weft_registry_disable(channel, weft_get_u32(m));
+    case WEFT_WIRE_START:
+        weft_registry_start(channel);
+        return 0;
+    case WEFT_WIRE_STOP:
+        weft_registry_stop(channel);
+        return 0;
+    default:
+        weft_registry_detach(channel);
+        return 0;
+    }
+}
+
+static int dispatch(struct weft_connection *c, uint16_t type, struct weft_cursor *m, const int *fds, uint32_t count)
+{
+    if (type == WEFT_WIRE_WELCOME)
+        return welcome(c, m, fds, count);
+    if (type == WEFT_WIRE_REFUSED) {
+        const uint16_t length = weft_get_u16(m);
+        const uint8_t *reason = weft_get(m, length);
+        weft_debug("the session daemon refuses: %.*s", reason ? length : 0, reason ? (const char *)reason : "");
+        return -ECONNREFUSED;
+    }
+    if (type == WEFT_WIRE_SYNCED) {
+        c->batch_synced = weft_get_u32(m);
+        weft_registry_detach_unattached(c->index);
+        return 0;
+    }
+    if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_DETACH || !c->application)
+        return -EPROTO;
+    const uint32_t id = weft_get_u32(m);
+    const int status = m->short_message ? EINVAL : command(c, type, m, fds, count);
+    return acknowledge(c, id, status);
+}
+
+static uint32_t take_fds(struct msghdr *message, int *fds)
+{
+    uint32_t count = 0;
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(message); h; h = CMSG_NXTHDR(message, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+            continue;
+        const uint32_t n = (uint32_t)((h->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        for (uint32_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
+            if (count < FDS_MAX)
+                fds[count++] = fd;
+            else
+                close(fd);
+        }
+    }
+    return count;
+}
+
+int weft_connection_serve(struct weft_connection *c)
+{
+    static uint8_t received[WEFT_WIRE_MAX];
+    int fds[FDS_MAX];
+    union {
+        char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec io = { received, sizeof(received) };
+    struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+    if (!weft_connection_intact(c))
+        return -EBADF;
+    const ssize_t length = recvmsg(c->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0)
+        return -errno;
+    struct weft_wire_header header;
+    const uint32_t count = take_fds(&message, fds);
+    int status = -EPROTO;
+    if ((size_t)length >= sizeof(header) && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+        memcpy(&header, received, sizeof(header));
+        struct weft_cursor m = { received, (size_t)length, sizeof(header), 0 };
+        if (header.length == (size_t)length)
+            status = dispatch(c, header.type, &m, fds, count);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        close(fds[i]);
+    return length == 0 ? -ECONNRESET : status;
+}

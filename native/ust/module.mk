@@ -1,0 +1,13 @@
+UST_OBJECTS := $(addprefix $(B)/ust/,library.o record.o registry.o channel.o context.o connection.o listener.o message.o \
+	directories.o wait_page.o stage.o builtin.o) $(B)/ring/format.o
+ALL += $(B)/libweft.so.0 $(B)/libweft-ust.a
+
+# Bound at load (-z now): the listener thread must not need the loader's lock, which a dlopen() that waits for it may hold.
+$(B)/libweft.so.0: $(UST_OBJECTS)
+	$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libweft.so.0 -Wl,-z,now -Wl,-z,nodelete -Wl,-z,defs $^ -o $@ -lpthread
+# The same for native tests, which record without any daemon (ust/record.h, ust/channel.h).
+$(B)/libweft-ust.a: $(UST_OBJECTS)
+	rm -f $@ && ar rcs $@ $^
+
+$(B)/ust/record_bench: $(B)/ust/record_bench.o $(B)/libweft-ust.a
+	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread

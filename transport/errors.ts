@@ -1,0 +1,265 @@
+/**
+ * Every expected failure of Weft: its stable code, what it does to the exit status, its sentence and the way out of it. This is
+ * the one place where such text is made; nobody reads it back (decide by `code`).
+ */
+import type { Body, Fault, Reply } from './bus.ts';
+
+/** Exit status of the command line by class of failure, as LTTng's users know them. */
+export const EXIT_STATUS = { success: 0, error: 1, undefined: 2, fatal: 3, warning: 4, unsupported: 5 } as const;
+export type ExitClass = Exclude<keyof typeof EXIT_STATUS, 'success'>;
+
+interface Row<P> {
+  readonly exit: ExitClass;
+  say(params: P): string;
+  readonly hint: string;
+}
+
+const row = <P = Record<never, never>>(exit: ExitClass, say: (params: P) => string, hint: string): Row<P> => ({
+  exit,
+  say,
+  hint,
+});
+
+const FAULTS = {
+  // The bus and its messages.
+  'bad-encoding': row<{ cause: string }>(
+    'error',
+    ({ cause }) => `The message cannot be decoded: ${cause}.`,
+    'Send one map: JSON, or msgpack without extensions, of at most 1 MiB and 32 levels.',
+  ),
+  'bad-message': row<{ field: string; cause: string }>(
+    'error',
+    ({ field, cause }) => `Field \`${field}\` of the message is wrong: ${cause}.`,
+    'The schema of each command is in the metadata of its service: `nats micro info weft-sessiond`.',
+  ),
+  unsupported: row<{ what: string }>(
+    'unsupported',
+    ({ what }) => `${what} is not supported by this version.`,
+    'Compare `weft version` on both sides.',
+  ),
+  stale: row<{ id: string }>(
+    'error',
+    ({ id }) => `Request ${id} is older than the ten minutes for which answers are kept.`,
+    'Send the command again under a new request id.',
+  ),
+  timeout: row<{ subject: string; ms: number }>(
+    'error',
+    ({ subject, ms }) => `No answer from ${subject} within ${ms} ms.`,
+    'The command may still be carried out; the same request id gets the same answer.',
+  ),
+  'bus-cut': row(
+    'error',
+    () => 'The connection to the bus is cut; nothing was sent.',
+    'It is re-established by itself: try again, or see log/bus.log in the state directory.',
+  ),
+  'bus-unavailable': row<{ cause: string }>(
+    'error',
+    ({ cause }) => `The bus cannot be reached: ${cause}.`,
+    'See log/bus.log in the state directory, and whether nats-server >= 2.9 is installed.',
+  ),
+  'no-responder': row<{ subject: string }>(
+    'error',
+    ({ subject }) => `Nobody serves ${subject}.`,
+    'The daemon is starting or ended; `weft status` shows it.',
+  ),
+  'permission-denied': row<{ what: string }>(
+    'error',
+    ({ what }) => `Permission denied: ${what}.`,
+    "Commands go to your own session daemon, or to root's as root or as a member of group tracing.",
+  ),
+  // The session daemon.
+  'daemon-running': row<{ pid: number }>(
+    'error',
+    ({ pid }) => `A session daemon of this user runs already (pid ${pid}).`,
+    'Use it, or end it with `weft sessiond --stop`.',
+  ),
+  'daemon-unreachable': row<{ cause: string }>(
+    'error',
+    ({ cause }) => `No session daemon is available: ${cause}.`,
+    'Start one with `weft sessiond --background`, or leave out --no-sessiond.',
+  ),
+  'consumer-failed': row<{ owner: number; cause: string }>(
+    'error',
+    ({ owner, cause }) => `The consumer of user ${owner} failed: ${cause}.`,
+    'It is restarted by itself; what is recorded meanwhile waits in the buffers. See log/consumer-UID.log.',
+  ),
+  internal: row<{ cause: string }>(
+    'fatal',
+    ({ cause }) => `Internal error: ${cause}.`,
+    'This is a defect of Weft: please report it with log/sessiond.log.',
+  ),
+  // Recording sessions.
+  'session-not-found': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` does not exist.`,
+    'See `weft list` for your sessions.',
+  ),
+  'session-exists': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` exists already.`,
+    'Choose another name, or destroy that session first.',
+  ),
+  'session-name-invalid': row<{ session: string; cause: string }>(
+    'error',
+    ({ session, cause }) => `\`${session}\` cannot name a recording session: ${cause}.`,
+    'A name has 1 to 255 bytes and no `/`; `auto` and names that begin with `auto-` are reserved.',
+  ),
+  'session-active': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` is active.`,
+    'Stop it first.',
+  ),
+  'session-busy': row<{ session: string; doing: string }>(
+    'error',
+    ({ session, doing }) => `Recording session \`${session}\` is ${doing}.`,
+    'Try again when that has ended.',
+  ),
+  'already-started': row<{ session: string }>(
+    'warning',
+    ({ session }) => `Recording session \`${session}\` is already started.`,
+    'Nothing to do.',
+  ),
+  'already-stopped': row<{ session: string }>(
+    'warning',
+    ({ session }) => `Recording session \`${session}\` is already stopped.`,
+    'Nothing to do.',
+  ),
+  'output-not-writable': row<{ path: string; cause: string }>(
+    'error',
+    ({ path, cause }) => `Output directory ${path} cannot be written: ${cause}.`,
+    'Give another one with --output; it is written with the rights of the session’s owner.',
+  ),
+  'not-enough-memory': row<{ neededBytes: number; availableBytes: number }>(
+    'error',
+    ({ neededBytes, availableBytes }) =>
+      `The ring buffers need ${neededBytes} bytes of memory, ${availableBytes} are available.`,
+    'Use fewer or smaller sub-buffers (--num-subbuf, --subbuf-size).',
+  ),
+  // Channels.
+  'no-channel': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` has no channel.`,
+    'Make one: `weft enable-event --userspace NAME` or `weft enable-channel --userspace NAME`.',
+  ),
+  'channel-not-found': row<{ session: string; channel: string }>(
+    'warning',
+    ({ session, channel }) => `Recording session \`${session}\` has no channel \`${channel}\`.`,
+    'See `weft list SESSION` for its channels.',
+  ),
+  'channel-exists': row<{ session: string; channel: string }>(
+    'warning',
+    ({ session, channel }) => `Channel \`${channel}\` of recording session \`${session}\` exists already.`,
+    'Its attributes stay as they are; give another name for other attributes.',
+  ),
+  'channel-name-invalid': row<{ channel: string; cause: string }>(
+    'error',
+    ({ channel, cause }) => `\`${channel}\` cannot name a channel: ${cause}.`,
+    'A name has 1 to 255 bytes, no `/`, does not begin with `.` and is not `metadata`.',
+  ),
+  'channel-attributes-invalid': row<{ attribute: string; cause: string }>(
+    'error',
+    ({ attribute, cause }) => `Channel attribute \`${attribute}\` is wrong: ${cause}.`,
+    'See `weft enable-channel --help` for the ranges.',
+  ),
+  'channel-frozen': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` was started before: its channels and contexts are fixed.`,
+    'Make a new session for other channels or contexts.',
+  ),
+  'channel-name-needed': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` has channels, but not the default one \`channel0\`.`,
+    'Name the channel with --channel.',
+  ),
+  'ownership-mixed': row<{ session: string; ownership: string }>(
+    'error',
+    ({ session, ownership }) => `The channels of recording session \`${session}\` have buffers per ${ownership}.`,
+    'All channels of a session have the same buffer ownership.',
+  ),
+  'context-exists': row<{ channel: string; context: string }>(
+    'warning',
+    ({ channel, context }) => `Channel \`${channel}\` has context ${context} already.`,
+    'Nothing to do.',
+  ),
+  'context-unknown': row<{ context: string }>(
+    'fatal',
+    ({ context }) => `Context type \`${context}\` is unknown.`,
+    'See `weft add-context --list`.',
+  ),
+  // Recording event rules.
+  'rule-exists': row<{ pattern: string; channel: string }>(
+    'warning',
+    ({ pattern, channel }) => `Channel \`${channel}\` has the same event rule \`${pattern}\` already.`,
+    'Nothing to do.',
+  ),
+  'rule-not-found': row<{ pattern: string; channel: string }>(
+    'warning',
+    ({ pattern, channel }) => `Channel \`${channel}\` has no event rule with pattern \`${pattern}\`.`,
+    'Give the pattern exactly as `weft list SESSION` shows it.',
+  ),
+  'rule-invalid': row<{ pattern: string; cause: string }>(
+    'error',
+    ({ pattern, cause }) => `\`${pattern}\` is no event name pattern: ${cause}.`,
+    'A pattern has 1 to 255 bytes; `*` stands for any text, `\\*` for a star.',
+  ),
+  'exclusion-invalid': row<{ exclusion: string; cause: string }>(
+    'error',
+    ({ exclusion, cause }) => `Exclusion \`${exclusion}\` is refused: ${cause}.`,
+    'Exclusions need a pattern that ends or begins with `*`, and must not exclude all that it matches.',
+  ),
+  'level-invalid': row<{ level: string }>(
+    'error',
+    ({ level }) => `\`${level}\` is no log level.`,
+    'Levels are EMERG (0) to DEBUG (14), by name or number.',
+  ),
+  'filter-unsupported': row(
+    'unsupported',
+    () => 'Filters are not supported by this version.',
+    'Leave out --filter, and filter on reading: `babeltrace2 -c filter...`.',
+  ),
+} as const satisfies Record<string, Row<never>>;
+
+export type FaultCode = keyof typeof FAULTS;
+export type FaultParams<C extends FaultCode> = Parameters<(typeof FAULTS)[C]['say']>[0];
+type Rest<C extends FaultCode> =
+  Record<never, never> extends FaultParams<C>
+    ? [params?: FaultParams<C>, hint?: string]
+    : [params: FaultParams<C>, hint?: string];
+
+export const FAULT_CODES = Object.keys(FAULTS) as readonly FaultCode[];
+
+/** `fault('session-not-found', { session: 's1' })`; a hint of one's own where the table's does not fit. */
+export const fault = <C extends FaultCode>(code: C, ...[params, hint]: Rest<C>): Fault => {
+  const entry = FAULTS[code] as Row<unknown>;
+  return { code, message: entry.say(params ?? {}), hint: hint ?? entry.hint };
+};
+
+export const isFaultCode = (code: string): code is FaultCode => Object.hasOwn(FAULTS, code);
+
+/** A code of a newer peer counts as an error. */
+export const exitClassOf = (code: string): ExitClass => (isFaultCode(code) ? FAULTS[code].exit : 'error');
+export const exitStatusOf = (code: string): number => EXIT_STATUS[exitClassOf(code)];
+
+/** Carries a fault through code that throws (promises of actors, the command line). */
+export class FaultError extends Error {
+  readonly fault: Fault;
+
+  constructor(reason: Fault) {
+    super(reason.message);
+    this.name = 'FaultError';
+    this.fault = reason;
+  }
+}
+
+/** `throw failure('no-channel', { session })`. */
+export const failure = <C extends FaultCode>(code: C, ...rest: Rest<C>): FaultError => new FaultError(fault(code, ...rest));
+
+/** The fault of anything that was thrown; what is no expected failure is `internal`. */
+export const faultOf = (thrown: unknown): Fault => {
+  if (thrown instanceof FaultError) return thrown.fault;
+  return fault('internal', { cause: thrown instanceof Error ? thrown.message : String(thrown) });
+};
+
+export const succeeded = (body: Body = {}): Reply => ({ ok: true, body });
+export const failed = <C extends FaultCode>(code: C, ...rest: Rest<C>): Reply => ({ ok: false, fault: fault(code, ...rest) });
+export const refused = (reason: Fault): Reply => ({ ok: false, fault: reason });

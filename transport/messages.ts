@@ -1,0 +1,241 @@
+/**
+ * The commands of the session daemon (docs/contracts.md) as schemas, and their types: `CommandRequest<'session.create'>`,
+ * `CommandAnswer<'session.create'>`. The command line and the actors share them; `parseRequest` is the only way in.
+ */
+import { z } from 'zod';
+import type {
+  ChannelAttributes,
+  ContextType,
+  EventRule,
+  LogLevelRule,
+  PointDescription,
+  RegistryScope,
+} from '../machines/document.ts';
+import type { Body } from './bus.ts';
+import { fault } from './errors.ts';
+import { count64, envelope, jsonSchema, type Parsed, parseMessage, text, uid } from './schema.ts';
+
+const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+/** Microseconds in 32 bits. */
+const micros = z.int().min(0).max(0xffff_ffff);
+
+export const channelAttributes = z.object({
+  mode: z.enum(['discard', 'overwrite']),
+  subbufSize: size,
+  subbufCount: z.int().min(0).max(0x7fff_ffff),
+  ownership: z.enum(['user', 'process']),
+  switchTimerUs: micros,
+  readTimerUs: micros,
+  monitorTimerUs: micros,
+  /** -1: for ever. */
+  blockingTimeoutUs: size.or(z.literal(-1)),
+  tracefileSize: size,
+  tracefileCount: z.int().min(0).max(0xffff_ffff),
+  output: z.enum(['mmap']),
+}) satisfies z.ZodType<ChannelAttributes>;
+
+const attributesWanted = z.object(
+  Object.fromEntries(Object.entries(channelAttributes.shape).map(([name, schema]) => [name, schema.exactOptional()])) as {
+    [K in keyof typeof channelAttributes.shape]: z.ZodExactOptional<(typeof channelAttributes.shape)[K]>;
+  },
+);
+
+export const CONTEXT_TYPES = [
+  'vpid',
+  'vtid',
+  'procname',
+  'pthread_id',
+  'ip',
+  'cpu_id',
+] as const satisfies readonly ContextType[];
+const logLevel = z.object({
+  kind: z.enum(['range', 'single']),
+  level: z.int().min(-1).max(0x7fff_ffff),
+}) satisfies z.ZodType<LogLevelRule>;
+
+const rule = z.object({
+  pattern: text,
+  logLevel: logLevel.nullable(),
+  exclusions: z.array(text).max(1024),
+  filter: text.nullable(),
+  enabled: z.boolean(),
+}) satisfies z.ZodType<EventRule>;
+
+const scope = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('user'), uid }),
+  z.object({ kind: z.literal('process'), uid, pid: z.int(), procname: text, startedAt: text }),
+]) satisfies z.ZodType<RegistryScope>;
+
+/** Events that were not recorded, by cause; `overwritten` were recorded, then lost to newer ones. */
+const lossCounts = z.object({
+  full: count64,
+  tooBig: count64,
+  restarts: count64,
+  nested: count64,
+  contended: count64,
+  noMemory: count64,
+});
+
+const streamStats = z.object({ events: count64, packets: count64, bytes: count64, lost: lossCounts, overwritten: count64 });
+
+const sessionSummary = z.object({
+  name: text,
+  id: text,
+  active: z.boolean(),
+  output: text,
+  createdAt: text,
+  owner: z.object({ uid, gid: uid }),
+});
+
+const channelView = z.object({
+  name: text,
+  id: z.int(),
+  enabled: z.boolean(),
+  attributes: channelAttributes,
+  contexts: z.array(z.enum(CONTEXT_TYPES)),
+  rules: z.array(rule),
+  stats: streamStats,
+});
+
+const sessionView = sessionSummary.extend({
+  everStarted: z.boolean(),
+  /** Where it stands, in the words of its machine: `recovering`, `inactive`, `active`, `destroying`. */
+  state: text,
+  channels: z.array(channelView),
+  registries: z.array(z.object({ key: text, directory: text, scope })),
+});
+
+const totals = z.object({ recorded: count64, lost: count64 });
+
+/** The fields of a point are described by machines/document.ts; on the way out they are not checked again. */
+const point = z.custom<PointDescription>((value) => typeof value === 'object' && value !== null && 'name' in value);
+const application = z.object({ pid: z.int(), uid, procname: text, points: z.array(point) });
+
+const command = <R extends z.ZodRawShape, A extends z.ZodRawShape>(summary: string, request: R, answer: A) => ({
+  summary,
+  request: z.object({ ...envelope, ...request }),
+  answer: z.object(answer),
+});
+
+const session = text;
+
+export const COMMANDS = {
+  'session.create': command(
+    'Create a recording session.',
+    { name: text.exactOptional(), output: text.exactOptional() },
+    { session: sessionSummary },
+  ),
+  'session.destroy': command(
+    'Stop a session if it is active, write what its buffers hold, and forget it. The trace stays.',
+    { session },
+    { session: sessionSummary, stats: totals },
+  ),
+  'session.start': command('Start recording.', { session }, { session: sessionSummary }),
+  'session.stop': command(
+    'Stop recording; when it is answered the trace holds all that was recorded.',
+    { session },
+    { session: sessionSummary, stats: totals },
+  ),
+  'session.list': command("The caller's sessions; root's: all.", {}, { sessions: z.array(sessionSummary) }),
+  'session.show': command(
+    'One session with channels, rules and statistics.',
+    { session, channel: text.exactOptional() },
+    { session: sessionView },
+  ),
+  'channel.enable': command(
+    'Create a channel, or enable a disabled one.',
+    { session, name: text, attributes: attributesWanted.exactOptional() },
+    { channel: channelView, adjusted: z.array(text) },
+  ),
+  'channel.disable': command('Disable a channel.', { session, name: text }, { channel: channelView }),
+  'event.enable': command(
+    'Add a recording event rule, or enable a disabled one.',
+    {
+      session,
+      channel: text.exactOptional(),
+      pattern: text,
+      logLevel: logLevel.exactOptional(),
+      exclusions: z.array(text).max(1024).exactOptional(),
+      filter: text.exactOptional(),
+    },
+    { rule, channel: text, created: z.boolean() },
+  ),
+  'event.disable': {
+    summary: 'Disable the rules with this pattern, or all of a channel.',
+    request: z
+      .object({
+        ...envelope,
+        session,
+        channel: text.exactOptional(),
+        pattern: text.exactOptional(),
+        all: z.literal(true).exactOptional(),
+      })
+      .refine(({ pattern, all }) => (pattern === undefined) !== (all === undefined), {
+        path: ['pattern'],
+        error: 'either `pattern` or `all` is needed',
+      }),
+    answer: z.object({ rules: z.array(rule), channel: text }),
+  },
+  'context.add': command(
+    'Add context fields to a channel, or to all channels.',
+    { session, channel: text.exactOptional(), types: z.array(text).min(1).max(64) },
+    { added: z.array(z.object({ channel: text, type: z.enum(CONTEXT_TYPES) })) },
+  ),
+  'point.list': command(
+    'Applications and their instrumentation points.',
+    { fields: z.boolean().exactOptional() },
+    { applications: z.array(application) },
+  ),
+  'daemon.status': command(
+    'The session daemon and its processes.',
+    {},
+    {
+      version: text,
+      pid: z.int(),
+      uid,
+      host: text,
+      keeperPid: z.int(),
+      consumers: z.array(z.object({ uid, pid: z.int().nullable(), state: text })),
+      applications: z.int(),
+      sessions: z.int(),
+      uptimeMs: size,
+    },
+  ),
+  'daemon.shutdown': command('End the session daemon and what it started; sessions are kept.', {}, {}),
+  'inspect.watch': command(
+    'Publish the changes of the state charts while the lease runs.',
+    { leaseMs: z.int().min(1).max(60_000) },
+    { process: text, until: z.int() },
+  ),
+} as const;
+
+export type CommandName = keyof typeof COMMANDS;
+export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[];
+
+/** As the daemon gets it, checked. */
+export type CommandRequest<C extends CommandName> = z.output<(typeof COMMANDS)[C]['request']>;
+/** What a caller fills in; `v` and `id` come from whoever sends it. */
+export type CommandFields<C extends CommandName> = Omit<CommandRequest<C>, 'v' | 'id'>;
+export type CommandAnswer<C extends CommandName> = z.output<(typeof COMMANDS)[C]['answer']>;
+
+export type SessionSummary = z.output<typeof sessionSummary>;
+export type SessionView = z.output<typeof sessionView>;
+export type ChannelView = z.output<typeof channelView>;
+export type StreamStats = z.output<typeof streamStats>;
+export type LossCounts = z.output<typeof lossCounts>;
+export type SessionTotals = z.output<typeof totals>;
+export type ApplicationView = z.output<typeof application>;
+
+export const isCommandName = (name: string): name is CommandName => Object.hasOwn(COMMANDS, name);
+
+/** For a body of a command whose name is only known at run time: `unsupported` when there is none. */
+export const parseRequest = <C extends CommandName>(name: C, body: Body): Parsed<CommandRequest<C>> => {
+  if (!isCommandName(name)) return { ok: false, fault: fault('unsupported', { what: `Command ${String(name)}` }) };
+  return parseMessage(COMMANDS[name].request, body) as Parsed<CommandRequest<C>>;
+};
+
+/** What a caller got as answer; a field that is missing is a defect of the daemon, or a version that nobody foresaw. */
+export const parseAnswer = <C extends CommandName>(name: C, body: Body): Parsed<CommandAnswer<C>> =>
+  parseMessage(COMMANDS[name].answer, body) as Parsed<CommandAnswer<C>>;
+
+export const commandSchema = (name: CommandName): Body => jsonSchema(COMMANDS[name].request);

@@ -3,7 +3,7 @@
  * page. Thin: the wrapper normalises options, the C++ side re-checks only what memory safety needs. No trace byte crosses.
  * Throws `NativeError` with `code` (an errno name such as `ENOSPC`, or `EINVAL`) and a message that names the cause.
  */
-import { createRequire } from 'node:module';
+import { bindNative } from './binding.ts';
 
 /** Mirror of struct weft_geometry. */
 export interface Geometry {
@@ -29,7 +29,11 @@ export interface Peer {
   readonly gid: number;
 }
 
-/** A SOCK_SEQPACKET connection. Every message arrives whole, with the fds that came with it (the receiver owns and closes them). */
+/**
+ * A SOCK_SEQPACKET connection. Every message arrives whole, with the fds that came with it (the receiver owns and closes them).
+ * Messages that come before there is a listener wait for it, up to a bound; a peer that breaks the rules (longer than 128 KiB,
+ * empty) is cut off. `onClose` tells once that the peer is gone; it does not follow one's own `close()`.
+ */
 export interface SeqpacketConnection {
   readonly peer: Peer;
   /** False: the peer does not read (its buffer is full) or is gone; nothing was sent. fds stay the caller's. */
@@ -43,7 +47,10 @@ export interface SeqpacketServer {
   close(): void;
 }
 
-/** What one reader thread does with committed bytes: the plan that the stream actor's state chooses. */
+/**
+ * What one reader thread does with committed bytes: the plan that the stream actor's state chooses. `append` writes packets, `hold`
+ * consumes nothing, `count` consumes without writing: the events count as overwritten, and the next packet written says so.
+ */
 export type ReaderPlan = 'append' | 'hold' | 'count';
 
 /** One ring's news, since the last such event of that ring. 64-bit values are bigint. */
@@ -67,7 +74,7 @@ export type ReaderNews =
   | { readonly kind: 'write-resumed'; readonly cpu: number };
 
 export interface ReaderOptions {
-  readonly ringFd: number; // may be read-only
+  readonly ringFd: number; // may be read-only; both fds are the reader's once it has started
   readonly readerFd: number; // read-write
   readonly ringId: string; // 32 hex digits; checked against the header
   readonly geometry: Geometry;
@@ -105,7 +112,10 @@ export const STATS_FIELDS = [
 export interface Reader {
   readonly stats: ReaderStats;
   setPlan(plan: ReaderPlan): void;
-  /** Writes everything committed before the call, partial sub-buffers and trailing losses included; resolves when the files hold it. */
+  /**
+   * Writes everything committed before the call, partial sub-buffers and trailing losses included; resolves when the files hold
+   * it. Rejects with the errno name when they do not take it, with EBUSY under the plan `hold`, with ECANCELED when closed first.
+   */
   flush(): Promise<void>;
   /** Ends the thread (without flushing) and closes its fds; resolves when it has ended. */
   close(): Promise<void>;
@@ -158,7 +168,5 @@ export interface Native {
   closeFd(fd: number): void;
 }
 
-export const loadNative = (): Native => {
-  throw new Error('the native module is not wrapped yet');
-};
-void createRequire;
+/** Loads the module once per process; throws when it has not been built. */
+export const loadNative = (): Native => bindNative();

@@ -47,6 +47,7 @@ public:
     ReaderNews news() { return box_.drain(); }
     /* Values by CPU, kStats each; the memory outlives the thread as long as somebody holds it. */
     std::shared_ptr<uint64_t> stats() const { return stats_; }
+    size_t stats_count() const { return rings_.size() * kStats; }
 
 private:
     struct Ring {

@@ -1,0 +1,204 @@
+/** The compiled module's own functions (native/addon/module.cc), and the interface of index.ts made of them. */
+import { createRequire } from 'node:module';
+import { awaiting, calling } from './errors.ts';
+import type {
+  ClockPage,
+  Geometry,
+  Native,
+  Reader,
+  ReaderNews,
+  ReaderOptions,
+  RingSetFds,
+  SeqpacketConnection,
+  SeqpacketServer,
+  StreamNews,
+} from './index.ts';
+import { STATS_FIELDS } from './index.ts';
+import { Connection, type Receiver } from './seqpacket.ts';
+
+declare const handleBrand: unique symbol;
+/** Opaque, tagged: the module refuses anything else. */
+export type Handle = { readonly [handleBrand]: true };
+
+export interface Binding {
+  createRingSet(ringId: Uint8Array, geometry: Uint32Array, cpus: Uint32Array): RingSetFds;
+  adoptRingSet(ringId: Uint8Array, geometry: Uint32Array, ringFd: number, readerFd: number): RingSetFds;
+  releaseLocks(ringFd: number, geometry: Uint32Array, applicationId: number): number;
+  ringTotals(ringFd: number, readerFd: number, geometry: Uint32Array): bigint[];
+  startReader(
+    ringFd: number,
+    readerFd: number,
+    ringId: Uint8Array,
+    geometry: Uint32Array,
+    directory: string,
+    filePrefix: string,
+    uuid: Uint8Array,
+    streamClassId: number,
+    streamInstanceBase: bigint,
+    readTimerNs: bigint,
+    switchTimerNs: bigint,
+    listener: (streams: (number | bigint)[], others: (string | number)[]) => void,
+  ): [Handle, BigUint64Array];
+  controlReader(handle: Handle, what: string): Promise<void> | undefined;
+  listenSeqpacket(
+    path: string,
+    mode: number,
+    gid: number,
+    accepted: (handle: Handle, pid: number, uid: number, gid: number) => Receiver,
+  ): Handle;
+  openSeqpacket(pathOrFd: string | number, receiver: Receiver): [Handle, number, number, number];
+  sendSeqpacket(handle: Handle, message: Uint8Array, fds: Uint32Array): boolean;
+  openClockPage(path: string): [Handle, number];
+  readClock(handle: Handle): bigint;
+  wakeApplications(uid: number): void;
+  lockFile(path: string): number;
+  closeFd(fd: number): void;
+  closeHandle(handle: Handle): void;
+  readonly constants: Readonly<Record<string, number>>;
+}
+
+const NO_GROUP = 0xffffffff;
+const READ_TIMER_US = 200_000;
+
+let loaded: Binding | undefined;
+export const loadBinding = (): Binding => {
+  loaded ??= createRequire(import.meta.url)('../build/weft.node') as Binding;
+  return loaded;
+};
+
+/** 16 bytes from 32 hex digits. */
+const idBytes = (hex: string, what: string): Uint8Array => {
+  if (!/^[0-9a-fA-F]{32}$/.test(hex)) throw new TypeError(`${what}: 32 hexadecimal digits are needed`);
+  return new Uint8Array(Buffer.from(hex, 'hex'));
+};
+
+const geometryWords = (geometry: Geometry): Uint32Array =>
+  Uint32Array.of(
+    geometry.cpuCount,
+    geometry.subbufSize,
+    geometry.subbufCount,
+    geometry.mode === 'overwrite' ? 1 : 0,
+    geometry.sync === 'lock' ? 1 : 0,
+  );
+
+const microseconds = (us: number): bigint => BigInt(Math.round(us)) * 1000n;
+
+const STREAM_VALUES = 8;
+const readStreams = (flat: readonly (number | bigint)[]): StreamNews[] => {
+  const streams: StreamNews[] = [];
+  for (let at = 0; at < flat.length; at += STREAM_VALUES) {
+    const [cpu, first, packets, bytes, events, begin, end, lost] = flat.slice(at, at + STREAM_VALUES) as [
+      number,
+      bigint,
+      number,
+      number,
+      bigint,
+      bigint,
+      bigint,
+      bigint,
+    ];
+    streams.push({ cpu, first, packets, bytes, events, begin, end, lost });
+  }
+  return streams;
+};
+
+const OTHER_VALUES = 4;
+const readOthers = (flat: readonly (string | number)[]): ReaderNews[] => {
+  const news: ReaderNews[] = [];
+  for (let at = 0; at < flat.length; at += OTHER_VALUES) {
+    const [kind, cpu, text, message] = flat.slice(at, at + OTHER_VALUES) as [string, number, string, string];
+    if (kind === 'corrupt') news.push({ kind, cpu, cause: text });
+    else if (kind === 'write-failed') news.push({ kind, cpu, code: text, message });
+    else news.push({ kind: 'write-resumed', cpu });
+  }
+  return news;
+};
+
+const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: ReaderNews) => void): Reader => {
+  const listener = (streams: (number | bigint)[], others: (string | number)[]): void => {
+    if (streams.length > 0) onNews({ kind: 'streams', streams: readStreams(streams) });
+    for (const news of readOthers(others)) onNews(news);
+  };
+  const [handle, values] = calling(() =>
+    binding.startReader(
+      options.ringFd,
+      options.readerFd,
+      idBytes(options.ringId, 'ringId'),
+      geometryWords(options.geometry),
+      options.directory,
+      options.filePrefix,
+      idBytes(options.uuid, 'uuid'),
+      options.streamClassId,
+      BigInt(options.streamInstanceBase),
+      microseconds(options.readTimerUs || READ_TIMER_US),
+      microseconds(options.switchTimerUs),
+      listener,
+    ),
+  );
+  return {
+    stats: { values },
+    setPlan: (plan) => void binding.controlReader(handle, plan),
+    flush: () => awaiting(binding.controlReader(handle, 'flush') as Promise<void>),
+    close: () => awaiting(binding.controlReader(handle, 'close') as Promise<void>),
+  };
+};
+
+const listen = (
+  binding: Binding,
+  path: string,
+  options: { readonly mode: number; readonly gid?: number },
+  onConnection: (connection: SeqpacketConnection) => void,
+): SeqpacketServer => {
+  const handle = calling(() =>
+    binding.listenSeqpacket(path, options.mode, options.gid ?? NO_GROUP, (connected, pid, uid, gid) => {
+      const connection = new Connection(binding);
+      connection.attach(connected, { pid, uid, gid });
+      onConnection(connection);
+      return connection.receive;
+    }),
+  );
+  return { close: () => binding.closeHandle(handle) };
+};
+
+const open = (binding: Binding, pathOrFd: string | number): SeqpacketConnection => {
+  const connection = new Connection(binding);
+  const [handle, pid, uid, gid] = calling(() => binding.openSeqpacket(pathOrFd, connection.receive));
+  connection.attach(handle, { pid, uid, gid });
+  return connection;
+};
+
+const openClockPage = (binding: Binding, path: string): ClockPage => {
+  const [handle, readOnlyFd] = calling(() => binding.openClockPage(path));
+  return {
+    now: () => calling(() => binding.readClock(handle)),
+    readOnlyFd,
+    close: () => binding.closeHandle(handle),
+  };
+};
+
+export const bindNative = (): Native => {
+  const binding = loadBinding();
+  return {
+    createRingSet: ({ ringId, geometry, cpus }) =>
+      calling(() => binding.createRingSet(idBytes(ringId, 'ringId'), geometryWords(geometry), Uint32Array.from(cpus))),
+    adoptRingSet: ({ ringFd, readerFd, ringId, geometry }) =>
+      calling(() => binding.adoptRingSet(idBytes(ringId, 'ringId'), geometryWords(geometry), ringFd, readerFd)),
+    releaseLocks: ({ ringFd, geometry, applicationId }) =>
+      calling(() => binding.releaseLocks(ringFd, geometryWords(geometry), applicationId)),
+    ringTotals: ({ ringFd, readerFd, geometry }) => {
+      const sums = calling(() => binding.ringTotals(ringFd, readerFd, geometryWords(geometry)));
+      return Object.fromEntries(STATS_FIELDS.map((field, i) => [field, sums[i]])) as ReturnType<Native['ringTotals']>;
+    },
+    startReader: (options, onNews) => startReader(binding, options, onNews),
+    listenSeqpacket: (path, options, onConnection) => listen(binding, path, options, onConnection),
+    connectSeqpacket: (path) => open(binding, path),
+    adoptSeqpacket: (fd) => open(binding, fd),
+    openClockPage: (path) => openClockPage(binding, path),
+    wakeApplications: (uid) => binding.wakeApplications(uid),
+    lockFile: (path) => {
+      const fd = calling(() => binding.lockFile(path));
+      return fd < 0 ? null : { close: () => binding.closeFd(fd) };
+    },
+    closeFd: (fd) => calling(() => binding.closeFd(fd)),
+  };
+};

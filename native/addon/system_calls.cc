@@ -1,0 +1,116 @@
+#include "addon/system_calls.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "addon/reader_calls.h"
+#include "addon/seqpacket.h"
+#include "addon/wait_pages.h"
+
+namespace weft_addon {
+
+using weft::Failure;
+
+void Clock::close() {
+    page_.reset();
+    if (const std::shared_ptr<Resource> self = weak_from_this().lock())
+        environment_.closed(self);
+}
+
+/* openClockPage(path) -> [handle, readOnlyFd] */
+napi_value open_clock_page(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    const std::string path = arguments.text(0);
+    if (!arguments.ok())
+        return nullptr;
+    std::unique_ptr<weft::ClockPage> page;
+    if (Failure bad = weft::ClockPage::open(path, &page))
+        return throw_failure(env, bad);
+    const int fd = page->read_only_fd();
+    const auto clock = std::make_shared<Clock>(arguments.environment(), std::move(page));
+    arguments.environment().opened(clock, false);
+    napi_value list = nullptr;
+    napi_create_array(env, &list);
+    napi_set_element(env, list, 0, make_handle(env, clock, Clock::kTag));
+    napi_set_element(env, list, 1, make_number(env, fd));
+    return list;
+}
+
+/* readClock(handle) -> bigint */
+napi_value read_clock(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    const std::shared_ptr<Clock> clock = arguments.resource<Clock>(0);
+    if (!arguments.ok())
+        return nullptr;
+    if (clock->page() == nullptr)
+        return throw_failure(env, {EBADF, "the clock page is closed"});
+    return make_bigint(env, clock->page()->now());
+}
+
+/* wakeApplications(uid) */
+napi_value wake_applications(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    const uint32_t uid = arguments.uint32(0);
+    if (arguments.ok())
+        wake_wait_pages(uid);
+    return nullptr;
+}
+
+/* lockFile(path) -> fd, or -1 when somebody else holds it */
+napi_value lock_file(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    const std::string path = arguments.text(0);
+    if (!arguments.ok())
+        return nullptr;
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return throw_failure(env, weft::failure(errno, path));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return make_number(env, fd);
+    const int error = errno;
+    close(fd);
+    return error == EWOULDBLOCK ? make_number(env, -1) : throw_failure(env, weft::failure(error, path));
+}
+
+/* closeFd(fd) */
+napi_value close_fd(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    const int fd = arguments.fd(0);
+    if (arguments.ok() && close(fd) != 0 && errno == EBADF)
+        return throw_failure(env, weft::failure(EBADF, "closing fd " + std::to_string(fd)));
+    return nullptr;
+}
+
+namespace {
+
+template <typename T>
+std::shared_ptr<Resource> resource_if(napi_env env, napi_value handle, Arguments &arguments) {
+    bool matches = false;
+    napi_check_object_type_tag(env, handle, &T::kTag, &matches);
+    return matches ? arguments.resource<T>(0) : nullptr;
+}
+
+}  // namespace
+
+/* closeHandle(handle): of a server, a connection or a clock page */
+napi_value close_handle(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    napi_value handle = arguments.object(0);
+    if (!arguments.ok())
+        return nullptr;
+    std::shared_ptr<Resource> resource = resource_if<Connection>(env, handle, arguments);
+    if (!resource)
+        resource = resource_if<Server>(env, handle, arguments);
+    if (!resource)
+        resource = resource_if<Clock>(env, handle, arguments);
+    if (resource)
+        resource->close();
+    else
+        napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", "a handle of this module is needed");
+    return nullptr;
+}
+
+}  // namespace weft_addon

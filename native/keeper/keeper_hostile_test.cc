@@ -18,6 +18,8 @@ void wrong_sizes_close_the_connection() {
     keeper.heard();
     const std::vector<char> bytes(sizeof(Record) + 1, 'x');
     const int fd = memfd_with("x");
+    Caller settled(keeper.sockets()); // answered: the keeper is past its start
+    settled.call(record_of(WEFT_KEEPER_LIST));
     const size_t fds_before = open_fds_of(keeper.pid);
     for (const size_t size : {size_t{1}, sizeof(Record) - 1, sizeof(Record) + 1}) {
         Caller caller(keeper.sockets());

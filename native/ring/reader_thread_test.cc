@@ -189,7 +189,7 @@ void a_failing_file_consumes_nothing_and_resumes() {
     CHECK(!thread.flush());
     rlimit before, small;
     getrlimit(RLIMIT_FSIZE, &before);
-    small = {5000, before.rlim_max};
+    small = {1000, before.rlim_max};
     setrlimit(RLIMIT_FSIZE, &small);
     write_events(set, 2000);
     const Failure failure = thread.flush();

@@ -1,0 +1,153 @@
+/*
+ * usage: check_trace DATA_FILE...
+ * Reads Weft data files whose only event is weft_test:count (int thread, u64 number; no contexts) and checks what every fault test
+ * relies on: packets follow each other without a gap in number or time, timestamps never go back within a stream, no event
+ * twice, each stream holds a thread's numbers in rising order. Prints one JSON line:
+ * {"recorded":N,"lost":N,"duplicates":N,"disorder":N,"errors":[...],"threads":{"0":{"count":N,"last":N}, ...}}
+ * `lost` is the last events_discarded of each file, summed. Exit status 0 when nothing is wrong.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define THREADS_MAX 512
+#define HEADER_BYTES (4 + 16 + 4 + 8)
+#define CONTEXT_BYTES (6 * 8 + 4)
+
+struct thread {
+    uint8_t *seen; /* bitmap of numbers */
+    uint64_t capacity;
+    uint64_t count;
+    uint64_t last;
+};
+
+static struct thread threads[THREADS_MAX];
+static uint64_t recorded, lost, duplicates, disorder;
+static char errors[8192];
+
+static void complain(const char *file, const char *what, uint64_t at)
+{
+    const size_t used = strlen(errors);
+    if (used < sizeof(errors) - 512)
+        snprintf(errors + used, sizeof(errors) - used, "%s\"%.200s: %.100s at %llu\"", used ? "," : "", file, what,
+                 (unsigned long long)at);
+}
+
+static uint64_t u64_at(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+
+static uint32_t u32_at(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+
+static void note(const char *file, uint64_t *last_of, uint32_t thread, uint64_t number, uint64_t at)
+{
+    if (thread >= THREADS_MAX || number > (1ull << 36)) {
+        complain(file, "no such thread or number", at);
+        return;
+    }
+    struct thread *t = &threads[thread];
+    if (number / 8 >= t->capacity) {
+        const uint64_t capacity = (number / 8 + 1) * 2;
+        t->seen = realloc(t->seen, capacity);
+        memset(t->seen + t->capacity, 0, capacity - t->capacity);
+        t->capacity = capacity;
+    }
+    duplicates += t->seen[number / 8] >> (number % 8) & 1;
+    t->seen[number / 8] |= (uint8_t)(1u << (number % 8));
+    disorder += last_of[thread] > number;
+    last_of[thread] = number;
+    t->count++;
+    t->last = number > t->last ? number : t->last;
+    recorded++;
+}
+
+/* One packet's events, [p, end). The clock starts at the packet's begin. */
+static void events(const char *file, const uint8_t *base, const uint8_t *p, const uint8_t *end, uint64_t clock, uint64_t until,
+                   uint64_t *last_of)
+{
+    while (p < end) {
+        const uint32_t word = u32_at(p), id = word & 31;
+        if (id == 31) {
+            const uint64_t stamp = u64_at(p + 5);
+            if (stamp < clock)
+                complain(file, "time goes back", (uint64_t)(p - base));
+            clock = stamp;
+            p += 13;
+        } else {
+            const uint64_t mask = (1u << 27) - 1, low = word >> 5;
+            clock = (clock & ~mask) + low + (low < (clock & mask) ? mask + 1 : 0);
+            p += id == 30 ? 6 : 4;
+        }
+        if (p + 12 > end || clock > until) {
+            complain(file, p + 12 > end ? "event crosses its packet's end" : "event is later than its packet's end", (uint64_t)(p - base));
+            return;
+        }
+        note(file, last_of, u32_at(p), u64_at(p + 4), (uint64_t)(p - base));
+        p += 12;
+    }
+}
+
+static void check_file(const char *file)
+{
+    static uint64_t last_of[THREADS_MAX];
+    memset(last_of, 0, sizeof(last_of));
+    const int fd = open(file, O_RDONLY);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        complain(file, "cannot be opened", 0);
+        return;
+    }
+    const uint8_t *base = st.st_size ? mmap(NULL, (size_t)st.st_size + 4096, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    close(fd);
+    uint64_t at = 0, number = 0, previous_end = 0, discarded = 0;
+    while (at + HEADER_BYTES + CONTEXT_BYTES <= (uint64_t)st.st_size) {
+        const uint8_t *p = base + at, *c = p + HEADER_BYTES;
+        const uint64_t begin = u64_at(c), end = u64_at(c + 8), content = u64_at(c + 16) / 8, size = u64_at(c + 24) / 8;
+        if (u32_at(p) != 0xC1FC1FC1u || content < HEADER_BYTES + CONTEXT_BYTES || content > size || at + size > (uint64_t)st.st_size) {
+            complain(file, "no packet", at);
+            return;
+        }
+        if (begin < previous_end || end < begin || u64_at(c + 32) != number || u64_at(c + 40) < discarded)
+            complain(file, "packet does not follow the one before it", at);
+        events(file, base, c + CONTEXT_BYTES, p + content, begin, end, last_of);
+        previous_end = end;
+        discarded = u64_at(c + 40);
+        number++;
+        at += size;
+    }
+    if (at != (uint64_t)st.st_size)
+        complain(file, "bytes after the last packet", at);
+    lost += discarded;
+}
+
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        check_file(argv[i]);
+    printf("{\"recorded\":%llu,\"lost\":%llu,\"duplicates\":%llu,\"disorder\":%llu,\"errors\":[%s],\"threads\":{",
+           (unsigned long long)recorded, (unsigned long long)lost, (unsigned long long)duplicates, (unsigned long long)disorder, errors);
+    const char *separator = "";
+    for (int i = 0; i < THREADS_MAX; i++) {
+        if (threads[i].count) {
+            printf("%s\"%d\":{\"count\":%llu,\"last\":%llu}", separator, i, (unsigned long long)threads[i].count,
+                   (unsigned long long)threads[i].last);
+            separator = ",";
+        }
+    }
+    printf("}}\n");
+    return duplicates || disorder || errors[0] ? 1 : 0;
+}

@@ -1,0 +1,203 @@
+/**
+ * A Weft of the test's own: a temporary WEFT_HOME, the real command line, daemon, bus and consumer, the program `counter`, and
+ * the checker of what it recorded. Nothing outlives `dispose()`.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+export const ROOT = resolve(import.meta.dirname, '../..');
+export const CLI = join(ROOT, 'cli/weft');
+
+export interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Checked {
+  readonly recorded: number;
+  readonly lost: number;
+  readonly duplicates: number;
+  readonly disorder: number;
+  readonly errors: readonly string[];
+  readonly threads: Readonly<Record<string, { readonly count: number; readonly last: number }>>;
+}
+
+const built = new Map<string, string>();
+
+/** Compiles one of test/support's C programs once per test process. */
+export const build = (name: 'counter' | 'check_trace'): string => {
+  const known = built.get(name);
+  if (known) return known;
+  const out = join(mkdtempSync(join(tmpdir(), 'weft-build-')), name);
+  const includes = ['-Itest/support', '-Inative/include/compat', '-Inative/include'].map((flag) =>
+    flag.replace('-I', `-I${ROOT}/`),
+  );
+  execFileSync('cc', ['-O2', '-w', ...includes, join(ROOT, `test/support/${name}.c`), '-o', out, '-ldl', '-lpthread']);
+  built.set(name, out);
+  return out;
+};
+
+/** Every data file below a directory (no metadata, no index). */
+export const dataFiles = (directory: string): string[] =>
+  existsSync(directory)
+    ? readdirSync(directory, { recursive: true, encoding: 'utf8' })
+        .map((name) => join(directory, name))
+        .filter((path) => statSync(path).isFile() && !path.includes('/index/') && !path.endsWith('/metadata'))
+    : [];
+
+export const checkTrace = (directory: string): Checked => {
+  const ran = spawnSync(build('check_trace'), dataFiles(directory), { encoding: 'utf8', maxBuffer: 1 << 24 });
+  return JSON.parse(ran.stdout) as Checked;
+};
+
+/** babeltrace2's word on a trace: how many events, and what it said on stderr besides losses. */
+export const babeltrace = (directory: string): { status: number; events: number; discarded: number; complaints: string } => {
+  const ran = spawnSync('babeltrace2', [directory, '-c', 'sink.utils.counter'], { encoding: 'utf8', maxBuffer: 1 << 26 });
+  const count = (what: string) => Number(new RegExp(`(\\d+) ${what}`).exec(ran.stdout)?.[1] ?? 0);
+  return {
+    status: ran.status ?? -1,
+    events: count('Event message'),
+    discarded: count('Discarded events message'),
+    complaints: ran.stderr,
+  };
+};
+
+export class Weft {
+  readonly home = mkdtempSync(join(tmpdir(), 'weft-test-'));
+  readonly env: NodeJS.ProcessEnv;
+  readonly #children: ChildProcess[] = [];
+
+  constructor(extra: NodeJS.ProcessEnv = {}) {
+    const path = [join(ROOT, 'native/build'), process.env['LD_LIBRARY_PATH']].filter(Boolean).join(':');
+    this.env = { ...process.env, WEFT_HOME: this.home, LD_LIBRARY_PATH: path, ...extra };
+  }
+
+  run(...args: string[]): Ran {
+    const ran = spawnSync(CLI, args, { env: this.env, encoding: 'utf8', timeout: 60_000 });
+    return { status: ran.status ?? -1, stdout: ran.stdout, stderr: ran.stderr };
+  }
+
+  /** Runs a command that must succeed. */
+  ok(...args: string[]): string {
+    const ran = this.run(...args);
+    if (ran.status !== 0) throw new Error(`weft ${args.join(' ')}: status ${ran.status}\n${ran.stdout}\n${ran.stderr}`);
+    return ran.stdout;
+  }
+
+  json<T = Record<string, unknown>>(...args: string[]): T {
+    return JSON.parse(this.ok('--json', ...args)) as T;
+  }
+
+  trace(session: string): string {
+    return join(this.home, 'traces', session);
+  }
+
+  /** A session that records weft_test:count into channel `ch`; started unless told not to. */
+  session(name: string, channel: readonly string[] = [], start = true): string {
+    this.ok('create', name, '-o', this.trace(name));
+    this.ok('enable-channel', '-u', '-s', name, 'ch', ...channel);
+    this.ok('enable-event', '-u', '-s', name, '-c', 'ch', 'weft_test:*');
+    if (start) this.ok('start', name);
+    return this.trace(name);
+  }
+
+  /** Starts `counter`; resolves when it is about to make its first event. */
+  async counter(options: {
+    threads?: number;
+    events?: number;
+    periodNs?: number;
+    processes?: number;
+    env?: NodeJS.ProcessEnv;
+    confirm?: string;
+  }) {
+    const confirm = options.confirm ?? join(this.home, `confirm-${this.#children.length}`);
+    const args = [confirm, options.threads ?? 1, options.events ?? 0, options.periodNs ?? 0, options.processes ?? 1].map(
+      String,
+    );
+    const child = spawn(build('counter'), args, { env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.push(child);
+    const ended = new Promise<number>((done) => child.once('exit', (code) => done(code ?? -1)));
+    await new Promise<void>((done, fail) => {
+      child.stdout.once('data', () => done());
+      child.once('error', fail);
+      child.once('exit', () => fail(new Error('counter ended before its first event')));
+    });
+    const made = (): number[] => {
+      const bytes = readFileSync(confirm);
+      const counts: number[] = [];
+      for (let at = 0; at < bytes.length; at += 8) counts.push(Number(bytes.readBigUInt64LE(at)));
+      return counts;
+    };
+    const total = () => made().reduce((sum, count) => sum + count, 0);
+    return {
+      child,
+      ended,
+      made,
+      total,
+      /** Resolves when at least `more` further events were confirmed: proof that the program was advancing. */
+      advance: async (more: number) => {
+        const from = total();
+        const deadline = Date.now() + 20_000;
+        while (total() < from + more) {
+          if (Date.now() > deadline) throw new Error(`counter stands still at ${total()}`);
+          await new Promise((done) => setTimeout(done, 1));
+        }
+      },
+      stop: async () => {
+        child.kill('SIGTERM');
+        await ended;
+      },
+    };
+  }
+
+  readPid(role: 'keeper' | 'sessiond' | 'bus' | 'consumer'): number {
+    const processes = this.processes().filter((entry) => entry.role === role);
+    if (!processes[0]) throw new Error(`no ${role} of ${this.home} runs`);
+    return processes[0].pid;
+  }
+
+  /** The processes of this WEFT_HOME, found by what they were started with. */
+  processes(): { pid: number; role: 'keeper' | 'sessiond' | 'bus' | 'consumer' }[] {
+    const found: { pid: number; role: 'keeper' | 'sessiond' | 'bus' | 'consumer' }[] = [];
+    for (const name of readdirSync('/proc')) {
+      if (!/^\d+$/.test(name)) continue;
+      const role = this.#roleOf(name);
+      if (role) found.push({ pid: Number(name), role });
+    }
+    return found;
+  }
+
+  #roleOf(pid: string): 'keeper' | 'sessiond' | 'bus' | 'consumer' | null {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      const ours =
+        words.some((word) => word.includes(this.home)) ||
+        readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`WEFT_HOME=${this.home}\0`);
+      if (!ours) return null;
+      if (words[0]?.endsWith('weft-keeper')) return 'keeper';
+      if (words[0]?.endsWith('nats-server')) return 'bus';
+      if (words.includes('consumerd')) return 'consumer';
+      return words.includes('sessiond-run') ? 'sessiond' : null;
+    } catch {
+      return null;
+    }
+  }
+
+  dispose(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+    const order = ['keeper', 'sessiond', 'consumer', 'bus'] as const;
+    for (const role of order) {
+      for (const entry of this.processes().filter((process) => process.role === role)) {
+        try {
+          process.kill(entry.pid, 'SIGKILL');
+        } catch {
+          // gone already
+        }
+      }
+    }
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}

@@ -74,7 +74,7 @@ enum weft_context {
     WEFT_CONTEXT_VTID = 2,       /* i32 */
     WEFT_CONTEXT_PROCNAME = 3,   /* char[17], thread name, NUL padded */
     WEFT_CONTEXT_PTHREAD_ID = 4, /* u64 (unsigned long) */
-    WEFT_CONTEXT_IP = 5,         /* u64, hexadecimal: caller of the instrumentation point */
+    WEFT_CONTEXT_IP = 5,         /* u64: caller of the instrumentation point */
     WEFT_CONTEXT_CPU_ID = 6,     /* i32 */
 };
 

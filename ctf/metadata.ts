@@ -1,0 +1,215 @@
+/**
+ * The metadata of a trace: CTF 1.8 TSDL text, as native/ring/layout.h and native/ring/packet.h lay the bytes down. Names and env
+ * fields are those that LTTng writes, so that analyses made for it recognise the trace.
+ */
+import type {
+  ClockDescription,
+  ContextType,
+  EventClass,
+  Field,
+  FieldType,
+  IntegerType,
+  RegistryScope,
+} from '../machines/document.ts';
+
+export interface TraceDescription {
+  readonly uuid: string; // 32 hex digits
+  readonly sessionName: string;
+  readonly hostname: string;
+  readonly createdAt: string; // ISO 8601
+  readonly scope: RegistryScope;
+  readonly clock: ClockDescription;
+  readonly channels: readonly { readonly id: number; readonly contexts: readonly ContextType[] }[];
+  readonly eventClasses: readonly EventClass[];
+}
+
+const quote = (text: string): string =>
+  `"${[...text].map((character) => (character === '"' || character === '\\' ? `\\${character}` : character === '\n' ? '\\n' : character)).join('')}"`;
+
+/** 32 hex digits with the dashes of a UUID. */
+export const dashed = (hex: string): string =>
+  [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join('-');
+
+/** `20261121T080407+0000` of an ISO 8601 time. */
+export const compactTime = (iso: string): string => {
+  const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:?\d\d)$/.exec(iso);
+  if (!match) return iso;
+  const [, year, month, day, hour, minute, second, zone] = match;
+  return `${year}${month}${day}T${hour}${minute}${second}${zone === 'Z' ? '+0000' : zone!.replace(':', '')}`;
+};
+
+const integer = (type: IntegerType, encoding: 'none' | 'UTF8' = 'none'): string => {
+  const order = type.reverse ? ' byte_order = be;' : '';
+  return `integer { size = ${type.bits}; align = 8; signed = ${type.signed ? 1 : 0}; encoding = ${encoding}; base = ${type.base};${order} }`;
+};
+
+const enumeration = (type: Extract<FieldType, { kind: 'enum' }>): string => {
+  const entries = type.entries.map((entry) =>
+    entry.start === entry.end
+      ? `${quote(entry.label)} = ${entry.start}`
+      : `${quote(entry.label)} = ${entry.start} ... ${entry.end}`,
+  );
+  return `enum : ${integer(type.container)} { ${entries.join(', ')} }`;
+};
+
+const float = (type: Extract<FieldType, { kind: 'float' }>): string => {
+  const [exponent, mantissa] = type.bits === 32 ? [8, 24] : [11, 53];
+  return `floating_point { exp_dig = ${exponent}; mant_dig = ${mantissa}; align = 8;${type.reverse ? ' byte_order = be;' : ''} }`;
+};
+
+/** The declarations of one field; a leading underscore keeps every name apart from TSDL's keywords. */
+const field = ({ name, type }: Field): string[] => {
+  switch (type.kind) {
+    case 'integer':
+      return [`${integer(type.integer)} _${name};`];
+    case 'float':
+      return [`${float(type)} _${name};`];
+    case 'string':
+      return [type.encoding === 'utf8' ? `string _${name};` : `string { encoding = none; } _${name};`];
+    case 'enum':
+      return [`${enumeration(type)} _${name};`];
+    case 'array':
+      return [`${integer(type.element, type.text ? 'UTF8' : 'none')} _${name}[${type.length}];`];
+    case 'sequence': {
+      const length = type.lengthName === '' ? `__${name}_length` : `_${type.lengthName}`;
+      return [
+        `${integer(type.lengthType)} ${length};`,
+        `${integer(type.element, type.text ? 'UTF8' : 'none')} _${name}[ ${length} ];`,
+      ];
+    }
+  }
+};
+
+const signed32: IntegerType = { bits: 32, signed: true, reverse: false, base: 10 };
+const unsigned64: IntegerType = { bits: 64, signed: false, reverse: false, base: 10 };
+
+const CONTEXT_FIELDS: Readonly<Record<ContextType, FieldType>> = {
+  vpid: { kind: 'integer', integer: signed32 },
+  vtid: { kind: 'integer', integer: signed32 },
+  procname: { kind: 'array', length: 17, text: true, element: { bits: 8, signed: true, reverse: false, base: 10 } },
+  pthread_id: { kind: 'integer', integer: unsigned64 },
+  ip: { kind: 'integer', integer: unsigned64 },
+  cpu_id: { kind: 'integer', integer: signed32 },
+};
+
+const block = (opening: string, lines: readonly string[], closing = '};'): string =>
+  [opening, ...lines.map((line) => `\t${line.replaceAll('\n', '\n\t')}`), closing].join('\n');
+
+const TYPES = `typealias integer { size = 8; align = 8; signed = false; } := uint8_t;
+typealias integer { size = 16; align = 8; signed = false; } := uint16_t;
+typealias integer { size = 32; align = 8; signed = false; } := uint32_t;
+typealias integer { size = 64; align = 8; signed = false; } := uint64_t;
+typealias integer { size = 5; align = 1; signed = false; } := uint5_t;`;
+
+const CLOCK_TYPES = `typealias integer { size = 27; align = 1; signed = false; map = clock.monotonic.value; } := uint27_clock_monotonic_t;
+typealias integer { size = 64; align = 8; signed = false; map = clock.monotonic.value; } := uint64_clock_monotonic_t;`;
+
+const PACKET_CONTEXT = `struct packet_context {
+	uint64_clock_monotonic_t timestamp_begin;
+	uint64_clock_monotonic_t timestamp_end;
+	uint64_t content_size;
+	uint64_t packet_size;
+	uint64_t packet_seq_num;
+	uint64_t events_discarded;
+	uint32_t cpu_id;
+};`;
+
+const EVENT_HEADER = `struct event_header {
+	enum : uint5_t { compact = 0 ... 29, medium = 30, extended = 31 } id;
+	variant <id> {
+		struct {
+			uint27_clock_monotonic_t timestamp;
+		} compact;
+		struct {
+			uint27_clock_monotonic_t timestamp;
+			uint16_t id;
+		} medium;
+		struct {
+			uint32_t id;
+			uint64_clock_monotonic_t timestamp;
+		} extended;
+	} v;
+} align(8);`;
+
+const trace = (uuid: string): string =>
+  block('trace {', [
+    'major = 1;',
+    'minor = 8;',
+    `uuid = "${dashed(uuid)}";`,
+    'byte_order = le;',
+    block('packet.header := struct {', [
+      'uint32_t magic;',
+      'uint8_t uuid[16];',
+      'uint32_t stream_id;',
+      'uint64_t stream_instance_id;',
+    ]),
+  ]);
+
+const environment = (t: TraceDescription): string => {
+  const scope =
+    t.scope.kind === 'user'
+      ? ['tracer_buffering_scheme = "uid";', `tracer_buffering_id = ${t.scope.uid};`]
+      : [
+          'tracer_buffering_scheme = "pid";',
+          `tracer_buffering_id = ${t.scope.pid};`,
+          `vpid = ${t.scope.pid};`,
+          `procname = ${quote(t.scope.procname)};`,
+          `vpid_datetime = ${quote(compactTime(t.scope.startedAt))};`,
+        ];
+  return block('env {', [
+    'domain = "ust";',
+    'tracer_name = "lttng-ust";',
+    'tracer_major = 2;',
+    'tracer_minor = 13;',
+    ...scope,
+    'architecture_bit_width = 64;',
+    `trace_name = ${quote(t.sessionName)};`,
+    `trace_creation_datetime = ${quote(compactTime(t.createdAt))};`,
+    `hostname = ${quote(t.hostname)};`,
+    'recorder = "weft";',
+  ]);
+};
+
+const clock = ({ uuid, offsetNs }: ClockDescription): string =>
+  block('clock {', [
+    'name = "monotonic";',
+    `uuid = "${dashed(uuid.replaceAll('-', ''))}";`,
+    'description = "Monotonic Clock";',
+    'freq = 1000000000;',
+    `offset = ${offsetNs};`,
+  ]);
+
+const stream = (channel: TraceDescription['channels'][number]): string => {
+  const contexts = channel.contexts.flatMap((name) => field({ name, nowrite: false, type: CONTEXT_FIELDS[name] }));
+  return block('stream {', [
+    `id = ${channel.id};`,
+    'event.header := struct event_header;',
+    'packet.context := struct packet_context;',
+    ...(contexts.length > 0 ? [block('event.context := struct {', contexts)] : []),
+  ]);
+};
+
+const event = ({ id, channel, description }: EventClass): string =>
+  block('event {', [
+    `name = ${quote(description.name)};`,
+    `id = ${id};`,
+    `stream_id = ${channel};`,
+    `loglevel = ${description.logLevel ?? 13};`,
+    ...(description.modelEmfUri === '' ? [] : [`model.emf.uri = ${quote(description.modelEmfUri)};`]),
+    block('fields := struct {', description.fields.filter((one) => !one.nowrite).flatMap(field)),
+  ]);
+
+/** The whole text. It only grows at its end as event classes are added, so a reader that has an older one is not misled. */
+export const traceMetadata = (t: TraceDescription): string =>
+  `${[
+    '/* CTF 1.8 */',
+    TYPES,
+    trace(t.uuid),
+    environment(t),
+    clock(t.clock),
+    CLOCK_TYPES,
+    PACKET_CONTEXT,
+    EVENT_HEADER,
+    ...t.channels.map(stream),
+    ...t.eventClasses.map(event),
+  ].join('\n\n')}\n`;

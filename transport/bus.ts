@@ -34,21 +34,36 @@ export interface Endpoint {
   handle(message: BusMessage): Promise<Reply>;
 }
 
+/** How a service shows itself; name is `[A-Za-z0-9_-]+`, version is semantic. */
+export interface Service {
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+  /** Requests that match this pattern and no endpoint are answered with the fault `unsupported`. */
+  readonly otherwise?: string;
+}
+
 export type BusStatus = 'connected' | 'cut' | 'closed';
 
 export interface Bus {
   readonly status: BusStatus;
   onStatus(listener: (status: BusStatus) => void): Subscription;
-  /** Serve commands. Subjects may hold wildcards (`*`) for REALM and WHO; `BusMessage.subject` is the concrete one. */
-  serve(
-    service: { readonly name: string; readonly version: string; readonly description: string },
-    endpoints: readonly Endpoint[],
-  ): Promise<Served>;
-  /** Never throws for an expected failure: no responder, cut connection and time-out are faults (`no-responder`, `bus-cut`, `timeout`). */
+  /**
+   * Serve commands. Subjects may hold wildcards (`*`) for REALM and WHO; `BusMessage.subject` is the concrete one. Resolves when
+   * requests arrive; throws FaultError (`permission-denied`) when the server refuses a subject.
+   */
+  serve(service: Service, endpoints: readonly Endpoint[]): Promise<Served>;
+  /**
+   * Never throws for an expected failure: no responder, cut connection, time-out, refusal by the server and garbled answers are
+   * faults (`no-responder`, `bus-cut`, `timeout`, `permission-denied`, `bad-encoding`, `bad-message`).
+   */
   request(subject: string, body: Body, timeoutMs: number): Promise<Reply>;
-  /** False (nothing sent) while the connection is cut. */
+  /** False: nothing was sent, for the connection is cut or the body is none (codec.ts; over 1 MiB). */
   publish(subject: string, body: Body): boolean;
-  subscribe(subject: string, listener: (message: BusMessage) => void): Subscription;
+  /** What is no body is dropped. `onRefused`: the server does not allow it. */
+  subscribe(subject: string, listener: (message: BusMessage) => void, onRefused?: (fault: Fault) => void): Subscription;
+  /** Resolves when the server has taken all that was published and subscribed before; at once while cut. */
+  flush(): Promise<void>;
   /** Flushes what was published, then closes. */
   close(): Promise<void>;
 }

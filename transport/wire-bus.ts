@@ -1,0 +1,73 @@
+/** The Bus over a wire: bodies are encoded and decoded here, once for NATS and memory. */
+import { decodeAnswer } from './answers.ts';
+import type { Body, Bus, BusMessage, BusStatus, Endpoint, Fault, Reply, Served, Service, Subscription } from './bus.ts';
+import { decodeBody, type Encoding, encodeBody } from './codec.ts';
+import { serveOn } from './service.ts';
+import type { Wire } from './wire.ts';
+
+export interface WireBusOptions {
+  /** How requests and events of this side are encoded; answers come in kind. */
+  readonly encoding?: Encoding;
+  /** A message on a subscribed subject that is no body; it is dropped. */
+  readonly onGarbage?: (subject: string, fault: Fault) => void;
+  /** Milliseconds, for the statistics of services. */
+  readonly clock?: () => number;
+}
+
+export class WireBus implements Bus {
+  readonly #wire: Wire;
+  readonly #encoding: Encoding;
+  readonly #onGarbage: (subject: string, fault: Fault) => void;
+  readonly #clock: () => number;
+
+  constructor(wire: Wire, options: WireBusOptions = {}) {
+    this.#wire = wire;
+    this.#encoding = options.encoding ?? 'msgpack';
+    this.#onGarbage = options.onGarbage ?? (() => {});
+    this.#clock = options.clock ?? (() => performance.now());
+  }
+
+  get status(): BusStatus {
+    return this.#wire.status;
+  }
+
+  onStatus(listener: (status: BusStatus) => void): Subscription {
+    return this.#wire.onStatus(listener);
+  }
+
+  serve(service: Service, endpoints: readonly Endpoint[]): Promise<Served> {
+    return serveOn(this.#wire, service, endpoints, this.#clock);
+  }
+
+  async request(subject: string, body: Body, timeoutMs: number): Promise<Reply> {
+    const encoded = encodeBody(body, this.#encoding);
+    if (!encoded.ok) return encoded;
+    const answer = await this.#wire.request(subject, encoded.bytes, timeoutMs);
+    return answer.ok ? decodeAnswer(answer.bytes, body) : answer;
+  }
+
+  publish(subject: string, body: Body): boolean {
+    const encoded = encodeBody(body, this.#encoding);
+    return encoded.ok && this.#wire.send(subject, encoded.bytes);
+  }
+
+  subscribe(subject: string, listener: (message: BusMessage) => void, onRefused?: (fault: Fault) => void): Subscription {
+    return this.#wire.subscribe(
+      subject,
+      (message) => {
+        const decoded = decodeBody(message.bytes);
+        if (decoded.ok) listener({ subject: message.subject, body: decoded.body });
+        else this.#onGarbage(message.subject, decoded.fault);
+      },
+      onRefused,
+    );
+  }
+
+  flush(): Promise<void> {
+    return this.#wire.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#wire.close();
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * What carries the bytes below a Bus: NATS, or memory. Everything that must be the same on both (encoding, answers, services,
+ * faults) stands above it, in wire-bus.ts and service.ts.
+ */
+import type { BusStatus, Fault, Subscription } from './bus.ts';
+
+export interface RawMessage {
+  readonly subject: string;
+  readonly bytes: Uint8Array;
+  /** Where the sender waits for an answer; null: it waits for none. */
+  readonly reply: string | null;
+}
+
+export type RawAnswer = { readonly ok: true; readonly bytes: Uint8Array } | { readonly ok: false; readonly fault: Fault };
+
+export interface Wire {
+  readonly status: BusStatus;
+  onStatus(listener: (status: BusStatus) => void): Subscription;
+  /** False, and nothing sent, unless connected. */
+  send(subject: string, bytes: Uint8Array, headers?: Readonly<Record<string, string>>): boolean;
+  /** Faults: no-responder, timeout, bus-cut, permission-denied. */
+  request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<RawAnswer>;
+  /** `onRefused`: the server does not allow it; nothing will come. */
+  subscribe(subject: string, listener: (message: RawMessage) => void, onRefused?: (fault: Fault) => void): Subscription;
+  /** Resolves when the server has seen all that was done before; at once while cut (it will be done again when connected). */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -22,7 +22,7 @@ uint64_t clock_line(const weft_clock_parameters &line, uint64_t ticks);
 
 class ClockServo {
 public:
-    static constexpr uint64_t kIntervalMin = 16000000, kIntervalMax = 1000000000;
+    static constexpr uint64_t kIntervalMin = 16000000, kIntervalMax = 500000000;
 
     /* From two samples some milliseconds apart; readers see the line from `second` on. */
     void start(const ClockSample &first, const ClockSample &second);

@@ -70,9 +70,13 @@ static void put_enum(struct weft_writer *w, const struct weft_field *field)
     if (e->entry_count > UINT16_MAX)
         w->overflow = 1;
     weft_put_u16(w, (uint16_t)e->entry_count);
+    int64_t next = 0; /* an automatic value is one more than the entry before it ends with */
     for (uint32_t i = 0; i < e->entry_count && !w->overflow; i++) {
-        weft_put(w, &e->entries[i].start, 8);
-        weft_put(w, &e->entries[i].end, 8);
+        const int automatic = (e->entries[i].flags & WEFT_ENTRY_AUTO) != 0;
+        const int64_t start = automatic ? next : e->entries[i].start, end = automatic ? next : e->entries[i].end;
+        next = end + 1;
+        weft_put(w, &start, 8);
+        weft_put(w, &end, 8);
         weft_put_u8(w, (uint8_t)e->entries[i].flags);
         weft_put_string(w, e->entries[i].label);
     }

@@ -8,3 +8,13 @@ TESTS += $(addprefix $(B)/ring/,ring_reader_test reader_thread_test hostile_test
 $(B)/ring/%_test: $(B)/ring/%_test.o $(RING_TEST_OBJECTS)
 	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread
 .SECONDARY: $(RING_TEST_OBJECTS)
+
+# The libFuzzer target on the reader; clang only.
+FUZZ_SOURCES := ../test/fuzz/reader_fuzz.cc $(addprefix ring/,set_map.cc packet.cc stream_files.cc gather.cc ring_reader.cc)
+.PHONY: fuzz
+fuzz: build/fuzz/reader_fuzz
+build/fuzz/reader_fuzz: $(FUZZ_SOURCES) ring/format.c $(wildcard ring/*.h)
+	@mkdir -p $(@D)
+	clang -O1 -g -I. -fsanitize=address,undefined -c ring/format.c -o $(@D)/format.o
+	clang++ -std=gnu++17 -O1 -g -I. -Wall -Wextra -DWEFT_BEFORE_LOAD=weft_before_load \
+	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(FUZZ_SOURCES) $(@D)/format.o -o $@

@@ -5,16 +5,25 @@
 #ifndef WEFT_RING_SHARED_H
 #define WEFT_RING_SHARED_H
 
+/* Fuzzing changes the memory before every read of it, so a value that is read twice is caught. */
+#ifdef WEFT_BEFORE_LOAD
+void WEFT_BEFORE_LOAD();
+#else
+#define WEFT_BEFORE_LOAD() (void)0
+#endif
+
 namespace weft {
 
 template <typename T>
 inline T load(const T *word) {
+    WEFT_BEFORE_LOAD();
     return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
 /* Later reads of shared memory stay behind this one. */
 template <typename T>
 inline T load_acquire(const T *word) {
+    WEFT_BEFORE_LOAD();
     return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 

@@ -10,7 +10,7 @@ export const ERROR_CODE_HEADER = 'Nats-Service-Error-Code';
 
 export interface EncodedAnswer {
   readonly bytes: Uint8Array;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
   /** The code of the failure, if it is one. */
   readonly failed?: string;
 }
@@ -29,7 +29,7 @@ export const encodeAnswer = (reply: Reply, request: Body, encoding: Encoding): E
   const id = typeof request.id === 'string' ? request.id.slice(0, 128) : undefined;
   if (!reply.ok) return encodeFault(reply.fault, id, encoding);
   const encoded = encodeBody({ ...reply.body, v: MESSAGE_VERSION, id }, encoding);
-  return encoded.ok ? { bytes: encoded.bytes } : encodeFault(encoded.fault, id, encoding);
+  return encoded.ok ? { bytes: encoded.bytes, headers: {} } : encodeFault(encoded.fault, id, encoding);
 };
 
 const isFault = (value: unknown): value is Fault => {

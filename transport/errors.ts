@@ -14,7 +14,9 @@ interface Row<P> {
   readonly hint: string;
 }
 
-const row = <P = Record<never, never>>(exit: ExitClass, say: (params: P) => string, hint: string): Row<P> => ({
+type NoParams = Record<never, never>;
+
+const row = <P>(exit: ExitClass, say: (params: P) => string, hint: string): Row<P> => ({
   exit,
   say,
   hint,
@@ -47,7 +49,7 @@ const FAULTS = {
     ({ subject, ms }) => `No answer from ${subject} within ${ms} ms.`,
     'The command may still be carried out; the same request id gets the same answer.',
   ),
-  'bus-cut': row(
+  'bus-cut': row<NoParams>(
     'error',
     () => 'The connection to the bus is cut; nothing was sent.',
     'It is re-established by itself: try again, or see log/bus.log in the state directory.',
@@ -212,7 +214,7 @@ const FAULTS = {
     ({ level }) => `\`${level}\` is no log level.`,
     'Levels are EMERG (0) to DEBUG (14), by name or number.',
   ),
-  'filter-unsupported': row(
+  'filter-unsupported': row<NoParams>(
     'unsupported',
     () => 'Filters are not supported by this version.',
     'Leave out --filter, and filter on reading: `babeltrace2 -c filter...`.',
@@ -222,9 +224,7 @@ const FAULTS = {
 export type FaultCode = keyof typeof FAULTS;
 export type FaultParams<C extends FaultCode> = Parameters<(typeof FAULTS)[C]['say']>[0];
 type Rest<C extends FaultCode> =
-  Record<never, never> extends FaultParams<C>
-    ? [params?: FaultParams<C>, hint?: string]
-    : [params: FaultParams<C>, hint?: string];
+  NoParams extends FaultParams<C> ? [params?: FaultParams<C>, hint?: string] : [params: FaultParams<C>, hint?: string];
 
 export const FAULT_CODES = Object.keys(FAULTS) as readonly FaultCode[];
 

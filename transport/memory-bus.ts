@@ -5,7 +5,7 @@
 import type { Bus, BusStatus, Fault, Subscription } from './bus.ts';
 import { fault } from './errors.ts';
 import { subjectMatches } from './subjects.ts';
-import type { RawAnswer, RawMessage, Wire } from './wire.ts';
+import type { Extra, RawAnswer, RawMessage, Wire } from './wire.ts';
 import { WireBus, type WireBusOptions } from './wire-bus.ts';
 
 /** When things happen. The simulation gives one that obeys its seed; delivery must keep the order of equal `from`. */
@@ -57,9 +57,14 @@ export class MemoryFabric {
   }
 
   connect(options: WireBusOptions & { readonly permissions?: MemoryPermissions } = {}): MemoryBus {
-    const wire = new MemoryWire(this, this.#scheduler, `_INBOX_${++this.#names}`, options.permissions ?? {});
+    return new MemoryBus(this.connectWire(options.permissions), options);
+  }
+
+  /** Below the encoding: for whoever plays a peer that sends anything. */
+  connectWire(permissions: MemoryPermissions = {}): MemoryWire {
+    const wire = new MemoryWire(this, this.#scheduler, `_INBOX_${++this.#names}`, permissions);
     this.#wires.add(wire);
-    return new MemoryBus(wire, options);
+    return wire;
   }
 
   cut(): void {
@@ -97,7 +102,7 @@ export class MemoryFabric {
   }
 }
 
-class MemoryWire implements Wire {
+export class MemoryWire implements Wire {
   readonly #fabric: MemoryFabric;
   readonly #scheduler: Scheduler;
   readonly #inbox: string;
@@ -142,10 +147,10 @@ class MemoryWire implements Wire {
     return { stop: () => this.#listeners.delete(listener) };
   }
 
-  send(subject: string, bytes: Uint8Array): boolean {
+  send(subject: string, bytes: Uint8Array, extra: Extra = {}): boolean {
     if (this.status !== 'connected') return false;
     // A server that refuses a publication says so to the connection, not to the publisher.
-    if (this.#mayPublish(subject)) this.#fabric.route({ subject, bytes, reply: null });
+    if (this.#mayPublish(subject)) this.#fabric.route({ subject, bytes, reply: extra.reply ?? null });
     return true;
   }
 
@@ -179,7 +184,8 @@ class MemoryWire implements Wire {
       onRefused?.(fault('permission-denied', { what: `subscribing to ${subject}` }));
       return { stop: () => {} };
     }
-    return { stop: this.#fabric.add({ pattern: subject, wire: this, listener }) };
+    const stop = this.#fabric.add({ pattern: subject, wire: this, listener });
+    return { stop };
   }
 
   flush(): Promise<void> {

@@ -32,7 +32,7 @@ interface Running {
 const isInbox = (reply: string): boolean => reply.startsWith('_INBOX');
 
 const answer = (wire: Wire, message: RawMessage, encoded: EncodedAnswer): void => {
-  if (message.reply !== null) wire.send(message.reply, encoded.bytes, encoded.headers);
+  if (message.reply !== null) wire.send(message.reply, encoded.bytes, { headers: encoded.headers });
 };
 
 const handled = async (endpoint: Endpoint, message: RawMessage): Promise<EncodedAnswer> => {
@@ -100,9 +100,13 @@ const discovery = (service: Service, running: readonly Running[]): ReadonlyMap<s
 
 const listenDiscovery = (wire: Wire, service: Service, running: readonly Running[]): Subscription[] =>
   [...discovery(service, running)].map(([subject, make]) =>
-    wire.subscribe(subject, ({ reply }) => {
-      if (reply !== null && isInbox(reply)) wire.send(reply, Buffer.from(JSON.stringify(make())));
-    }),
+    wire.subscribe(
+      subject,
+      ({ reply }) => {
+        if (reply !== null && isInbox(reply)) wire.send(reply, Buffer.from(JSON.stringify(make())));
+      },
+      () => {},
+    ),
   );
 
 /** Answers `unsupported` to what matches `service.otherwise` and no endpoint. */

@@ -142,13 +142,14 @@ export const parseEventSubject = (subject: string): EventAddress | null => {
   return { host, uid, owner, noun, name, what };
 };
 
-/** NATS's matching: `*` is one token, a last `>` one or more. */
+/** NATS's matching: `*` is one token, a last `>` one or more. A narrower pattern in place of the subject works too. */
 export const subjectMatches = (pattern: string, subject: string): boolean => {
   const wanted = pattern.split('.');
   const given = subject.split('.');
   for (const [index, token] of wanted.entries()) {
     if (token === '>') return index === wanted.length - 1 && given.length > index;
-    if (index >= given.length || (token !== '*' && token !== given[index])) return false;
+    if (index >= given.length) return false;
+    if (token === '*' ? given[index] === '>' : token !== given[index]) return false;
   }
   return wanted.length === given.length;
 };

@@ -11,13 +11,19 @@ export interface RawMessage {
   readonly reply: string | null;
 }
 
+export interface Extra {
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Where an answer is expected; `request` does that by itself. */
+  readonly reply?: string;
+}
+
 export type RawAnswer = { readonly ok: true; readonly bytes: Uint8Array } | { readonly ok: false; readonly fault: Fault };
 
 export interface Wire {
   readonly status: BusStatus;
   onStatus(listener: (status: BusStatus) => void): Subscription;
   /** False, and nothing sent, unless connected. */
-  send(subject: string, bytes: Uint8Array, headers?: Readonly<Record<string, string>>): boolean;
+  send(subject: string, bytes: Uint8Array, extra?: Extra): boolean;
   /** Faults: no-responder, timeout, bus-cut, permission-denied. */
   request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<RawAnswer>;
   /** `onRefused`: the server does not allow it; nothing will come. */

@@ -1,0 +1,23 @@
+/** Small files that must be whole or absent, whenever we die, and that others may or may not read. */
+import { closeSync, constants, fchmodSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Mode is set before the first byte is there; the directory is synced, so that the name survives a power cut too. */
+export const writeWhole = (path: string, content: string, mode: number): void => {
+  const temporary = `${path}.${process.pid}.tmp`;
+  const fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, mode);
+  try {
+    fchmodSync(fd, mode);
+    writeSync(fd, content);
+    fsyncSync(fd);
+    renameSync(temporary, path);
+  } catch (thrown) {
+    unlinkSync(temporary);
+    throw thrown;
+  } finally {
+    closeSync(fd);
+  }
+  const directory = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  fsyncSync(directory);
+  closeSync(directory);
+};

@@ -1,0 +1,166 @@
+/**
+ * An application on its registration socket. It is known as soon as it said what it can record, and synchronised when every
+ * session that wants it has attached it: only then does its constructor go on.
+ */
+import { assign, fromPromise, setup } from 'xstate';
+import { notProvided } from './not-provided.ts';
+
+/** What HELLO says, and what the kernel says about the peer (uid, pid). */
+export interface ApplicationIdentity {
+  readonly pid: number;
+  readonly uid: number;
+  readonly rseq: boolean;
+  readonly procname: string;
+  readonly startedAt: string;
+}
+
+export type ApplicationEvent =
+  | { readonly type: 'HelloReceived'; readonly identity: ApplicationIdentity }
+  | { readonly type: 'HelloRefused'; readonly reason: string }
+  | { readonly type: 'PointDeclared'; readonly point: number }
+  | { readonly type: 'PointWithdrawn'; readonly point: number }
+  | { readonly type: 'ReadyReceived'; readonly batch: number }
+  | { readonly type: 'MalformedReceived'; readonly reason: string }
+  | { readonly type: 'ConnectionClosed' };
+
+export interface ApplicationContext {
+  readonly application: number;
+  readonly identity: ApplicationIdentity | null;
+  readonly points: number;
+  readonly batch: number;
+  readonly reason: string | null;
+}
+
+export const applicationMachine = setup({
+  types: {
+    context: {} as ApplicationContext,
+    events: {} as ApplicationEvent,
+    input: {} as { readonly application: number },
+  },
+  actors: {
+    synchronise: fromPromise<void, { application: number }>(notProvided('actor synchronise')),
+  },
+  actions: {
+    welcome: notProvided<[unknown, { application: number }]>('action welcome'),
+    refuse: notProvided<[unknown, { application: number; reason: string }]>('action refuse'),
+    sendSynced: notProvided<[unknown, { application: number; batch: number }]>('action sendSynced'),
+    logApplication: notProvided<[unknown, { application: number; what: string }]>('action logApplication'),
+    publishRegistered: notProvided<[unknown, { application: number }]>('action publishRegistered'),
+    withdraw: notProvided<[unknown, { application: number }]>('action withdraw'),
+    rememberIdentity: assign((_, params: { identity: ApplicationIdentity }) => ({ identity: params.identity })),
+    rememberBatch: assign((_, params: { batch: number }) => ({ batch: params.batch })),
+    rememberReason: assign((_, params: { reason: string }) => ({ reason: params.reason })),
+    countPoint: assign(({ context }, params: { change: 1 | -1 }) => ({ points: context.points + params.change })),
+  },
+  delays: { helloTimeout: 5_000, registerTimeout: 30_000, synchroniseTimeout: 2_000 },
+}).createMachine({
+  id: 'application',
+  initial: 'connecting',
+  context: ({ input }) => ({ application: input.application, identity: null, points: 0, batch: 0, reason: null }),
+  on: {
+    ConnectionClosed: '.gone',
+    MalformedReceived: {
+      target: '.gone',
+      actions: { type: 'rememberReason', params: ({ event }) => ({ reason: event.reason }) },
+    },
+    PointDeclared: { actions: { type: 'countPoint', params: { change: 1 } } },
+    PointWithdrawn: { actions: { type: 'countPoint', params: { change: -1 } } },
+  },
+  states: {
+    connecting: {
+      on: {
+        HelloReceived: {
+          target: 'registering',
+          actions: [
+            { type: 'rememberIdentity', params: ({ event }) => ({ identity: event.identity }) },
+            { type: 'welcome', params: ({ context }) => ({ application: context.application }) },
+          ],
+        },
+        HelloRefused: {
+          target: 'gone',
+          actions: {
+            type: 'refuse',
+            params: ({ context, event }) => ({ application: context.application, reason: event.reason }),
+          },
+        },
+      },
+      after: {
+        helloTimeout: { target: 'gone', actions: { type: 'rememberReason', params: { reason: 'it said nothing for 5 s' } } },
+      },
+    },
+    registering: {
+      on: {
+        ReadyReceived: {
+          target: 'synchronising',
+          actions: [
+            { type: 'rememberBatch', params: ({ event }) => ({ batch: event.batch }) },
+            { type: 'publishRegistered', params: ({ context }) => ({ application: context.application }) },
+          ],
+        },
+      },
+      after: {
+        registerTimeout: {
+          target: 'gone',
+          actions: { type: 'rememberReason', params: { reason: 'it did not describe itself within 30 s' } },
+        },
+      },
+    },
+    synchronising: {
+      on: {
+        // A provider was loaded meanwhile: what it brought has to be attached too.
+        ReadyReceived: {
+          target: 'synchronising',
+          reenter: true,
+          actions: { type: 'rememberBatch', params: ({ event }) => ({ batch: event.batch }) },
+        },
+      },
+      invoke: {
+        id: 'synchronise',
+        src: 'synchronise',
+        input: ({ context }) => ({ application: context.application }),
+        onDone: 'synced',
+        onError: {
+          target: 'synced',
+          actions: {
+            type: 'logApplication',
+            params: ({ context, event }) => ({
+              application: context.application,
+              what: `a session could not attach it: ${event.error instanceof Error ? event.error.message : String(event.error)}`,
+            }),
+          },
+        },
+      },
+      after: {
+        synchroniseTimeout: {
+          target: 'synced',
+          actions: {
+            type: 'logApplication',
+            params: ({ context }) => ({ application: context.application, what: 'it goes on before all sessions attached it' }),
+          },
+        },
+      },
+    },
+    synced: {
+      entry: {
+        type: 'sendSynced',
+        params: ({ context }) => ({ application: context.application, batch: context.batch }),
+      },
+      on: {
+        ReadyReceived: {
+          target: 'synchronising',
+          actions: { type: 'rememberBatch', params: ({ event }) => ({ batch: event.batch }) },
+        },
+      },
+    },
+    gone: {
+      type: 'final',
+      entry: [
+        {
+          type: 'logApplication',
+          params: ({ context }) => ({ application: context.application, what: context.reason ?? 'it closed its connection' }),
+        },
+        { type: 'withdraw', params: ({ context }) => ({ application: context.application }) },
+      ],
+    },
+  },
+});

@@ -1,0 +1,147 @@
+/** What enable-channel, disable-channel and add-context do to a session document. Pure: the caller writes the result. */
+import type { ChannelAttributes, ChannelDocument, ContextType, SessionDocument } from './document.ts';
+import type { Refusal } from './refusal.ts';
+import { refusal } from './refusal.ts';
+
+export type Edited<A> =
+  | { readonly ok: true; readonly document: SessionDocument; readonly answer: A }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+export const CONTEXT_TYPES: readonly ContextType[] = ['vpid', 'vtid', 'procname', 'pthread_id', 'ip', 'cpu_id'];
+
+export const DEFAULT_CHANNEL = 'channel0';
+
+const SUBBUF_SIZE_MAX = 2 ** 30;
+const SUBBUF_COUNT_MAX = 4096;
+const PAGE = 4096;
+
+/** The size of a sub-buffer is LTTng's by ownership: per-process rings are many. */
+export const defaultAttributes = (ownership: ChannelAttributes['ownership']): ChannelAttributes => ({
+  mode: 'discard',
+  subbufSize: ownership === 'user' ? 512 * 1024 : 16 * 1024,
+  subbufCount: 4,
+  ownership,
+  switchTimerUs: 0,
+  readTimerUs: 0,
+  monitorTimerUs: 1_000_000,
+  blockingTimeoutUs: 0,
+  tracefileSize: 0,
+  tracefileCount: 0,
+  output: 'mmap',
+});
+
+const refused = (code: string, params: Refusal['params'] = {}) => ({ ok: false, refusal: refusal(code, params) }) as const;
+
+export const channelNamed = (document: SessionDocument, name: string): ChannelDocument | undefined =>
+  document.channels.find((channel) => channel.name === name);
+
+export const withChannel = (document: SessionDocument, channel: ChannelDocument): SessionDocument => ({
+  ...document,
+  channels: document.channels.some(({ id }) => id === channel.id)
+    ? document.channels.map((known) => (known.id === channel.id ? channel : known))
+    : [...document.channels, channel],
+});
+
+const nameCause = (name: string): string | null => {
+  if (name === '') return 'it is empty';
+  if (new TextEncoder().encode(name).length > 255) return 'it has more than 255 bytes';
+  if (name.includes('/') || name.includes('\0')) return 'it holds a `/` or a NUL';
+  if (name.startsWith('.')) return 'it begins with `.`';
+  return name === 'metadata' ? '`metadata` is reserved' : null;
+};
+
+const attributesCause = (attributes: ChannelAttributes): [attribute: string, cause: string] | null => {
+  if (attributes.subbufSize < PAGE) return ['subbufSize', `it is below ${PAGE} bytes, the size of a page`];
+  if (attributes.subbufSize > SUBBUF_SIZE_MAX) return ['subbufSize', `it is above ${SUBBUF_SIZE_MAX} bytes`];
+  if (attributes.subbufCount < 1) return ['subbufCount', 'at least one sub-buffer is needed'];
+  if (attributes.subbufCount > SUBBUF_COUNT_MAX) return ['subbufCount', `it is above ${SUBBUF_COUNT_MAX}`];
+  if (attributes.blockingTimeoutUs !== 0) return ['blockingTimeoutUs', 'blocking channels are not supported by this version'];
+  if (attributes.tracefileSize !== 0) return ['tracefileSize', 'trace file rotation is not supported by this version'];
+  if (attributes.tracefileCount !== 0) return ['tracefileCount', 'trace file rotation is not supported by this version'];
+  return null;
+};
+
+const powerOfTwo = (value: number): number => 2 ** Math.ceil(Math.log2(value));
+
+/** Sizes and counts are rounded up to powers of two (and to two sub-buffers, the least that a ring works with). */
+const rounded = (wanted: ChannelAttributes): { attributes: ChannelAttributes; adjusted: string[] } => {
+  const attributes = {
+    ...wanted,
+    subbufSize: powerOfTwo(wanted.subbufSize),
+    subbufCount: Math.max(2, powerOfTwo(wanted.subbufCount)),
+  };
+  const adjusted = (['subbufSize', 'subbufCount'] as const).filter((name) => attributes[name] !== wanted[name]);
+  return { attributes, adjusted };
+};
+
+export interface ChannelAnswer {
+  readonly channel: string;
+  readonly adjusted: readonly string[];
+}
+
+const addChannel = (document: SessionDocument, name: string, partial: Partial<ChannelAttributes>): Edited<ChannelAnswer> => {
+  const session = document.name;
+  if (document.everStarted) return refused('channel-frozen', { session });
+  const present = document.channels[0]?.attributes.ownership;
+  const wanted = { ...defaultAttributes(partial.ownership ?? present ?? 'user'), ...partial };
+  if (present && present !== wanted.ownership) return refused('ownership-mixed', { session, ownership: present });
+  const cause = attributesCause(wanted);
+  if (cause) return refused('channel-attributes-invalid', { attribute: cause[0], cause: cause[1] });
+  const { attributes, adjusted } = rounded(wanted);
+  const id = Math.max(-1, ...document.channels.map((channel) => channel.id)) + 1;
+  const channel: ChannelDocument = { id, name, enabled: true, attributes, contexts: [], rules: [] };
+  return { ok: true, document: withChannel(document, channel), answer: { channel: name, adjusted } };
+};
+
+export const enableChannel = (
+  document: SessionDocument,
+  name: string,
+  partial: Partial<ChannelAttributes>,
+): Edited<ChannelAnswer> => {
+  const known = channelNamed(document, name);
+  if (known?.enabled) return refused('channel-exists', { session: document.name, channel: name });
+  if (known) {
+    return { ok: true, document: withChannel(document, { ...known, enabled: true }), answer: { channel: name, adjusted: [] } };
+  }
+  const cause = nameCause(name);
+  return cause ? refused('channel-name-invalid', { channel: name, cause }) : addChannel(document, name, partial);
+};
+
+export const disableChannel = (document: SessionDocument, name: string): Edited<ChannelAnswer> => {
+  const known = channelNamed(document, name);
+  if (!known) return refused('channel-not-found', { session: document.name, channel: name });
+  return { ok: true, document: withChannel(document, { ...known, enabled: false }), answer: { channel: name, adjusted: [] } };
+};
+
+export interface ContextAnswer {
+  readonly added: readonly { readonly channel: string; readonly type: ContextType }[];
+}
+
+const isContextType = (name: string): name is ContextType => (CONTEXT_TYPES as readonly string[]).includes(name);
+
+/** All channels or one; without any channel the default one is made, as enable-event does. */
+export const addContexts = (
+  document: SessionDocument,
+  channel: string | null,
+  names: readonly string[],
+): Edited<ContextAnswer> => {
+  const session = document.name;
+  if (document.everStarted) return refused('channel-frozen', { session });
+  const unknown = names.find((name) => !isContextType(name));
+  if (unknown !== undefined) return refused('context-unknown', { context: unknown });
+  const types = [...new Set(names.filter(isContextType))];
+  if (channel !== null && !channelNamed(document, channel)) return refused('channel-not-found', { session, channel });
+  const made = document.channels.length === 0 ? addChannel(document, DEFAULT_CHANNEL, {}) : null;
+  if (made && !made.ok) return made;
+  const base = made ? made.document : document;
+  const targets = base.channels.filter(({ name }) => channel === null || name === channel);
+  const added = targets.flatMap(({ name, contexts }) =>
+    types.filter((type) => !contexts.includes(type)).map((type) => ({ channel: name, type })),
+  );
+  if (added.length === 0) return refused('context-exists', { channel: targets[0]!.name, context: types[0]! });
+  const grown = targets.reduce((current, target) => {
+    const news = added.filter((one) => one.channel === target.name).map(({ type }) => type);
+    return withChannel(current, { ...target, contexts: [...target.contexts, ...news] });
+  }, base);
+  return { ok: true, document: grown, answer: { added } };
+};

@@ -1,0 +1,133 @@
+/** The consumer process itself: it waits for the key to the bus, serves the session daemon, and ends when nobody needs it. */
+import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { notProvided } from './not-provided.ts';
+import { type Refusal, refusal, refusalOf } from './refusal.ts';
+import { type Plan, streamMachine } from './stream.ts';
+
+export type ConsumerProcessEvent =
+  | { readonly type: 'CredentialsReceived' }
+  | { readonly type: 'StreamRequested'; readonly ringId: string; readonly plan: Plan; readonly cpuCount: number }
+  | { readonly type: 'StreamDrained'; readonly ringId: string }
+  | { readonly type: 'ShutdownRequested' }
+  /** Daemon and keeper are gone: nobody will ever ask again. */
+  | { readonly type: 'DaemonLost' }
+  | { readonly type: 'BusCut' }
+  | { readonly type: 'BusConnected' };
+
+export interface ConsumerProcessContext {
+  readonly streams: Readonly<Record<string, ActorRefFrom<typeof streamMachine>>>;
+  readonly refusal: Refusal | null;
+}
+
+const failedWith = {
+  type: 'rememberRefusal',
+  params: ({ event }: { event: { error: unknown } }) => ({ refusal: refusalOf(event.error) }),
+} as const;
+
+const late = (subject: string, ms: number) =>
+  ({ type: 'rememberRefusal', params: { refusal: refusal('timeout', { subject, ms }) } }) as const;
+
+const log = (what: string) => ({ type: 'logProcess', params: { what } }) as const;
+
+const without = <T>(streams: Readonly<Record<string, T>>, ringId: string): Record<string, T> =>
+  Object.fromEntries(Object.entries(streams).filter(([id]) => id !== ringId));
+
+export const consumerProcessMachine = setup({
+  types: {
+    context: {} as ConsumerProcessContext,
+    events: {} as ConsumerProcessEvent,
+    output: {} as { readonly refusal: Refusal | null },
+    children: {} as Record<string, 'stream'>,
+  },
+  actors: {
+    stream: streamMachine,
+    joinBus: fromPromise<void, void>(notProvided('actor joinBus')),
+    drainStreams: fromPromise<void, void>(notProvided('actor drainStreams')),
+  },
+  actions: {
+    leaveBus: notProvided<[unknown]>('action leaveBus'),
+    logProcess: notProvided<[unknown, { what: string }]>('action logProcess'),
+    rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal })),
+    addStream: assign({
+      streams: ({ context, spawn }, params: { ringId: string; plan: Plan; cpuCount: number }) => ({
+        ...context.streams,
+        [params.ringId]: spawn('stream', { id: params.ringId, input: params }),
+      }),
+    }),
+    removeStream: assign(({ context }, params: { ringId: string }) => ({ streams: without(context.streams, params.ringId) })),
+  },
+  delays: { credentialsTimeout: 15_000, joinTimeout: 30_000, drainTimeout: 15_000 },
+}).createMachine({
+  id: 'consumer-process',
+  initial: 'waiting',
+  context: { streams: {}, refusal: null },
+  on: {
+    StreamDrained: { actions: { type: 'removeStream', params: ({ event }) => ({ ringId: event.ringId }) } },
+  },
+  output: ({ context }) => ({ refusal: context.refusal }),
+  states: {
+    waiting: {
+      on: { CredentialsReceived: 'joining', DaemonLost: 'ended' },
+      after: { credentialsTimeout: { target: 'ended', actions: late('waiting for the key of the bus', 15_000) } },
+    },
+    joining: {
+      // A key that replaces the one in use: the daemon was started anew.
+      on: { CredentialsReceived: { target: 'joining', reenter: true } },
+      invoke: {
+        id: 'joinBus',
+        src: 'joinBus',
+        onDone: 'serving',
+        onError: { target: 'ended', actions: failedWith },
+      },
+      after: { joinTimeout: { target: 'ended', actions: late('joining the bus', 30_000) } },
+    },
+    serving: {
+      type: 'parallel',
+      on: {
+        StreamRequested: {
+          actions: {
+            type: 'addStream',
+            params: ({ event }) => ({ ringId: event.ringId, plan: event.plan, cpuCount: event.cpuCount }),
+          },
+        },
+        ShutdownRequested: 'draining',
+        DaemonLost: 'draining',
+      },
+      states: {
+        key: {
+          initial: 'valid',
+          states: {
+            // The daemon was started anew, or the bus moved.
+            valid: { on: { CredentialsReceived: 'renewing' } },
+            renewing: {
+              invoke: {
+                id: 'renewKey',
+                src: 'joinBus',
+                onDone: 'valid',
+                onError: { target: 'valid', actions: log('the new key of the bus does not work; the old one stays') },
+              },
+              after: { joinTimeout: { target: 'valid', actions: log('the bus does not take the new key; the old one stays') } },
+            },
+          },
+        },
+        bus: {
+          initial: 'connected',
+          states: {
+            connected: { on: { BusCut: { target: 'cut', actions: log('the bus is cut; recording goes on') } } },
+            cut: { on: { BusConnected: { target: 'connected', actions: log('the bus is back') } } },
+          },
+        },
+      },
+    },
+    draining: {
+      invoke: {
+        id: 'drainStreams',
+        src: 'drainStreams',
+        onDone: 'ended',
+        onError: { target: 'ended', actions: failedWith },
+      },
+      after: { drainTimeout: { target: 'ended', actions: late('writing out the streams', 15_000) } },
+    },
+    ended: { type: 'final', entry: 'leaveBus' },
+  },
+});

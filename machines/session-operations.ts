@@ -1,0 +1,231 @@
+/**
+ * The long operations of a session as states: start, stop, destroy, and the writing of a change. Start and stop first promise (the
+ * document is written), then act, then settle (the answer is kept with the document); destroy ends with the document's removal.
+ */
+import { refusalOf } from './refusal.ts';
+import {
+  answer,
+  id,
+  late,
+  log,
+  logError,
+  passForAll,
+  passForApplication,
+  promise,
+  publish,
+  refuse,
+  refuseError,
+  rememberFault,
+  request,
+  rest,
+  retract,
+} from './session-actions.ts';
+import { type SessionContext, sessionSetup } from './session-setup.ts';
+
+const INACTIVE = '#session.life.inactive';
+const ACTIVE = '#session.life.active';
+const writingLate = late('writing the session document', 5_000);
+
+const started = [answer, publish('started'), rest] as const;
+const stopped = [answer, publish('stopped'), rest] as const;
+const unkept = logError('its answer was not kept');
+const unkeptInTime = log('its answer was not kept in time');
+
+const edit = ({ context }: { context: SessionContext }) => ({ sessionId: context.sessionId, ...context.edit! });
+const editRequest = ({ context }: { context: SessionContext }) => ({
+  sessionId: context.sessionId,
+  requestId: context.edit!.requestId,
+});
+const answerEdit = { type: 'answerEdit', params: editRequest } as const;
+const refuseEditLate = {
+  type: 'refuse',
+  params: (of: { context: SessionContext }) => ({ ...editRequest(of), refusal: writingLate }),
+} as const;
+const refuseEditError = {
+  type: 'refuse',
+  params: (of: { context: SessionContext; event: { error: unknown } }) => ({
+    ...editRequest(of),
+    refusal: refusalOf(of.event.error),
+  }),
+} as const;
+
+export const starting = sessionSetup.createStateConfig({
+  initial: 'preparing',
+  on: { ApplicationChanged: { actions: passForApplication }, ConsumerReady: { actions: passForAll } },
+  states: {
+    // Whatever can fail, before anything is promised: consumer, output, memory.
+    preparing: {
+      invoke: {
+        id: 'prepareStart',
+        src: 'prepareStart',
+        input: id,
+        onDone: 'promising',
+        onError: { target: INACTIVE, actions: refuseError },
+      },
+      after: { prepareTimeout: { target: INACTIVE, actions: refuse(late('preparing the start', 20_000)) } },
+    },
+    promising: {
+      invoke: {
+        id: 'writeStart',
+        src: 'writePromise',
+        input: promise('starting'),
+        onDone: 'arming',
+        onError: { target: INACTIVE, actions: refuseError },
+      },
+      after: { writeTimeout: { target: INACTIVE, actions: [refuse(writingLate), retract(false)] } },
+    },
+    arming: {
+      invoke: {
+        id: 'armApplications',
+        src: 'armApplications',
+        input: id,
+        onDone: 'settling',
+        onError: { target: 'settling', actions: logError('not every application records') },
+      },
+      after: { armTimeout: { target: 'settling', actions: log('not every application recorded in time') } },
+    },
+    settling: {
+      invoke: {
+        id: 'settleStart',
+        src: 'settle',
+        input: request,
+        onDone: { target: ACTIVE, actions: [...started] },
+        onError: { target: ACTIVE, actions: [...started, unkept] },
+      },
+      after: { writeTimeout: { target: ACTIVE, actions: [...started, unkeptInTime] } },
+    },
+  },
+});
+
+/** Nothing is recorded any more, and what was is in the files. */
+const closing = (what: 'Stop' | 'Destroy', next: 'settling' | 'releasing') =>
+  ({
+    quieting: {
+      invoke: {
+        id: `quietFor${what}`,
+        src: 'quietApplications',
+        input: id,
+        onDone: 'flushing',
+        onError: { target: 'flushing', actions: logError('not every application stopped') },
+      },
+      after: { quietTimeout: { target: 'flushing', actions: log('an application did not stop in time') } },
+    },
+    flushing: {
+      entry: 'countFlush',
+      invoke: {
+        id: `flushFor${what}`,
+        src: 'flushConsumer',
+        input: id,
+        onDone: next,
+        onError: [
+          // The consumer died meanwhile: the next one writes out what the rings hold.
+          { guard: 'flushesLeft', target: 'flushing', reenter: true, actions: logError('a flush failed') },
+          { target: next, actions: [rememberFault, logError('the flush failed for good')] },
+        ],
+      },
+      after: {
+        flushTimeout: { target: next, actions: { type: 'rememberFault', params: { fault: late('flushing', 40_000) } } },
+      },
+    },
+  }) as const;
+
+export const stopping = sessionSetup.createStateConfig({
+  initial: 'promising',
+  states: {
+    promising: {
+      invoke: {
+        id: 'writeStop',
+        src: 'writePromise',
+        input: promise('stopping'),
+        onDone: 'quieting',
+        onError: { target: ACTIVE, actions: refuseError },
+      },
+      after: { writeTimeout: { target: ACTIVE, actions: [refuse(writingLate), retract(true)] } },
+    },
+    ...closing('Stop', 'settling'),
+    settling: {
+      invoke: {
+        id: 'settleStop',
+        src: 'settle',
+        input: request,
+        onDone: { target: INACTIVE, actions: [...stopped] },
+        onError: { target: INACTIVE, actions: [...stopped, unkept] },
+      },
+      after: { writeTimeout: { target: INACTIVE, actions: [...stopped, unkeptInTime] } },
+    },
+  },
+});
+
+const retractDestroy = {
+  type: 'retractPromise',
+  params: ({ context }: { context: SessionContext }) => ({ sessionId: context.sessionId, active: context.wasActive }),
+} as const;
+
+export const destroying = sessionSetup.createStateConfig({
+  initial: 'promising',
+  states: {
+    promising: {
+      invoke: {
+        id: 'writeDestroy',
+        src: 'writePromise',
+        input: promise('destroying'),
+        onDone: 'quieting',
+        onError: { target: 'refused', actions: refuseError },
+      },
+      after: { writeTimeout: { target: 'refused', actions: [refuse(writingLate), retractDestroy] } },
+    },
+    // Back to where it was.
+    refused: { always: [{ guard: 'wasActive', target: ACTIVE }, { target: INACTIVE }] },
+    ...closing('Destroy', 'releasing'),
+    releasing: {
+      invoke: {
+        id: 'releaseSession',
+        src: 'releaseSession',
+        input: id,
+        onDone: { target: '#session.life.destroyed', actions: answer },
+        onError: { target: '#session.life.destroyed', actions: [answer, logError('not all of it was released')] },
+      },
+      after: {
+        releaseTimeout: { target: '#session.life.destroyed', actions: [answer, log('it was not released in time')] },
+      },
+    },
+  },
+});
+
+/** Changes of channels and rules, in whatever state recording is. */
+export const documentRegion = sessionSetup.createStateConfig({
+  initial: 'settled',
+  states: {
+    settled: {
+      on: {
+        EditRequested: {
+          target: 'writing',
+          actions: { type: 'takeEdit', params: ({ event }) => ({ requestId: event.requestId, edit: event.edit }) },
+        },
+      },
+    },
+    writing: {
+      invoke: {
+        id: 'writeEdit',
+        src: 'writeEdit',
+        input: edit,
+        onDone: 'applying',
+        onError: { target: 'settled', actions: refuseEditError },
+      },
+      after: { writeTimeout: { target: 'settled', actions: refuseEditLate } },
+    },
+    // Running applications follow before the caller hears of it.
+    applying: {
+      invoke: {
+        id: 'applyEdit',
+        src: 'applyEdit',
+        input: edit,
+        onDone: { target: 'settled', actions: answerEdit },
+        onError: { target: 'settled', actions: [answerEdit, logError('not every application follows the change')] },
+      },
+      after: {
+        applyTimeout: { target: 'settled', actions: [answerEdit, log('not every application followed the change in time')] },
+      },
+    },
+  },
+});

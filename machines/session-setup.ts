@@ -1,0 +1,136 @@
+/** What a recording session knows, hears and has done: the vocabulary of machines/session.ts. */
+import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { channelMachine } from './channel.ts';
+import type { RegistryScope } from './document.ts';
+import { notProvided } from './not-provided.ts';
+import type { Refusal } from './refusal.ts';
+import { ringRegistryMachine } from './ring-registry.ts';
+import type { SessionEdit } from './session-edits.ts';
+
+export type SessionEvent =
+  | { readonly type: 'EditRequested'; readonly requestId: string; readonly edit: SessionEdit }
+  | { readonly type: 'StartRequested'; readonly requestId: string }
+  | { readonly type: 'StopRequested'; readonly requestId: string }
+  | { readonly type: 'DestroyRequested'; readonly requestId: string }
+  /** An application described itself, or described itself anew. */
+  | { readonly type: 'ApplicationChanged'; readonly application: number }
+  | { readonly type: 'ScopeSeen'; readonly scopeKey: string; readonly scope: RegistryScope }
+  | { readonly type: 'ScopeForgotten'; readonly scopeKey: string }
+  | { readonly type: 'ChannelSeen'; readonly name: string; readonly enabled: boolean; readonly frozen: boolean }
+  /** The owner's consumer came up (again): it holds nothing of this session that it did not hold before. */
+  | { readonly type: 'ConsumerReady' };
+
+export type Implied = 'inactive' | 'active' | 'stopping' | 'destroying';
+
+export interface SessionInput {
+  readonly sessionId: string;
+  readonly name: string;
+  /** The request that creates it; null: it comes from a document. */
+  readonly requestId: string | null;
+}
+
+export interface SessionContext {
+  readonly sessionId: string;
+  readonly name: string;
+  readonly creates: boolean;
+  /** The request under way, answered when its effect is there. */
+  readonly requestId: string | null;
+  readonly edit: { readonly requestId: string; readonly edit: SessionEdit } | null;
+  /** Before the destruction that is under way. */
+  readonly wasActive: boolean;
+  readonly flushAttempts: number;
+  readonly fault: Refusal | null;
+  readonly registries: Readonly<Record<string, ActorRefFrom<typeof ringRegistryMachine>>>;
+  readonly channels: Readonly<Record<string, ActorRefFrom<typeof channelMachine>>>;
+}
+
+export type Operation = 'starting' | 'stopping' | 'destroying';
+export type Id = { readonly sessionId: string };
+export const sessionSetup = setup({
+  types: {
+    context: {} as SessionContext,
+    events: {} as SessionEvent,
+    input: {} as SessionInput,
+    children: {} as Record<string, 'registry' | 'channel'>,
+  },
+  actors: {
+    registry: ringRegistryMachine,
+    channel: channelMachine,
+    writeDocument: fromPromise<void, Id>(notProvided('actor writeDocument')),
+    recoverSession: fromPromise<{ implied: Implied; requestId: string | null }, Id>(notProvided('actor recoverSession')),
+    writeEdit: fromPromise<void, Id & { requestId: string; edit: SessionEdit }>(notProvided('actor writeEdit')),
+    applyEdit: fromPromise<void, Id & { requestId: string; edit: SessionEdit }>(notProvided('actor applyEdit')),
+    prepareStart: fromPromise<void, Id>(notProvided('actor prepareStart')),
+    writePromise: fromPromise<void, Id & { requestId: string | null; operation: Operation }>(notProvided('actor writePromise')),
+    armApplications: fromPromise<void, Id>(notProvided('actor armApplications')),
+    quietApplications: fromPromise<void, Id>(notProvided('actor quietApplications')),
+    flushConsumer: fromPromise<void, Id>(notProvided('actor flushConsumer')),
+    settle: fromPromise<void, Id & { requestId: string | null }>(notProvided('actor settle')),
+    releaseSession: fromPromise<void, Id>(notProvided('actor releaseSession')),
+  },
+  actions: {
+    answer: notProvided<[unknown, Id & { requestId: string | null }]>('action answer'),
+    answerEdit: notProvided<[unknown, Id & { requestId: string }]>('action answerEdit'),
+    refuse: notProvided<[unknown, Id & { requestId: string | null; refusal: Refusal }]>('action refuse'),
+    retractPromise: notProvided<[unknown, Id & { active: boolean }]>('action retractPromise'),
+    reportRest: notProvided<[unknown, Id]>('action reportRest'),
+    reportDestroyed: notProvided<[unknown, Id]>('action reportDestroyed'),
+    publishSession: notProvided<[unknown, Id & { what: string }]>('action publishSession'),
+    includeApplication: notProvided<[unknown, Id & { application: number }]>('action includeApplication'),
+    includeAll: notProvided<[unknown, Id]>('action includeAll'),
+    logSession: notProvided<[unknown, Id & { what: string }]>('action logSession'),
+    takeRequest: assign((_, params: { requestId: string | null }) => ({
+      requestId: params.requestId,
+      fault: null,
+      flushAttempts: 0,
+    })),
+    rememberActivity: assign((_, params: { active: boolean }) => ({ wasActive: params.active })),
+    takeEdit: assign((_, params: { requestId: string; edit: SessionEdit }) => ({ edit: params })),
+    rememberFault: assign((_, params: { fault: Refusal }) => ({ fault: params.fault })),
+    countFlush: assign(({ context }) => ({ flushAttempts: context.flushAttempts + 1 })),
+    addRegistry: assign({
+      registries: ({ context, spawn }, params: { scopeKey: string; scope: RegistryScope }) =>
+        context.registries[params.scopeKey]
+          ? context.registries
+          : {
+              ...context.registries,
+              [params.scopeKey]: spawn('registry', {
+                id: params.scopeKey,
+                input: { sessionId: context.sessionId, ...params },
+              }),
+            },
+    }),
+    removeRegistry: assign(({ context }, params: { scopeKey: string }) => ({
+      registries: Object.fromEntries(Object.entries(context.registries).filter(([key]) => key !== params.scopeKey)),
+    })),
+    addChannel: assign({
+      channels: ({ context, spawn }, params: { name: string; enabled: boolean; frozen: boolean }) =>
+        context.channels[params.name]
+          ? context.channels
+          : {
+              ...context.channels,
+              [params.name]: spawn('channel', {
+                id: `channel ${params.name}`,
+                input: { sessionId: context.sessionId, ...params },
+              }),
+            },
+    }),
+  },
+  guards: {
+    creates: ({ context }) => context.creates,
+    wasActive: ({ context }) => context.wasActive,
+    implies: (_, params: { implied: Implied; state: Implied }) => params.implied === params.state,
+    flushesLeft: ({ context }) => context.flushAttempts < 3,
+  },
+  delays: {
+    writeTimeout: 5_000,
+    recoverTimeout: 20_000,
+    recoverPause: 1_000,
+    prepareTimeout: 20_000,
+    armTimeout: 5_000,
+    applyTimeout: 5_000,
+    quietTimeout: 2_000,
+    flushTimeout: 40_000,
+    releaseTimeout: 15_000,
+  },
+});

@@ -99,3 +99,18 @@ test('tidy: every decision in docs/adr is in its index, under its title, numbere
     expected,
   );
 });
+
+interface Lock {
+  readonly packages: Record<string, { readonly version?: string; readonly optionalDependencies?: Record<string, string> }>;
+}
+
+/** `npm ci` refuses a lock file that npm wrote where the packages of other platforms were not to be had: they must be in it. */
+test('tidy: the lock file names every optional package with its version, so that npm ci installs from it', () => {
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as Lock;
+  const wanted = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}));
+  assert.ok(wanted.length > 0);
+  assert.deepEqual(
+    wanted.filter((name) => !packages[`node_modules/${name}`]?.version),
+    [],
+  );
+});

@@ -1,0 +1,47 @@
+/** What a sub-command is, and what it is given. */
+
+import type { Fault } from '../transport/bus.ts';
+import type { CommandAnswer, CommandFields, CommandName } from '../transport/messages.ts';
+import type { OptionSpec, Parsed } from './options.ts';
+
+/** What a command has to say: data for stdout (text and JSON are two forms of the same), notes for stderr, the exit status. */
+export interface Outcome {
+  readonly lines: readonly string[];
+  readonly json: unknown;
+  readonly notes?: readonly string[];
+  readonly status?: number;
+}
+
+export interface Environment {
+  readonly options: Parsed;
+  readonly json: boolean;
+  readonly env: NodeJS.ProcessEnv;
+  readonly noSessiond: boolean;
+  readonly verbose: boolean;
+  readonly colour: boolean;
+  readonly group: string;
+  /** Sends a command to the session daemon (started if need be); throws FaultError. */
+  request<C extends CommandName>(name: C, fields: CommandFields<C>): Promise<CommandAnswer<C>>;
+  /** The session that commands without a name mean; throws UsageError when there is none. */
+  currentSession(): string;
+  setCurrentSession(name: string | null): void;
+  knownCurrentSession(): string | null;
+}
+
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly usage: string;
+  readonly options: readonly OptionSpec[];
+  /** Not in the list of commands. */
+  readonly hidden?: boolean;
+  run(environment: Environment): Promise<Outcome>;
+}
+
+/** Some parts of a request went wrong: what was done and each failure. */
+export const partial = (lines: readonly string[], json: object, faults: readonly Fault[], status: number): Outcome => ({
+  lines,
+  json: faults.length > 0 ? { ...json, errors: faults } : json,
+  notes: faults.flatMap((fault) => [`${status === 4 ? 'Warning' : 'Error'}: ${fault.message}`, `  ${fault.hint}`]),
+  status: faults.length > 0 ? status : 0,
+});

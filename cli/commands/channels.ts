@@ -1,0 +1,131 @@
+import type { ChannelAttributes } from '../../machines/document.ts';
+import type { Fault } from '../../transport/bus.ts';
+import { exitStatusOf, FaultError } from '../../transport/errors.ts';
+import { type Command, type Environment, partial } from '../command.ts';
+import { parseSize, parseTime } from '../numbers.ts';
+import { type Parsed, UsageError } from '../options.ts';
+import { DOMAINS, HELP, later, listOf, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
+
+type Wanted = { -readonly [K in keyof ChannelAttributes]?: ChannelAttributes[K] };
+
+const number = (options: Parsed, name: string, parse: (text: string) => number | null): number | undefined => {
+  const text = options.get(name);
+  if (text === undefined) return undefined;
+  const value = parse(text);
+  if (value === null) throw new UsageError(`Wrong value in --${name} parameter: ${text}`);
+  return value;
+};
+
+const count = (text: string): number | null => (/^\d+$/.test(text) && Number(text) <= 0x7fff_ffff ? Number(text) : null);
+
+const ownership = (options: Parsed): ChannelAttributes['ownership'] | undefined => {
+  const value = options.get('buffer-ownership');
+  const asked = [
+    ...(options.has('buffers-uid') || value === 'user' ? (['user'] as const) : []),
+    ...(options.has('buffers-pid') || value === 'process' ? (['process'] as const) : []),
+  ];
+  if (value !== undefined && value !== 'user' && value !== 'process') {
+    throw new UsageError(`Buffer ownership \`${value}\` is not one of the user-space domain: user, process`);
+  }
+  if (new Set(asked).size > 1) throw new UsageError('Buffers belong to a user or to a process, not to both');
+  return asked[0];
+};
+
+const attributes = (options: Parsed): Wanted => {
+  if (options.has('discard') && options.has('overwrite')) throw new UsageError('--discard and --overwrite exclude each other');
+  const output = options.get('output');
+  if (output !== undefined && output !== 'mmap')
+    throw new UsageError(`Output type ${output} is not one of the user-space domain: mmap`);
+  const allocation = options.get('buffer-allocation');
+  if (allocation !== undefined && allocation !== 'per-cpu') {
+    throw new UsageError(`Buffer allocation ${allocation} is not supported by this version: per-cpu is`, 5);
+  }
+  const wanted: Wanted = {
+    ...(options.has('overwrite') ? { mode: 'overwrite' } : {}),
+    ...(options.has('discard') ? { mode: 'discard' } : {}),
+  };
+  const set = <K extends keyof ChannelAttributes>(key: K, value: ChannelAttributes[K] | undefined) => {
+    if (value !== undefined) wanted[key] = value;
+  };
+  set('subbufSize', number(options, 'subbuf-size', parseSize));
+  set('subbufCount', number(options, 'num-subbuf', count));
+  set('switchTimerUs', number(options, 'switch-timer', parseTime));
+  set('readTimerUs', number(options, 'read-timer', parseTime));
+  set('ownership', ownership(options));
+  return wanted;
+};
+
+/** One request per channel name; a failure of one does not keep the others back. */
+const forEachName = async (
+  environment: Environment,
+  what: 'enabled' | 'disabled',
+  act: (session: string, name: string) => Promise<readonly string[]>,
+) => {
+  needUserspace(environment);
+  noMoreWords(environment, 1);
+  const names = listOf(environment.options.words[0] ?? '');
+  if (names.length === 0) throw new UsageError('Missing channel name(s).');
+  const session = sessionOf(environment);
+  const faults: Fault[] = [];
+  const lines: string[] = [];
+  const channels: string[] = [];
+  for (const name of names) {
+    try {
+      lines.push(...(await act(session, name)), `ust channel ${name} ${what} for session ${session}`);
+      channels.push(name);
+    } catch (error) {
+      if (!(error instanceof FaultError)) throw error;
+      faults.push(error.fault);
+    }
+  }
+  return partial(lines, { session, channels }, faults, Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code))));
+};
+
+export const enableChannel: Command = {
+  name: 'enable-channel',
+  summary: 'Create or enable channels',
+  usage: 'enable-channel --userspace [--session=SESSION] [OPTIONS] CHANNEL[,CHANNEL]...',
+  options: [
+    ...HELP,
+    ...DOMAINS,
+    SESSION,
+    { long: 'discard', help: 'When full, discard the newest events (default)' },
+    { long: 'overwrite', help: 'When full, overwrite the oldest sub-buffer' },
+    { long: 'subbuf-size', value: 'SIZE', help: 'Sub-buffer size (default: 512k per user, 16k per process)' },
+    { long: 'num-subbuf', value: 'COUNT', help: 'Sub-buffers per ring buffer (default: 4)' },
+    { long: 'switch-timer', value: 'TIME', help: 'Write partly filled sub-buffers at this interval' },
+    { long: 'read-timer', value: 'TIME', help: 'How long the reader sleeps at most' },
+    { long: 'output', value: 'TYPE', help: 'Output type: mmap' },
+    { long: 'buffers-uid', help: 'The same as --buffer-ownership=user' },
+    { long: 'buffers-pid', help: 'The same as --buffer-ownership=process' },
+    { long: 'buffer-ownership', value: 'OWNER', help: 'Ring buffers per user (default) or process' },
+    { long: 'buffer-allocation', value: 'POLICY', help: 'Ring buffers per-cpu' },
+    later('buffers-global', 'Kernel buffers'),
+    later('monitor-timer', 'Sampling interval of triggers', { value: 'TIME' }),
+    later('watchdog-timer', 'Repair of stalled sub-buffers (nothing can stall here)', { value: 'TIME' }),
+    later('buffer-preallocation', 'When ring memory is allocated', { value: 'POLICY' }),
+    later('auto-reclaim-memory', 'Giving memory back', { value: 'POLICY' }),
+    later('tracefile-size', 'Limit of a trace file', { short: 'C', value: 'SIZE' }),
+    later('tracefile-count', 'Limit of the number of trace files', { short: 'W', value: 'COUNT' }),
+    later('blocking-timeout', 'How long a program waits for space', { value: 'TIME' }),
+  ],
+  run: (environment) => {
+    const wanted = attributes(environment.options);
+    return forEachName(environment, 'enabled', async (session, name) => {
+      const { adjusted } = await environment.request('channel.enable', { session, name, attributes: wanted });
+      return adjusted.map((text) => `Warning: ${text}`);
+    });
+  },
+};
+
+export const disableChannel: Command = {
+  name: 'disable-channel',
+  summary: 'Disable channels',
+  usage: 'disable-channel --userspace [--session=SESSION] CHANNEL[,CHANNEL]...',
+  options: [...HELP, ...DOMAINS, SESSION],
+  run: (environment) =>
+    forEachName(environment, 'disabled', async (session, name) => {
+      await environment.request('channel.disable', { session, name });
+      return [];
+    }),
+};

@@ -1,0 +1,132 @@
+import type { LogLevelRule } from '../../machines/document.ts';
+import { parseLogLevel } from '../../rules/loglevel.ts';
+import { checkExclusions } from '../../rules/match.ts';
+import { splitList } from '../../rules/pattern.ts';
+import type { Fault } from '../../transport/bus.ts';
+import { exitStatusOf, FaultError } from '../../transport/errors.ts';
+import { type Command, type Environment, partial } from '../command.ts';
+import { type OptionSpec, type Parsed, UsageError } from '../options.ts';
+import { CHANNEL, DOMAINS, HELP, later, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
+
+const TYPES: readonly OptionSpec[] = [
+  { long: 'tracepoint', help: 'Instrumentation points (default)' },
+  later('syscall', 'System calls'),
+  later('probe', 'Kernel probe', { value: 'LOCATION' }),
+  later('function', 'Kernel function', { value: 'LOCATION' }),
+];
+
+const patterns = (environment: Environment, all: string): string[] => {
+  needUserspace(environment);
+  noMoreWords(environment, 1);
+  const [names] = environment.options.words;
+  if (environment.options.has(all)) {
+    if (names !== undefined) throw new UsageError(`Event names and --${all} exclude each other`);
+    return ['*'];
+  }
+  const found = splitList(names ?? '');
+  if (found.length === 0) throw new UsageError('Missing event name(s).');
+  return found;
+};
+
+const logLevel = (options: Parsed): LogLevelRule | undefined => {
+  if (options.has('loglevel') && options.has('loglevel-only'))
+    throw new UsageError('--loglevel and --loglevel-only exclude each other');
+  const kind = options.has('loglevel-only') ? 'single' : 'range';
+  const text = options.get(kind === 'single' ? 'loglevel-only' : 'loglevel');
+  if (text === undefined) return undefined;
+  const level = parseLogLevel(text);
+  if (level === null) throw new UsageError(`Unknown loglevel ${text}`);
+  return { kind, level };
+};
+
+const each = async (names: readonly string[], act: (pattern: string) => Promise<readonly string[]>) => {
+  const lines: string[] = [];
+  const faults: Fault[] = [];
+  for (const pattern of names) {
+    try {
+      lines.push(...(await act(pattern)));
+    } catch (error) {
+      if (!(error instanceof FaultError)) throw error;
+      faults.push(error.fault);
+    }
+  }
+  return { lines, faults, status: Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code))) };
+};
+
+export const enableEvent: Command = {
+  name: 'enable-event',
+  summary: 'Create or enable recording event rules',
+  usage: 'enable-event --userspace (NAME[,NAME]... | --all) [--session=SESSION] [--channel=CHANNEL] [OPTIONS]',
+  options: [
+    ...HELP,
+    ...DOMAINS,
+    ...TYPES,
+    SESSION,
+    CHANNEL,
+    later('userspace-probe', 'User-space probe', { value: 'LOCATION' }),
+    { long: 'all', short: 'a', help: 'All events: the same as the pattern *' },
+    { long: 'loglevel', value: 'LEVEL', help: 'Only events at least as severe as LEVEL' },
+    { long: 'loglevel-only', value: 'LEVEL', help: 'Only events of exactly this LEVEL' },
+    { long: 'exclude', short: 'x', value: 'PATTERN[,PATTERN]...', help: 'But none that match these' },
+    later('filter', 'Only events for which EXPR holds', { short: 'f', value: 'EXPR' }),
+  ],
+  async run(environment) {
+    const { options } = environment;
+    const names = patterns(environment, 'all');
+    const exclusions = splitList(options.get('exclude') ?? '');
+    const level = logLevel(options);
+    const session = sessionOf(environment);
+    const channel = options.get('channel');
+    const warnings: string[] = [];
+    const rules: unknown[] = [];
+    const { lines, faults, status } = await each(names, async (pattern) => {
+      const report = checkExclusions(pattern, exclusions);
+      if (report.error !== null) throw new UsageError(`Error: ${report.error}`);
+      warnings.push(
+        ...report.useless.map((one) => `Warning: Event ${pattern}: ${one} does not exclude any events from ${pattern}`),
+      );
+      const answer = await environment.request('event.enable', {
+        session,
+        pattern,
+        ...(channel === undefined ? {} : { channel }),
+        ...(level === undefined ? {} : { logLevel: level }),
+        ...(exclusions.length === 0 ? {} : { exclusions }),
+      });
+      rules.push(answer.rule);
+      if (options.has('all')) return [`All ust events are enabled in channel ${answer.channel}`];
+      return [`ust event ${pattern} ${answer.created ? 'created' : 'enabled'} in channel ${answer.channel}`];
+    });
+    const outcome = partial(lines, { session, rules }, faults, status);
+    return { ...outcome, notes: [...warnings, ...(outcome.notes ?? [])] };
+  },
+};
+
+export const disableEvent: Command = {
+  name: 'disable-event',
+  summary: 'Disable recording event rules',
+  usage: 'disable-event --userspace (NAME[,NAME]... | --all-events) [--session=SESSION] [--channel=CHANNEL]',
+  options: [
+    ...HELP,
+    ...DOMAINS,
+    ...TYPES,
+    SESSION,
+    CHANNEL,
+    { long: 'all-events', short: 'a', help: 'All rules of the channel' },
+  ],
+  async run(environment) {
+    const { options } = environment;
+    const names = patterns(environment, 'all-events');
+    const session = sessionOf(environment);
+    const channel = options.get('channel');
+    const place = { session, ...(channel === undefined ? {} : { channel }) };
+    const { lines, faults, status } = await each(names, async (pattern) => {
+      if (options.has('all-events')) {
+        const answer = await environment.request('event.disable', { ...place, all: true });
+        return [`All ust events of type any are disabled in channel ${answer.channel}`];
+      }
+      const answer = await environment.request('event.disable', { ...place, pattern });
+      return [`ust ${pattern} of type any disabled in channel ${answer.channel} for session ${session}`];
+    });
+    return partial(lines, { session, patterns: names }, faults, status);
+  },
+};

@@ -1,0 +1,77 @@
+/** start, stop and destroy: one command each on one, some or all sessions. */
+
+import type { Fault } from '../../transport/bus.ts';
+import { exitStatusOf, FaultError } from '../../transport/errors.ts';
+import type { SessionTotals } from '../../transport/messages.ts';
+import type { Command, Environment, Outcome } from '../command.ts';
+import { partial } from '../command.ts';
+import { HELP, later, SELECT, selectSessions } from './shared.ts';
+
+interface Done {
+  readonly name: string;
+  readonly lines: readonly string[];
+  readonly stats?: SessionTotals;
+}
+
+const onEach = async (environment: Environment, act: (session: string) => Promise<Done>): Promise<Outcome> => {
+  const names = await selectSessions(environment);
+  if (names.length === 0) return { lines: ['No session found, nothing to do.'], json: { sessions: [] } };
+  const done: Done[] = [];
+  const faults: Fault[] = [];
+  for (const name of names) {
+    try {
+      done.push(await act(name));
+    } catch (error) {
+      if (!(error instanceof FaultError)) throw error;
+      faults.push(error.fault);
+    }
+  }
+  const status = Math.min(...faults.map((fault) => exitStatusOf(fault.code)));
+  const sessions = done.map(({ name, stats }) => ({ name, ...(stats ? { stats } : {}) }));
+  return partial(
+    done.flatMap(({ lines }) => lines),
+    { sessions },
+    faults,
+    Number.isFinite(status) ? status : 0,
+  );
+};
+
+const lossLines = ({ recorded, lost }: SessionTotals): string[] =>
+  BigInt(lost) > 0n ? [`Warning: ${lost} events were discarded or overwritten, ${recorded} are in the trace`] : [];
+
+export const start: Command = {
+  name: 'start',
+  summary: 'Start recording',
+  usage: 'start [SESSION | --all | --glob PATTERN]',
+  options: [...HELP, ...SELECT],
+  run: (environment) =>
+    onEach(environment, async (session) => {
+      await environment.request('session.start', { session });
+      return { name: session, lines: [`Tracing started for session ${session}`] };
+    }),
+};
+
+export const stop: Command = {
+  name: 'stop',
+  summary: 'Stop recording; the trace is complete when the command returns',
+  usage: 'stop [SESSION | --all | --glob PATTERN]',
+  options: [...HELP, ...SELECT, later('no-wait', 'Do not wait until the trace is complete', { short: 'n' })],
+  run: (environment) =>
+    onEach(environment, async (session) => {
+      const { stats } = await environment.request('session.stop', { session });
+      return { name: session, stats, lines: [`Tracing stopped for session ${session}`, ...lossLines(stats)] };
+    }),
+};
+
+export const destroy: Command = {
+  name: 'destroy',
+  summary: 'Destroy a recording session; its trace stays',
+  usage: 'destroy [SESSION | --all | --glob PATTERN]',
+  options: [...HELP, ...SELECT, later('no-wait', 'Do not wait until the trace is complete', { short: 'n' })],
+  run: (environment) =>
+    onEach(environment, async (session) => {
+      const { stats } = await environment.request('session.destroy', { session });
+      if (environment.knownCurrentSession() === session) environment.setCurrentSession(null);
+      return { name: session, stats, lines: [`Session ${session} destroyed`] };
+    }),
+};

@@ -1,0 +1,174 @@
+/** list and status: sessions, one session whole, or the instrumentation points of running applications. */
+import type { EventRule } from '../../machines/document.ts';
+import { logLevelName } from '../../rules/loglevel.ts';
+import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../../transport/messages.ts';
+import type { Command, Environment, Outcome } from '../command.ts';
+import { CHANNEL, DOMAINS, HELP, later, noMoreWords } from './shared.ts';
+
+const paint = (environment: Environment, colour: number, text: string): string =>
+  environment.colour ? `\u001b[${colour}m${text}\u001b[0m` : text;
+const GREEN = 32;
+const RED = 31;
+
+const activity = (environment: Environment, active: boolean): string =>
+  active ? paint(environment, GREEN, '[active]') : '[inactive]';
+
+const listSessions = (environment: Environment, sessions: readonly SessionSummary[]): Outcome => {
+  if (sessions.length === 0) return { lines: ['Currently no available recording session'], json: { sessions } };
+  const rows = sessions.flatMap((session, at) => [
+    `  ${at + 1}) ${session.name} ${activity(environment, session.active)}`,
+    `    Trace output: ${session.output}`,
+    '',
+  ]);
+  return {
+    lines: ['Available recording sessions:', ...rows, 'Use weft list <session_name> for more details'],
+    json: { sessions },
+  };
+};
+
+const ruleLine = (rule: EventRule): string => {
+  const level = rule.logLevel
+    ? ` (loglevel ${rule.logLevel.kind === 'single' ? '==' : '<='} ${logLevelName(rule.logLevel.level)} (${rule.logLevel.level}))`
+    : '';
+  const exclusions = rule.exclusions.length > 0 ? ` [exclusions: ${rule.exclusions.join(', ')}]` : '';
+  return `      ${rule.pattern}${level} (type: tracepoint) [${rule.enabled ? 'enabled' : 'disabled'}]${exclusions}`;
+};
+
+const LOSSES = [
+  ['full', 'buffer full'],
+  ['tooBig', 'larger than a sub-buffer'],
+  ['restarts', 'restarted too often'],
+  ['nested', 'nested in a signal handler'],
+  ['contended', 'lock contended'],
+  ['noMemory', 'no memory'],
+] as const;
+
+const lossLines = (environment: Environment, { lost, overwritten }: ChannelView['stats']): string[] => {
+  const counts = LOSSES.map(([key, text]) => [text, BigInt(lost[key])] as const);
+  const total = counts.reduce((sum, [, count]) => sum + count, BigInt(overwritten));
+  const why = [...counts, ['overwritten', BigInt(overwritten)] as const].filter(([, count]) => count > 0n);
+  const line = `      Discarded events: ${total}`;
+  return [total > 0n ? paint(environment, RED, line) : line, ...why.map(([text, count]) => `        ${text}: ${count}`)];
+};
+
+const timer = (us: number): string => (us === 0 ? 'inactive' : `${us} us`);
+
+const channelLines = (environment: Environment, channel: ChannelView): string[] => {
+  const { attributes, stats } = channel;
+  return [
+    `- ${channel.name}: [${channel.enabled ? paint(environment, GREEN, 'enabled') : 'disabled'}]`,
+    '',
+    '    Attributes:',
+    `      Event-loss mode:  ${attributes.mode}`,
+    `      Sub-buffer size:  ${attributes.subbufSize} bytes`,
+    `      Sub-buffer count: ${attributes.subbufCount}`,
+    `      Switch timer:     ${timer(attributes.switchTimerUs)}`,
+    `      Read timer:       ${timer(attributes.readTimerUs)}`,
+    `      Monitor timer:    ${timer(attributes.monitorTimerUs)}`,
+    `      Blocking timeout: ${attributes.blockingTimeoutUs} us`,
+    '      Trace file count: 1 per stream',
+    '      Trace file size:  unlimited',
+    `      Output mode:      ${attributes.output}`,
+    '',
+    '    Statistics:',
+    `      Recorded events:  ${stats.events}`,
+    ...lossLines(environment, stats),
+    '',
+    ...(channel.contexts.length > 0 ? [`    Context fields: ${channel.contexts.join(', ')}`, ''] : []),
+    '    Recording event rules:',
+    ...(channel.rules.length > 0 ? channel.rules.map(ruleLine) : ['      None']),
+    '',
+  ];
+};
+
+const showSession = (environment: Environment, session: SessionView): Outcome => {
+  const ownership = session.channels[0]?.attributes.ownership === 'process' ? 'per-process' : 'per-user';
+  const domain =
+    session.channels.length === 0
+      ? []
+      : [
+          '=== Domain: User space ===',
+          '',
+          `Buffering scheme: ${ownership}`,
+          '',
+          'Channels:',
+          '-------------',
+          ...session.channels.flatMap((channel) => channelLines(environment, channel)),
+        ];
+  const head = [
+    `Recording session ${session.name}: ${activity(environment, session.active)}`,
+    `    Trace output: ${session.output}`,
+    ...(session.state === 'active' || session.state === 'inactive' ? [] : [`    State: ${session.state}`]),
+    '',
+  ];
+  return { lines: [...head, ...domain], json: { session } };
+};
+
+const listPoints = (applications: readonly ApplicationView[], fields: boolean): Outcome => {
+  const rows = applications.flatMap((application) => [
+    `PID: ${application.pid} - Name: ${application.procname}`,
+    ...application.points.flatMap((point) => [
+      `      ${point.name} (loglevel: ${logLevelName(point.logLevel ?? 13)} (${point.logLevel ?? 13})) (type: tracepoint)`,
+      ...(fields
+        ? (point.fields ?? []).map(
+            (field) => `        field: ${field.name} (${fieldKind(field.type.kind)})${field.nowrite ? ' [no write]' : ''}`,
+          )
+        : []),
+    ]),
+    '',
+  ]);
+  return { lines: ['UST events:', '-------------', '', ...(rows.length > 0 ? rows : ['None'])], json: { applications } };
+};
+
+const fieldKind = (kind: string): string => (kind === 'array' || kind === 'sequence' ? 'unknown' : kind);
+
+const show = async (environment: Environment, session: string): Promise<Outcome> => {
+  const channel = environment.options.get('channel');
+  const answer = await environment.request('session.show', { session, ...(channel === undefined ? {} : { channel }) });
+  if (environment.options.has('domain')) {
+    const domains = answer.session.channels.length > 0 ? ['ust'] : [];
+    return { lines: ['Domains:', '-------------', ...(domains.length > 0 ? [' - UST global'] : [' None'])], json: { domains } };
+  }
+  return showSession(environment, answer.session);
+};
+
+export const list: Command = {
+  name: 'list',
+  summary: 'List sessions, what a session holds, or instrumentation points',
+  usage: 'list [SESSION [--channel=CHANNEL] [--domain]] | list --userspace [--fields]',
+  options: [
+    ...HELP,
+    ...DOMAINS,
+    CHANNEL,
+    { long: 'fields', short: 'f', help: 'With --userspace: the fields of each point' },
+    { long: 'domain', short: 'd', help: 'The domains of SESSION' },
+    later('syscall', 'System calls', { short: 'S' }),
+    later('map-channel', 'One map channel', { value: 'CHANNEL' }),
+    later('mem-usage', 'Memory usage', { value: 'FORM', optional: true }),
+    later('style', 'Output style', { value: 'STYLE' }),
+    later('no-truncate', 'Do not cut lines'),
+  ],
+  async run(environment) {
+    noMoreWords(environment, 1);
+    const [session] = environment.options.words;
+    if (session !== undefined) return show(environment, session);
+    if (environment.options.has('userspace')) {
+      const fields = environment.options.has('fields');
+      const { applications } = await environment.request('point.list', { fields });
+      return listPoints(applications, fields);
+    }
+    const { sessions } = await environment.request('session.list', {});
+    return listSessions(environment, sessions);
+  },
+};
+
+export const status: Command = {
+  name: 'status',
+  summary: 'Show the current session',
+  usage: 'status',
+  options: [...HELP],
+  run(environment) {
+    noMoreWords(environment, 0);
+    return show(environment, environment.currentSession());
+  },
+};

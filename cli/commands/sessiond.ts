@@ -1,0 +1,103 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Directories, directoriesOf } from '../../actors/paths.ts';
+import { failure } from '../../transport/errors.ts';
+import type { Command, Environment, Outcome } from '../command.ts';
+import { askForAccess, KEEPER, keeperArguments, prepareDirectories } from '../connect.ts';
+import { UsageError } from '../options.ts';
+import { HELP, later, noMoreWords } from './shared.ts';
+
+const words = ({ options, group }: Environment): string[] => [
+  '--group',
+  options.get('group') ?? group,
+  ...['bus-url', 'bus-context', 'host'].flatMap((name) => (options.has(name) ? [`--${name}`, options.get(name)!] : [])),
+];
+
+const refuseSecond = async (directories: Directories): Promise<void> => {
+  const running = await askForAccess(directories);
+  if (running) throw failure('daemon-running', { pid: await pidOf(directories) });
+};
+
+const pidOf = async (directories: Directories): Promise<number> => {
+  const { loadNative } = await import('../../native/addon/index.ts');
+  const connection = loadNative().connectSeqpacket(join(directories.runtime, 'client.sock'));
+  connection.close();
+  return connection.peer.pid;
+};
+
+const stop = async (environment: Environment): Promise<Outcome> => {
+  await environment.request('daemon.shutdown', {});
+  const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);
+  for (let tries = 0; tries < 1500 && (await askForAccess(directories).catch(() => null)); tries++) await delay(10);
+  return { lines: ['Session daemon stopped'], json: { stopped: true } };
+};
+
+const background = async (environment: Environment, directories: Directories): Promise<Outcome> => {
+  const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
+  const stdio = environment.options.has('daemonize') ? (['ignore', log, log] as const) : (['ignore', log, 'inherit'] as const);
+  const keeper = spawn(KEEPER, keeperArguments(directories, words(environment)), {
+    detached: true,
+    stdio: [...stdio],
+    env: environment.env,
+  });
+  keeper.unref();
+  let ended = false;
+  keeper.once('exit', () => {
+    ended = true;
+  });
+  keeper.once('error', () => {
+    ended = true;
+  });
+  for (let tries = 0; tries < 1500; tries++) {
+    if (await askForAccess(directories)) {
+      const pid = keeper.pid!;
+      const file = environment.options.get('pidfile');
+      if (file !== undefined) writeFileSync(file, `${pid}\n`);
+      return { lines: [], json: { keeperPid: pid } };
+    }
+    if (ended) break;
+    await delay(10);
+  }
+  throw failure('daemon-unreachable', { cause: `it did not come up; see ${join(directories.state, 'log')}` });
+};
+
+const foreground = (environment: Environment, directories: Directories): Outcome => {
+  const ran = spawnSync(KEEPER, keeperArguments(directories, words(environment)), { stdio: 'inherit', env: environment.env });
+  if (ran.error) throw failure('daemon-unreachable', { cause: `${KEEPER} cannot be run; try: npm run setup` });
+  return { lines: [], json: { status: ran.status }, status: ran.status ?? 1 };
+};
+
+export const sessiond: Command = {
+  name: 'sessiond',
+  summary: 'Run the session daemon',
+  usage: 'sessiond [--background | --daemonize | --stop] [OPTIONS]',
+  options: [
+    ...HELP,
+    { long: 'background', short: 'b', help: 'Return when it is ready; keep stderr' },
+    { long: 'daemonize', short: 'd', help: 'Return when it is ready' },
+    { long: 'stop', help: 'End the running session daemon; sessions are kept' },
+    { long: 'group', short: 'g', value: 'GROUP', help: 'Group that may command root’s daemon (default: tracing)' },
+    { long: 'host', value: 'NAME', help: 'Name of this host on the bus' },
+    { long: 'bus-url', value: 'URL', help: 'Use this NATS server instead of an own one' },
+    { long: 'bus-context', value: 'NAME', help: 'The same by a NATS context' },
+    { long: 'pidfile', short: 'p', value: 'PATH', help: 'Write the pid here (with --background, --daemonize)' },
+    later('config', 'Configuration file', { short: 'f', value: 'PATH' }),
+    later('load', 'Load sessions', { short: 'l', value: 'PATH' }),
+    later('sig-parent', 'Signal the parent when ready', { short: 'S' }),
+    later('no-kernel', 'No kernel domain (there is none yet)'),
+  ],
+  async run(environment) {
+    noMoreWords(environment, 0);
+    if (environment.options.has('stop')) return stop(environment);
+    if (environment.options.has('bus-url') && environment.options.has('bus-context')) {
+      throw new UsageError('--bus-url and --bus-context exclude each other');
+    }
+    const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);
+    await refuseSecond(directories);
+    prepareDirectories(directories);
+    const detached = environment.options.has('background') || environment.options.has('daemonize');
+    return detached ? background(environment, directories) : foreground(environment, directories);
+  },
+};

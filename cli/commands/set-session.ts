@@ -1,0 +1,20 @@
+import { failure } from '../../transport/errors.ts';
+import type { Command } from '../command.ts';
+import { UsageError } from '../options.ts';
+import { HELP, noMoreWords } from './shared.ts';
+
+export const setSession: Command = {
+  name: 'set-session',
+  summary: 'Set the current session',
+  usage: 'set-session SESSION',
+  options: [...HELP],
+  async run(environment) {
+    noMoreWords(environment, 1);
+    const [name] = environment.options.words;
+    if (name === undefined) throw new UsageError('Missing session name');
+    const { sessions } = await environment.request('session.list', {});
+    if (!sessions.some((session) => session.name === name)) throw failure('session-not-found', { session: name });
+    environment.setCurrentSession(name);
+    return { lines: [`Session set to ${name}`], json: { session: { name } } };
+  },
+};

@@ -1,0 +1,75 @@
+/** What several commands have in common. */
+import { matchesPattern } from '../../rules/pattern.ts';
+import type { Environment } from '../command.ts';
+import { type OptionSpec, UsageError } from '../options.ts';
+
+const LATER = 'it belongs to a later one';
+
+export const HELP: readonly OptionSpec[] = [
+  { long: 'help', short: 'h', help: 'Show this help' },
+  { long: 'list-options', help: 'List the options, one per line' },
+];
+
+export const SESSION: OptionSpec = {
+  long: 'session',
+  short: 's',
+  value: 'SESSION',
+  help: 'The session (default: the current one)',
+};
+export const CHANNEL: OptionSpec = { long: 'channel', short: 'c', value: 'CHANNEL', help: 'The channel' };
+
+const other = (long: string, what: string, short?: string): OptionSpec => ({
+  long,
+  ...(short === undefined ? {} : { short }),
+  help: `${what} domain`,
+  unsupported: `the ${what} domain is not there yet; --userspace is`,
+});
+
+/** The tracing domains; this version has user space. */
+export const DOMAINS: readonly OptionSpec[] = [
+  { long: 'userspace', short: 'u', help: 'User-space domain' },
+  other('kernel', 'Linux kernel', 'k'),
+  other('jul', 'java.util.logging', 'j'),
+  other('log4j', 'Apache log4j', 'l'),
+  other('log4j2', 'Apache Log4j 2'),
+  other('python', 'Python logging', 'p'),
+];
+
+export const later = (long: string, help: string, more: Partial<OptionSpec> = {}): OptionSpec => ({
+  long,
+  help,
+  unsupported: LATER,
+  ...more,
+});
+
+export const needUserspace = ({ options }: Environment): void => {
+  if (!options.has('userspace')) throw new UsageError('Please specify a tracing domain (--userspace)');
+};
+
+export const noMoreWords = ({ options }: Environment, allowed: number): void => {
+  const extra = options.words[allowed];
+  if (extra !== undefined) throw new UsageError(`Unknown argument: ${extra}`);
+};
+
+export const sessionOf = (environment: Environment): string =>
+  environment.options.get('session') ?? environment.currentSession();
+
+export const listOf = (text: string): string[] => text.split(',').filter((item) => item !== '');
+
+export const SELECT: readonly OptionSpec[] = [
+  { long: 'all', short: 'a', help: 'All sessions' },
+  { long: 'glob', short: 'g', help: 'SESSION is a pattern' },
+];
+
+/** Which sessions `[SESSION | --all | --glob PATTERN]` names. */
+export const selectSessions = async (environment: Environment): Promise<string[]> => {
+  const { options } = environment;
+  const [name] = options.words;
+  noMoreWords(environment, 1);
+  if (options.has('all') && name !== undefined) throw new UsageError('A session name and --all exclude each other');
+  if (!options.has('all') && !options.has('glob')) return [name ?? environment.currentSession()];
+  if (options.has('glob') && name === undefined) throw new UsageError('--glob needs a pattern');
+  const { sessions } = await environment.request('session.list', {});
+  const names = sessions.map((session) => session.name);
+  return options.has('all') ? names : names.filter((one) => matchesPattern(name!, one));
+};

@@ -1,0 +1,173 @@
+/** From the command line to the session daemon: find its sockets, start it when none runs, get a key, talk over the bus. */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { accessSync, constants, mkdirSync, openSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Directories, directoriesOf } from '../actors/paths.ts';
+import { NativeError } from '../native/addon/errors.ts';
+import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
+import { type Access, connectAccess, parseAccess } from '../transport/access.ts';
+import type { Body, Bus, Fault } from '../transport/bus.ts';
+import { FaultError, failure } from '../transport/errors.ts';
+import { commandSubject } from '../transport/subjects.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const START_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+export interface ConnectOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly group: string;
+  readonly start: boolean;
+}
+
+const uidOf = (): number => process.getuid?.() ?? 0;
+
+/** The words with which the keeper starts a session daemon. */
+export const keeperArguments = (directories: Directories, words: readonly string[]): string[] => [
+  '--runtime',
+  directories.runtime,
+  '--log',
+  join(directories.state, 'log/keeper.log'),
+  '--',
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  join(ROOT, 'cli/main.ts'),
+  'sessiond-run',
+  ...words,
+];
+
+export const KEEPER = join(ROOT, 'native/build/weft-keeper');
+
+export const prepareDirectories = (directories: Directories): void => {
+  const open = uidOf() === 0 ? 0o755 : 0o700;
+  mkdirSync(directories.runtime, { recursive: true, mode: open });
+  mkdirSync(join(directories.state, 'log'), { recursive: true, mode: 0o700 });
+};
+
+const firstMessage = (connection: SeqpacketConnection): Promise<Body> =>
+  new Promise((done, fail) => {
+    connection.onMessage((message) => done(JSON.parse(message.toString()) as Body));
+    connection.onClose(() => fail(failure('daemon-unreachable', { cause: 'it closed the connection without a word' })));
+  });
+
+/** Null: nobody answers. Throws FaultError when somebody does who is not to be believed, or who refuses. */
+export const askForAccess = async (directories: Directories): Promise<Access | null> => {
+  const path = join(directories.runtime, 'client.sock');
+  let connection: SeqpacketConnection;
+  try {
+    connection = loadNative().connectSeqpacket(path);
+  } catch (error) {
+    const code = error instanceof NativeError ? error.code : '';
+    if (code === 'EACCES' || code === 'EPERM') throw failure('permission-denied', { what: `${path} is another user's` });
+    return null;
+  }
+  try {
+    if (connection.peer.uid !== 0 && connection.peer.uid !== uidOf()) {
+      throw failure('permission-denied', { what: `the daemon at ${path} belongs to user ${connection.peer.uid}` });
+    }
+    const answer = await firstMessage(connection);
+    if (answer.ok !== true) throw new FaultError(answer.fault as Fault);
+    const access = parseAccess(answer.access as Body);
+    if (!access.ok) throw new FaultError(access.fault);
+    return access.value;
+  } finally {
+    connection.close();
+  }
+};
+
+const readable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Root's daemon for root, and for who may open its socket; else the caller's own. */
+const chooseDirectories = (env: NodeJS.ProcessEnv): Directories => {
+  const own = directoriesOf(uidOf(), env);
+  if (uidOf() === 0 || env.WEFT_HOME) return own;
+  const root = directoriesOf(0, env);
+  return readable(join(root.runtime, 'client.sock')) ? root : own;
+};
+
+const startDaemon = (directories: Directories, options: ConnectOptions): number => {
+  prepareDirectories(directories);
+  const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
+  const child = spawn(KEEPER, keeperArguments(directories, ['--group', options.group]), {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: options.env,
+  });
+  child.on('error', () => {});
+  child.unref();
+  if (child.pid === undefined) throw failure('daemon-unreachable', { cause: `${KEEPER} cannot be run; try: npm run setup` });
+  return child.pid;
+};
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const waitForDaemon = async (directories: Directories, keeper: number): Promise<Access> => {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const access = await askForAccess(directories);
+    if (access) return access;
+    if (Date.now() > deadline || !alive(keeper)) {
+      const cause = `it did not come up; see ${join(directories.state, 'log')}`;
+      throw failure('daemon-unreachable', { cause });
+    }
+    await delay(20);
+  }
+};
+
+const access = async (options: ConnectOptions): Promise<Access> => {
+  const directories = chooseDirectories(options.env);
+  const found = await askForAccess(directories);
+  if (found) return found;
+  if (!options.start)
+    throw failure('daemon-unreachable', { cause: `nobody answers at ${join(directories.runtime, 'client.sock')}` });
+  const own = directoriesOf(uidOf(), options.env);
+  return waitForDaemon(own, startDaemon(own, options));
+};
+
+export class Daemon {
+  readonly access: Access;
+  readonly bus: Bus;
+
+  private constructor(granted: Access, bus: Bus) {
+    this.access = granted;
+    this.bus = bus;
+  }
+
+  static async connect(options: ConnectOptions): Promise<Daemon> {
+    const granted = await access(options);
+    return new Daemon(
+      granted,
+      await connectAccess(granted, { name: 'weft' }, { home: homedir(), configHome: options.env.XDG_CONFIG_HOME }),
+    );
+  }
+
+  async request(name: string, fields: Body): Promise<Body> {
+    const [noun, verb] = name.split('.') as [string, string];
+    const { host, uid, realm, who } = this.access;
+    const subject = commandSubject({ host, uid, realm, who, noun, verb });
+    const reply = await this.bus.request(subject, { v: 1, id: randomUUID(), ...fields }, REQUEST_TIMEOUT_MS);
+    if (!reply.ok) throw new FaultError(reply.fault);
+    return reply.body;
+  }
+
+  close(): Promise<void> {
+    return this.bus.close();
+  }
+}

@@ -1,0 +1,176 @@
+/** The `weft` command: general options, then one sub-command. */
+
+import type { Command, Environment, Outcome } from './command.ts';
+import { COMMANDS } from './commands/index.ts';
+import { needCurrentSession, readCurrentSession, writeCurrentSession } from './current-session.ts';
+import { describeOptions, listOptions, type OptionSpec, type Parsed, parseOptions, UsageError } from './options.ts';
+
+const GENERAL: readonly OptionSpec[] = [
+  { long: 'version', short: 'V', help: 'Show the version' },
+  { long: 'help', short: 'h', help: 'Show this help' },
+  { long: 'group', short: 'g', value: 'GROUP', help: 'Group that may command root’s session daemon (default: tracing)' },
+  { long: 'verbose', short: 'v', help: 'Say more on stderr' },
+  { long: 'quiet', short: 'q', help: 'Say nothing' },
+  { long: 'json', help: 'One JSON document on stdout' },
+  { long: 'mi', short: 'm', value: 'TYPE', help: 'Machine interface', unsupported: 'use --json' },
+  { long: 'no-sessiond', short: 'n', help: 'Do not start a session daemon' },
+  { long: 'sessiond-path', value: 'PATH', help: 'Session daemon', unsupported: 'the session daemon is part of this program' },
+  { long: 'relayd-path', value: 'PATH', help: 'Relay daemon', unsupported: 'there is no relay yet' },
+  { long: 'list-options', help: 'List the general options' },
+  { long: 'list-commands', help: 'List the commands' },
+];
+const JSON_OPTION: OptionSpec = { long: 'json', help: 'One JSON document on stdout' };
+
+const HIDDEN: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = {
+  'sessiond-run': async (argv) => (await import('./run-daemons.ts')).sessiond(argv),
+  consumerd: async () => (await import('./run-daemons.ts')).consumerd(),
+};
+
+const generalHelp = async (): Promise<string[]> => {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  return [
+    'Usage: weft [GENERAL OPTIONS] COMMAND [ARGUMENTS]',
+    '',
+    'Commands:',
+    ...commands.map((command) => `  ${command.name.padEnd(18)}${command.summary}`),
+    '',
+    'General options (before the command):',
+    ...describeOptions(GENERAL),
+    '',
+    'weft COMMAND --help tells about one command.',
+  ];
+};
+
+const commandHelp = (command: Command): string[] => [
+  `Usage: weft ${command.usage}`,
+  '',
+  command.summary,
+  '',
+  ...describeOptions([...command.options, JSON_OPTION]),
+];
+
+class Session implements Environment {
+  readonly options: Parsed;
+  readonly json: boolean;
+  readonly env = process.env;
+  readonly noSessiond: boolean;
+  readonly verbose: boolean;
+  readonly colour: boolean;
+  readonly group: string;
+  #daemon: Promise<import('./connect.ts').Daemon> | null = null;
+
+  constructor(general: Parsed, options: Parsed) {
+    this.options = options;
+    this.json = general.has('json') || options.has('json');
+    this.noSessiond = general.has('no-sessiond');
+    this.verbose = general.has('verbose');
+    this.colour = process.stdout.isTTY === true && !process.env.NO_COLOR;
+    this.group = general.get('group') ?? 'tracing';
+  }
+
+  async request<C extends import('../transport/messages.ts').CommandName>(
+    name: C,
+    fields: import('../transport/messages.ts').CommandFields<C>,
+  ): Promise<import('../transport/messages.ts').CommandAnswer<C>> {
+    const { Daemon } = await import('./connect.ts');
+    this.#daemon ??= Daemon.connect({ env: this.env, group: this.group, start: !this.noSessiond });
+    const daemon = await this.#daemon;
+    return (await daemon.request(name, fields)) as import('../transport/messages.ts').CommandAnswer<C>;
+  }
+
+  currentSession(): string {
+    return needCurrentSession(this.env);
+  }
+
+  knownCurrentSession(): string | null {
+    return readCurrentSession(this.env);
+  }
+
+  setCurrentSession(name: string | null): void {
+    writeCurrentSession(this.env, name);
+  }
+
+  async close(): Promise<void> {
+    if (this.#daemon) await (await this.#daemon).close();
+  }
+}
+
+const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
+
+const print = (outcome: Outcome, json: boolean, quiet: boolean): void => {
+  if (quiet) return;
+  if (json) process.stdout.write(`${JSON.stringify(outcome.json, plain)}\n`);
+  else if (outcome.lines.length > 0) process.stdout.write(`${outcome.lines.join('\n')}\n`);
+  if (!json && outcome.notes && outcome.notes.length > 0) process.stderr.write(`${outcome.notes.join('\n')}\n`);
+};
+
+/** What went wrong, as an outcome: a fault of the daemon, or a wrong word on the command line. Defects go on. */
+const failureOutcome = async (error: unknown): Promise<Outcome> => {
+  if (error instanceof UsageError) {
+    return {
+      lines: [],
+      json: { error: { code: 'usage', message: error.message } },
+      notes: [error.message],
+      status: error.status,
+    };
+  }
+  const { exitStatusOf, FaultError } = await import('../transport/errors.ts');
+  if (!(error instanceof FaultError)) throw error;
+  const { code, message, hint } = error.fault;
+  const status = exitStatusOf(code);
+  const kind = status === 4 ? 'Warning' : 'Error';
+  return { lines: [], json: { error: { code, message, hint } }, notes: [`${kind}: ${message}`, `  ${hint}`], status };
+};
+
+const text = (lines: readonly string[]): Outcome => ({ lines, json: { text: lines } });
+
+const runCommand = async (general: Parsed, words: readonly string[]): Promise<Outcome> => {
+  const [name, ...argv] = words as [string, ...string[]];
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (name === 'help') return argv[0] ? runCommand(general, [argv[0], '--help']) : text(await generalHelp());
+  if (!load) return { ...text([`weft: ${name} is not a weft command. See 'weft --help'.`]), status: 2 };
+  const command = await load();
+  const { parsed } = parseOptions([...command.options, JSON_OPTION], argv);
+  if (parsed.has('help')) return text(commandHelp(command));
+  if (parsed.has('list-options')) return text(listOptions([...command.options, JSON_OPTION]));
+  const session = new Session(general, parsed);
+  try {
+    return await command.run(session);
+  } finally {
+    await session.close().catch(() => {});
+  }
+};
+
+const runGeneral = async (general: Parsed, rest: readonly string[]): Promise<Outcome> => {
+  if (general.has('version')) {
+    const { VERSION } = await import('./commands/version.ts');
+    return { lines: [`weft version ${VERSION}`], json: { version: VERSION } };
+  }
+  if (general.has('help')) return text(await generalHelp());
+  if (general.has('list-options')) return text(listOptions(GENERAL));
+  if (general.has('list-commands')) return { lines: Object.keys(COMMANDS), json: { commands: Object.keys(COMMANDS) } };
+  if (rest.length === 0)
+    return { ...text(['Usage: weft [GENERAL OPTIONS] COMMAND [ARGUMENTS]', "See 'weft --help'."]), status: 1 };
+  return runCommand(general, rest);
+};
+
+const main = async (argv: readonly string[]): Promise<number> => {
+  const hidden = argv[0] === undefined || !Object.hasOwn(HIDDEN, argv[0]) ? undefined : HIDDEN[argv[0]];
+  if (hidden) {
+    await hidden(argv.slice(1));
+    return 0;
+  }
+  const json = argv.includes('--json');
+  const quiet = argv.includes('-q') || argv.includes('--quiet');
+  let outcome: Outcome;
+  try {
+    const { parsed, rest } = parseOptions(GENERAL, argv, true);
+    outcome = await runGeneral(parsed, rest);
+  } catch (error) {
+    outcome = await failureOutcome(error);
+  }
+  print(outcome, json, quiet);
+  return outcome.status ?? 0;
+};
+
+process.exitCode = await main(process.argv.slice(2));

@@ -5,6 +5,8 @@
  */
 import { bindNative } from './binding.ts';
 
+export { NativeError } from './errors.ts';
+
 /** Mirror of struct weft_geometry. */
 export interface Geometry {
   readonly cpuCount: number;

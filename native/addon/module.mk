@@ -7,3 +7,7 @@ $(ADDON_OBJECTS): EXTRA_CXXFLAGS := -isystem $(NODE_INCLUDE) -DNAPI_VERSION=9 -f
 .SECONDEXPANSION:
 $(B)/weft.node: $(ADDON_OBJECTS) $$(RING_OBJECTS)
 	$(CXX) -shared $(LDFLAGS_ALL) $^ -o $@ -pthread
+
+TESTS += $(B)/addon/unix_socket_test
+$(B)/addon/unix_socket_test: $(addprefix $(B)/addon/,unix_socket_test.o unix_socket.o wait_pages.o)
+	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread

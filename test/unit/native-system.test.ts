@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { native, temporary } from './native-support.ts';
+
+test('a lock is held by one process at a time and ends with it', () => {
+  using folder = temporary();
+  const path = join(folder.path, 'lock');
+  const index = new URL('../../native/addon/index.ts', import.meta.url).href;
+  const tryElsewhere = (): number | null =>
+    spawnSync(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `const { loadNative } = await import(${JSON.stringify(index)}); process.exit(loadNative().lockFile(${JSON.stringify(path)}) ? 0 : 3);`,
+    ]).status;
+  const lock = native.lockFile(path);
+  assert.ok(lock);
+  assert.equal(tryElsewhere(), 3);
+  lock.close();
+  assert.equal(tryElsewhere(), 0);
+  assert.ok(native.lockFile(path), 'the process that held it has ended');
+  assert.throws(() => native.lockFile(join(folder.path, 'none', 'lock')), { name: 'NativeError', code: 'ENOENT' });
+});
+
+test('the clock page tells the kernel’s monotonic time', () => {
+  using folder = temporary();
+  const clock = native.openClockPage(join(folder.path, 'clock'));
+  const before = process.hrtime.bigint();
+  const now = clock.now();
+  const after = process.hrtime.bigint();
+  assert.ok(now >= before - 1000n && now <= after + 1000n, `${before} <= ${now} <= ${after}`);
+  assert.ok(clock.readOnlyFd > 2);
+  clock.close();
+  clock.close();
+  assert.throws(() => clock.now(), { code: 'EBADF' });
+});
+
+test('waking applications without any waiting does no harm', () => {
+  native.wakeApplications(4_000_000);
+  assert.throws(() => native.wakeApplications(-1), TypeError);
+});
+
+test('closing an fd that is not open is an error with a code', () => {
+  assert.throws(() => native.closeFd(999_999), { name: 'NativeError', code: 'EBADF' });
+});

@@ -63,14 +63,14 @@ const credentialsOf = ({ jwt, seed }: Access): Credentials | null =>
 const serverOf = ({ urls, ca, inboxPrefix }: Access): OwnServer => ({ urls, ca, inboxPrefix });
 
 /** Throws FaultError: `bus-unavailable`, `permission-denied`. */
-export const connectAccess = (access: Access, options: NatsBusOptions, homes: Homes): Promise<NatsBus> => {
+export const connectAccess = async (access: Access, options: NatsBusOptions, homes: Homes): Promise<NatsBus> => {
   const credentials = credentialsOf(access);
   if (credentials) return NatsBus.connect(serverOf(access), credentials, options);
   const external: External = access.context ? { context: access.context } : { url: access.urls[0]! };
   return connectExternal(external, options, homes);
 };
 
-export const connectExternal = (external: External, options: NatsBusOptions, homes: Homes): Promise<NatsBus> =>
+export const connectExternal = async (external: External, options: NatsBusOptions, homes: Homes): Promise<NatsBus> =>
   NatsBus.connectExternal(externalOptions(external, homes), options);
 
 /** For a consumer that got a new key, or whose daemon moved to another port. */

@@ -8,7 +8,7 @@ const schema = z.object({
   v: z.literal(1),
   host: z.string(),
   uid: z.int(),
-  urls: z.array(z.string()).min(1),
+  urls: z.array(z.string()).min(1).readonly(),
   /** PEM that the server's certificate is held against; null: an external server under the system's authorities. */
   ca: z.string().nullable(),
   /** Of the session daemon that wrote it. */

@@ -26,7 +26,7 @@ const accepts = (port: number): Promise<boolean> =>
 
 export class TestServer {
   readonly directory: string;
-  readonly prepared: PreparedServer;
+  prepared: PreparedServer;
   readonly place = { host: 'testhost', uid: process.getuid?.() ?? 0 };
   readonly #buses: NatsBus[] = [];
   #process: ChildProcess | null = null;
@@ -58,6 +58,13 @@ export class TestServer {
       if (child.exitCode !== null || Date.now() > deadline) throw new Error(`nats-server does not start:\n${this.log()}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
+  }
+
+  /** After `kill()`: starts again, on another port if somebody took the old one. */
+  async move(): Promise<Access> {
+    this.prepared = await prepareServer({ stateDirectory: this.directory, running: false });
+    await this.start();
+    return this.grant({ kind: 'daemon' });
   }
 
   log(): string {

@@ -22,7 +22,7 @@ static void close_fds(const int fds[2])
             close(fds[i]);
 }
 
-/* The last fds are kept for connections and launches: a keeper that cannot accept could not be asked to release either. */
+/* The last fds are kept for connections, launches and the sockets of processes: a full keeper must still work, and hear RELEASE. */
 static bool leaves_reserve(const int fds[2])
 {
     struct rlimit limit;
@@ -51,7 +51,7 @@ static int make_room(struct keeper *k)
 int deposit_put(struct keeper *k, const uint8_t *id, uint32_t role, int64_t number, const int fds[2])
 {
     struct deposit *d = deposit_find(k, id);
-    int error = leaves_reserve(fds) ? 0 : EMFILE;
+    int error = role < WEFT_ROLE_DEPOSIT || leaves_reserve(fds) ? 0 : EMFILE;
     if (!error && !d)
         error = make_room(k);
     if (error) {

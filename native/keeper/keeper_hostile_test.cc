@@ -108,6 +108,33 @@ void one_who_does_not_read_stops_nobody() {
         }
 }
 
+void deposits_leave_room_to_work() {
+    KeeperOptions options;
+    options.fd_limit = 160;
+    TestKeeper keeper(options);
+    keeper.heard();
+    Caller caller(keeper.sockets());
+    const int fd = memfd_with("x");
+    Record deposit = record_of(WEFT_KEEPER_DEPOSIT, 1);
+    deposit.role = WEFT_ROLE_DEPOSIT;
+    int kept = 0;
+    while (kept < 200 && caller.call(deposit, {fd, fd}).status == 0)
+        deposit.id[0] = static_cast<uint8_t>(++kept + 1);
+    CHECK(kept > 30 && kept < 60); // (160 - 64 in reserve) / 2, less what is open anyway
+    CHECK_EQUAL(caller.call(deposit, {fd, fd}).status, EMFILE);
+    Caller other(keeper.sockets()); // it still accepts, starts programs, and frees what is released
+    CHECK_EQUAL(other.call(keeper.program("stay", "consumer", WEFT_ROLE_CONSUMER, 201)).status, 0);
+    std::vector<int> socket;
+    CHECK_EQUAL(other.call(record_of(WEFT_KEEPER_FETCH, 201), {}, &socket).status, 0);
+    Record first = record_of(WEFT_KEEPER_RELEASE);
+    std::memset(first.id, 1, sizeof first.id);
+    CHECK_EQUAL(other.call(first).status, 0);
+    CHECK_EQUAL(other.call(deposit, {fd, fd}).status, 0);
+    for (const int each : socket)
+        close(each);
+    close(fd);
+}
+
 void too_many_connections_are_refused() {
     TestKeeper keeper;
     keeper.heard();
@@ -164,6 +191,7 @@ std::vector<Case> hostile_cases() {
         {"keeper: unknown requests and numbers out of range are EINVAL", nonsense_is_einval},
         {"keeper: SPAWN checks every field before anything is started", spawn_checks_every_field},
         {"keeper: a caller that does not read its answers stops nobody else", one_who_does_not_read_stops_nobody},
+        {"keeper: deposits stop where the keeper could not work any more, with EMFILE", deposits_leave_room_to_work},
         {"keeper: connections beyond the limit are refused, the others served", too_many_connections_are_refused},
     };
     if (getuid() == 0)

@@ -39,7 +39,7 @@ bool comes_true(Holds holds) {
 Record hello(Caller &caller) { return caller.call(record_of(WEFT_KEEPER_HELLO, 0, WEFT_KEEPER_ABI)); }
 
 void restarts_session_daemon_with_backoff() {
-    TestKeeper keeper({"flash", 0, {}, {}, ""});
+    TestKeeper keeper({"flash", 0, {}, {}, "", 0});
     const int64_t at_least[] = {0, 0, 100, 200, 400};
     auto last = Clock::now();
     for (const int64_t gap : at_least) {
@@ -71,10 +71,10 @@ void second_keeper_refused() {
 }
 
 void says_what_is_wrong_at_start() {
-    TestKeeper no_log({"stay", 0, {}, {}, "/nonexistent/log"});
+    TestKeeper no_log({"stay", 0, {}, {}, "/nonexistent/log", 0});
     CHECK_EQUAL(no_log.wait(), 1);
     CHECK(no_log.said().find("cannot open the log /nonexistent/log: No such file") != std::string::npos);
-    TestKeeper wrong({"stay", 0, {"--bogus"}, {}, ""});
+    TestKeeper wrong({"stay", 0, {"--bogus"}, {}, "", 0});
     CHECK_EQUAL(wrong.wait(), 2);
     CHECK(wrong.said().find("usage:") != std::string::npos);
 }
@@ -89,7 +89,7 @@ void ready_after_hello() {
     bind(systemd, reinterpret_cast<sockaddr *>(&at), sizeof at);
     int pipe_fds[2];
     CHECK_EQUAL(pipe2(pipe_fds, O_NONBLOCK), 0);
-    TestKeeper keeper({"stay", 0, {"--notify-fd", std::to_string(pipe_fds[1])}, {std::string("NOTIFY_SOCKET=") + at.sun_path}, ""});
+    TestKeeper keeper({"stay", 0, {"--notify-fd", std::to_string(pipe_fds[1])}, {std::string("NOTIFY_SOCKET=") + at.sun_path}, "", 0});
     close(pipe_fds[1]);
     keeper.heard();
     char text[64] = "";
@@ -191,7 +191,7 @@ void spawn_reports_exit() {
 }
 
 void spawned_program_is_clean() {
-    TestKeeper keeper({"stay", 0, {}, {"SECRET=of the caller", "LD_PRELOAD="}, ""});
+    TestKeeper keeper({"stay", 0, {}, {"SECRET=of the caller", "LD_PRELOAD="}, "", 0});
     keeper.heard();
     Caller caller(keeper.sockets());
     Record program = keeper.program("describe", "consumer", WEFT_ROLE_CONSUMER, 3);
@@ -314,7 +314,7 @@ void keeper_killed_all_else_lives() {
     kill(keeper.pid, SIGKILL);
     CHECK_EQUAL(keeper.wait(), 128 + SIGKILL);
     CHECK(alive(sessiond) && alive(consumer));
-    keeper.start({"stay", 0, {"--sessiond", std::to_string(sessiond)}, {}, ""});
+    keeper.start({"stay", 0, {"--sessiond", std::to_string(sessiond)}, {}, "", 0});
     CHECK(comes_true([&] { return Caller(keeper.sockets()).fd >= 0; }));
     Caller caller(keeper.sockets());
     const Record listed = caller.call(record_of(WEFT_KEEPER_LIST, 0, 0));

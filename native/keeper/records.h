@@ -22,7 +22,7 @@ enum weft_keeper_op {
     WEFT_KEEPER_ADOPT = 3,   /* role, id, pid, restart, arguments...: watch a process that another keeper started (pidfd) */
     WEFT_KEEPER_KILL = 4,    /* id, number: signal */
     WEFT_KEEPER_FORGET = 5,  /* id: no restart any more, no report; the process is left alone */
-    WEFT_KEEPER_DEPOSIT = 6, /* id, role (what it is, the caller's number), number (caller's), + 1 or 2 fds: kept until RELEASE */
+    WEFT_KEEPER_DEPOSIT = 6, /* id, role (what it is, the caller's number), number (caller's), + 1 or 2 fds: kept until RELEASE; the same id again replaces */
     WEFT_KEEPER_FETCH = 7,   /* id; reply + the fds */
     WEFT_KEEPER_RELEASE = 8, /* id */
     WEFT_KEEPER_LIST = 9,    /* number: index from 0; reply: the index-th entry (deposits first, then processes), ENOENT after the last */

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sstream>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -58,6 +59,9 @@ void put_text(char *out, size_t size, const std::vector<std::string> &parts) {
     argv.push_back(nullptr);
     for (const std::string &variable : options.environment)
         putenv(strdup(variable.c_str()));
+    const rlimit fds = {options.fd_limit, options.fd_limit};
+    if (options.fd_limit && setrlimit(RLIMIT_NOFILE, &fds))
+        _exit(97);
     if (options.uid && (setgid(options.uid) || setuid(options.uid)))
         _exit(99);
     execv(argv[0], argv.data());

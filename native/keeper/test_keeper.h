@@ -20,6 +20,7 @@ struct KeeperOptions {
     std::vector<std::string> arguments;
     std::vector<std::string> environment;
     std::string log; // empty: DIR/log
+    unsigned fd_limit = 0; // hard limit of open files; 0: as it is
 };
 
 class Caller {

@@ -2,59 +2,57 @@
  * What a caller gets at client.sock and a consumer over its socket pair (docs/contracts.md): where the bus is, how to know it, and
  * a key of their own. With it: the Bus.
  */
-import { z } from 'zod';
 import type { Body } from './bus.ts';
-import { failure } from './errors.ts';
-import { mintUser, type Role } from './identity.ts';
+import { failure, fault } from './errors.ts';
 import { type Credentials, NatsBus, type NatsBusOptions, type OwnServer } from './nats-bus.ts';
-import { type External, externalOptions, type Homes } from './nats-context.ts';
-import { type Parsed, parseMessage } from './schema.ts';
-import type { PreparedServer } from './server-config.ts';
+import type { External, Homes } from './nats-context.ts';
+import type { Parsed } from './schema.ts';
 
-const accessSchema = z.object({
-  host: z.string().min(1),
+export interface Access {
+  readonly host: string;
   /** The daemon's. */
-  uid: z.int(),
+  readonly uid: number;
   /** Whom the server vouches for: REALM.WHO of commands, OWNER of a consumer. */
-  who: z.string(),
-  realm: z.enum(['local', 'fleet']),
-  urls: z.array(z.string()).min(1),
-  ca: z.string().nullable(),
-  inboxPrefix: z.string(),
-  version: z.string(),
+  readonly who: string;
+  readonly realm: 'local' | 'fleet';
+  readonly urls: readonly string[];
+  readonly ca: string | null;
+  readonly inboxPrefix: string;
+  readonly version: string;
   /** Absent on an external server, which knows its users by other means. */
-  jwt: z.string().exactOptional(),
-  seed: z.string().exactOptional(),
+  readonly jwt?: string;
+  readonly seed?: string;
   /** On an external server: the operator's NATS context, or null when a URL named it (then `urls` has it). */
-  context: z.string().nullable().exactOptional(),
-});
+  readonly context?: string | null;
+}
 
-export type Access = Readonly<z.output<typeof accessSchema>>;
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isTextOrNull = (value: unknown): boolean => value === null || isText(value);
+const absentOr =
+  (check: (value: unknown) => boolean) =>
+  (value: unknown): boolean =>
+    value === undefined || check(value);
 
-export const parseAccess = (body: Body): Parsed<Access> => parseMessage(accessSchema, body);
-
-/** A key for `role` on our own server, to be handed to whoever was found to be it. */
-export const grantAccess = async (
-  server: Pick<PreparedServer, 'urls' | 'ca' | 'keys'>,
-  place: { readonly host: string; readonly uid: number },
-  role: Role,
-  options: { readonly version: string; readonly expiresAtS?: number },
-): Promise<Access> => {
-  const identity = await mintUser(server.keys, place, role, options.expiresAtS);
-  return {
-    ...place,
-    who: whoOf(role, place.uid),
-    realm: 'local',
-    urls: [...server.urls],
-    ca: server.ca,
-    version: options.version,
-    ...identity,
-  };
+/** By hand: the command line reads this before all else, and loading zod costs it more than the command. */
+const FIELDS: Readonly<Record<keyof Access, (value: unknown) => boolean>> = {
+  host: (value) => isText(value) && value !== '',
+  uid: Number.isInteger,
+  who: isText,
+  realm: (value) => value === 'local' || value === 'fleet',
+  urls: (value) => Array.isArray(value) && value.length > 0 && value.every(isText),
+  ca: isTextOrNull,
+  inboxPrefix: isText,
+  version: isText,
+  jwt: absentOr(isText),
+  seed: absentOr(isText),
+  context: absentOr(isTextOrNull),
 };
 
-const whoOf = (role: Role, daemonUid: number): string => {
-  if (role.kind === 'caller') return role.who;
-  return role.kind === 'consumer' ? role.owner : String(daemonUid);
+export const parseAccess = (body: Body): Parsed<Access> => {
+  const wrong = Object.entries(FIELDS).find(([name, check]) => !check(body[name]));
+  if (wrong) return { ok: false, fault: fault('bad-message', { field: wrong[0], cause: 'it is missing or of another type' }) };
+  const known = Object.keys(FIELDS).filter((name) => body[name] !== undefined);
+  return { ok: true, value: Object.fromEntries(known.map((name) => [name, body[name]])) as unknown as Access };
 };
 
 const credentialsOf = ({ jwt, seed }: Access): Credentials | null =>
@@ -70,8 +68,10 @@ export const connectAccess = async (access: Access, options: NatsBusOptions, hom
   return connectExternal(external, options, homes);
 };
 
-export const connectExternal = async (external: External, options: NatsBusOptions, homes: Homes): Promise<NatsBus> =>
-  NatsBus.connectExternal(externalOptions(external, homes), options);
+export const connectExternal = async (external: External, options: NatsBusOptions, homes: Homes): Promise<NatsBus> => {
+  const { externalOptions } = await import('./nats-context.ts');
+  return NatsBus.connectExternal(externalOptions(external, homes), options);
+};
 
 /** For a consumer that got a new key, or whose daemon moved to another port. */
 export const renewAccess = (bus: NatsBus, access: Access): void => {

@@ -1,8 +1,7 @@
 /** Answers as they travel: the body's fields, or `error: {code, message, hint}`; with `v`, and the `id` of the request. */
 import type { Body, Fault, Reply } from './bus.ts';
-import { decodeBody, type Encoding, encodeBody } from './codec.ts';
+import { decodeBody, type Encoding, encodeBody, MESSAGE_VERSION } from './codec.ts';
 import { fault } from './errors.ts';
-import { MESSAGE_VERSION } from './schema.ts';
 
 /** Names the failure in the header of the services framework, so that its tools count and show it. */
 export const ERROR_HEADER = 'Nats-Service-Error';

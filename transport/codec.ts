@@ -12,6 +12,8 @@ import type { Body, Fault } from './bus.ts';
 import { fault } from './errors.ts';
 import { scanMsgpack } from './msgpack-scan.ts';
 
+/** `v` of every message. What an old reader would misunderstand becomes weft.v2. */
+export const MESSAGE_VERSION = 1;
 export const MAX_BODY_BYTES = 1 << 20;
 export const MAX_BODY_DEPTH = 32;
 

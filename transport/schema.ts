@@ -4,9 +4,8 @@
  */
 import { z } from 'zod';
 import type { Body, Fault } from './bus.ts';
+import { MESSAGE_VERSION } from './codec.ts';
 import { fault } from './errors.ts';
-
-export const MESSAGE_VERSION = 1;
 
 /** A 64-bit count: bigint here, an integer in msgpack, a decimal string in JSON. */
 export const count64 = z

@@ -8,7 +8,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Access, connectAccess, grantAccess } from '../../transport/access.ts';
+import { type Access, connectAccess } from '../../transport/access.ts';
+import { grantAccess } from '../../transport/grant.ts';
 import type { Role } from '../../transport/identity.ts';
 import type { NatsBus, NatsBusOptions } from '../../transport/nats-bus.ts';
 import { findServer, type PreparedServer, prepareServer } from '../../transport/server-config.ts';

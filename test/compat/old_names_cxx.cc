@@ -1,0 +1,1 @@
+#include "old_names.inc"

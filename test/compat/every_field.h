@@ -12,13 +12,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* LTTng-UST 2.13 refuses negative values in C++. */
+#undef EVERY_NEGATIVE
+#ifdef __cplusplus
+#define EVERY_NEGATIVE
+#else
+#define EVERY_NEGATIVE lttng_ust_field_enum_value("NEGATIVE", -3)
+#endif
+
 LTTNG_UST_TRACEPOINT_ENUM(
     every, colour,
     LTTNG_UST_TP_ENUM_VALUES(
         lttng_ust_field_enum_value("RED", 1)
         lttng_ust_field_enum_range("BLUE", 5, 9)
         lttng_ust_field_enum_auto("AUTOMATIC")
-        lttng_ust_field_enum_value("NEGATIVE", -3)
+        EVERY_NEGATIVE
     )
 )
 

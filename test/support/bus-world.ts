@@ -42,7 +42,12 @@ const natsWorld = async (): Promise<World> => {
     wire: async () => {
       const { jwt, seed, inboxPrefix, ca, urls } = await server.grant({ kind: 'daemon' });
       const authenticator = jwtAuthenticator(jwt!, new TextEncoder().encode(seed!));
-      const wire = await connectNatsWire({ servers: [...urls], tls: { ca: ca! }, inboxPrefix: `${inboxPrefix}_w`, authenticator });
+      const wire = await connectNatsWire({
+        servers: [...urls],
+        tls: { ca: ca! },
+        inboxPrefix: `${inboxPrefix}_w`,
+        authenticator,
+      });
       wires.push(wire);
       return wire;
     },

@@ -26,7 +26,10 @@ const mallory = (...args: string[]) => as(MALLORY, CLI, args, { WEFT_HOME: alice
 before(() => {
   if (!root) return;
   chmodSync(home, 0o755);
-  for (const [path, uid] of [[aliceHome, ALICE], [malloryHome, MALLORY]] as const) {
+  for (const [path, uid] of [
+    [aliceHome, ALICE],
+    [malloryHome, MALLORY],
+  ] as const) {
     execFileSync('mkdir', ['-m', '755', path]);
     chownSync(path, uid, uid);
   }
@@ -41,7 +44,11 @@ after(() => {
 });
 
 test('another user cannot command the daemon of the first', { skip }, () => {
-  for (const args of [['-n', 'list'], ['-n', 'start', 'private'], ['-n', 'destroy', 'private']]) {
+  for (const args of [
+    ['-n', 'list'],
+    ['-n', 'start', 'private'],
+    ['-n', 'destroy', 'private'],
+  ]) {
     const ran = mallory(...args);
     assert.notEqual(ran.status, 0);
     assert.match(ran.stderr, /permission|not allowed|belongs to/i);
@@ -50,7 +57,7 @@ test('another user cannot command the daemon of the first', { skip }, () => {
   assert.match(alice('list').stdout, /private/);
 });
 
-test('another user cannot open any of the first one\'s sockets, keys or ring memory', { skip }, () => {
+test("another user cannot open any of the first one's sockets, keys or ring memory", { skip }, () => {
   const attempt = (path: string) => as(MALLORY, 'cat', [path], {});
   for (const path of ['run/bus.json', 'state/sessions', 'state/bus', 'state/log/sessiond.log']) {
     assert.notEqual(attempt(join(aliceHome, path)).status, 0, path);
@@ -70,7 +77,8 @@ test('the bus refuses whoever has no key of the daemon', { skip }, async () => {
     let text = '';
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1');
-      if (text.startsWith('INFO') && !text.includes('-ERR')) socket.write('CONNECT {"verbose":true,"pedantic":false}\r\nSUB weft.> 1\r\nPING\r\n');
+      if (text.startsWith('INFO') && !text.includes('-ERR'))
+        socket.write('CONNECT {"verbose":true,"pedantic":false}\r\nSUB weft.> 1\r\nPING\r\n');
     });
     socket.on('close', () => done(text));
     socket.on('error', fail);
@@ -85,16 +93,42 @@ test('whoever takes the port of a dead bus is not believed', { skip }, async () 
   const shut = alice('sessiond', '--stop');
   assert.equal(shut.status, 0, shut.stderr);
   const impostor = join(malloryHome, 'impostor');
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${impostor}.key`, '-out', `${impostor}.pem`, '-days', '1', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'], { stdio: 'ignore' });
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      `${impostor}.key`,
+      '-out',
+      `${impostor}.pem`,
+      '-days',
+      '1',
+      '-subj',
+      '/CN=localhost',
+      '-addext',
+      'subjectAltName=IP:127.0.0.1',
+    ],
+    { stdio: 'ignore' },
+  );
   for (const path of [`${impostor}.key`, `${impostor}.pem`]) chownSync(path, MALLORY, MALLORY);
   const { spawn } = await import('node:child_process');
-  const server = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port), '--tls', '--tlscert', `${impostor}.pem`, '--tlskey', `${impostor}.key`, '-DV'], { uid: MALLORY, gid: MALLORY, stdio: ['ignore', 'ignore', 'pipe'] });
+  const server = spawn(
+    'nats-server',
+    ['-a', '127.0.0.1', '-p', String(port), '--tls', '--tlscert', `${impostor}.pem`, '--tlskey', `${impostor}.key`, '-DV'],
+    { uid: MALLORY, gid: MALLORY, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
   try {
     let log = '';
-    await new Promise<void>((done) => server.stderr.on('data', (chunk: Buffer) => {
-      log += chunk.toString();
-      if (log.includes('Server is ready')) done();
-    }));
+    await new Promise<void>((done) =>
+      server.stderr.on('data', (chunk: Buffer) => {
+        log += chunk.toString();
+        if (log.includes('Server is ready')) done();
+      }),
+    );
     const listed = alice('list');
     assert.equal(listed.status, 0, listed.stderr);
     const now = JSON.parse(readFileSync(join(aliceHome, 'run/bus.json'), 'utf8')) as { urls: string[] };

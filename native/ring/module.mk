@@ -18,3 +18,10 @@ build/fuzz/reader_fuzz: $(FUZZ_SOURCES) ring/format.c $(wildcard ring/*.h)
 	clang -O1 -g -I. -fsanitize=address,undefined -c ring/format.c -o $(@D)/format.o
 	clang++ -std=gnu++17 -O1 -g -I. -Wall -Wextra -DWEFT_BEFORE_LOAD=weft_before_load \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(FUZZ_SOURCES) $(@D)/format.o -o $@
+
+# With libweft's record path. The bench is built on demand: make build/ring/pipeline_bench
+$(B)/ring/pipeline_bench: $(B)/ring/pipeline_bench.o $(B)/ring/libweft_writer.o $(RING_OBJECTS) $(B)/libweft-ust.a
+	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread -ldl
+TESTS += $(B)/ring/accounting_test
+$(B)/ring/accounting_test: $(B)/ring/accounting_test.o $(B)/ring/libweft_writer.o $(RING_TEST_OBJECTS) $(B)/libweft-ust.a
+	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread -ldl

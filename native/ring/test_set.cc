@@ -18,26 +18,11 @@ namespace weft_test {
 
 namespace {
 
-[[noreturn]] void give_up(const std::string &why) {
-    std::printf("not ok - %s\n", why.c_str());
-    std::exit(1);
-}
-
 uint8_t *map_writable(int fd, uint64_t bytes) {
     void *address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (address == MAP_FAILED)
         give_up("mapping a ring set");
     return static_cast<uint8_t *>(address);
-}
-
-template <typename T>
-T take_little(const std::string &from, size_t *at) {
-    T value = 0;
-    if (*at + sizeof(T) > from.size())
-        give_up("file ends inside a packet");
-    std::memcpy(&value, from.data() + *at, sizeof(T));
-    *at += sizeof(T);
-    return value;
 }
 
 uint64_t big(const std::string &from, size_t at) {
@@ -47,7 +32,7 @@ uint64_t big(const std::string &from, size_t at) {
     return value;
 }
 
-void read_events(const std::string &data, size_t at, size_t end, ReadPacket *packet) {
+void read_events(const std::string &data, size_t at, size_t end, ReadPacket *packet, ReadPayload payload) {
     uint64_t clock = packet->begin;
     while (at < end) {
         const size_t start = at;
@@ -59,8 +44,7 @@ void read_events(const std::string &data, size_t at, size_t end, ReadPacket *pac
             const uint64_t low = word >> WEFT_ID_BITS;
             clock += (low - clock) & WEFT_TIMESTAMP_MASK;
         }
-        packet->numbers.push_back(take_little<uint32_t>(data, &at));
-        at += take_little<uint32_t>(data, &at);
+        payload(data, &at, packet);
         if (clock < packet->begin || clock > packet->end)
             give_up("event outside its packet's times");
     }
@@ -70,8 +54,18 @@ void read_events(const std::string &data, size_t at, size_t end, ReadPacket *pac
 
 }  // namespace
 
-TestSet::TestSet(uint32_t subbuf_size, uint32_t subbuf_count, weft_mode mode, uint32_t cpus)
-    : geometry_{cpus, subbuf_size, subbuf_count, static_cast<uint8_t>(mode), WEFT_SYNC_RSEQ, {0, 0}} {
+void give_up(const std::string &why) {
+    std::printf("not ok - %s\n", why.c_str());
+    std::exit(1);
+}
+
+void read_number(const std::string &data, size_t *at, ReadPacket *packet) {
+    packet->numbers.push_back(take_little<uint32_t>(data, at));
+    *at += take_little<uint32_t>(data, at);
+}
+
+TestSet::TestSet(const weft_geometry &geometry, uint64_t start) : geometry_(geometry) {
+    const uint32_t cpus = geometry.cpu_count;
     const uint8_t ring_id[16] = {1, 2, 3};
     std::vector<uint32_t> all(cpus);
     std::iota(all.begin(), all.end(), 0);
@@ -82,7 +76,7 @@ TestSet::TestSet(uint32_t subbuf_size, uint32_t subbuf_count, weft_mode mode, ui
     pages_ = reinterpret_cast<weft_reader_page *>(map_writable(reader_fd_, weft_reader_memory_bytes(&geometry_)));
     char pattern[] = "/tmp/weft-ring-XXXXXX";
     directory_ = mkdtemp(pattern);
-    write_metadata(directory_);
+    write_metadata(directory_, "uint32_t number; uint32_t __pad_length; uint8_t pad[__pad_length];");
     directory_fd_ = open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (weft::Failure bad = map_.open(geometry_, ring_fd_, reader_fd_, ring_id, true))
         give_up(bad.message);
@@ -90,7 +84,8 @@ TestSet::TestSet(uint32_t subbuf_size, uint32_t subbuf_count, weft_mode mode, ui
     for (uint32_t cpu = 0; cpu < cpus; cpu++) {
         writers_.emplace_back(geometry_, memory_, pages_ + cpu, cpu);
         weft_ring *ring = writers_[cpu].ring();
-        ring->table[0].begin_timestamp = ring->slot[0].last_timestamp = kStart; /* the tests' clock, not the machine's */
+        if (start != 0)
+            ring->table[0].begin_timestamp = ring->slot[0].last_timestamp = start;
         readers_.emplace_back();
         new_reader(cpu);
     }
@@ -126,7 +121,7 @@ weft::Step TestSet::flush(weft::Plan plan, uint32_t cpu) {
     return step;
 }
 
-std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu) {
+std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu, ReadPayload payload) {
     const std::string data = read_file(set.file(cpu)), index = read_file(set.index_file(cpu));
     std::vector<ReadPacket> packets;
     for (size_t at = 0; at < data.size();) {
@@ -147,7 +142,7 @@ std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu) {
             big(index, entry + 32) != packet.end || big(index, entry + 40) != packet.discarded ||
             big(index, entry + 64) != packet.sequence || packet.sequence != packets.size())
             give_up("index and packet differ");
-        read_events(data, at, start + bits / 8, &packet);
+        read_events(data, at, start + bits / 8, &packet, payload);
         at = start + bits / 8;
         packets.push_back(packet);
     }
@@ -172,11 +167,12 @@ Viewed babeltrace(const std::string &directory) {
     return viewed;
 }
 
-void write_metadata(const std::string &directory) {
+void write_metadata(const std::string &directory, const std::string &fields) {
     static const char text[] = R"(/* CTF 1.8 */
 typealias integer { size = 8; align = 8; signed = false; } := uint8_t;
 typealias integer { size = 16; align = 8; signed = false; } := uint16_t;
 typealias integer { size = 32; align = 8; signed = false; } := uint32_t;
+typealias integer { size = 32; align = 8; signed = true; } := int32_t;
 typealias integer { size = 64; align = 8; signed = false; } := uint64_t;
 typealias integer { size = 5; align = 1; signed = false; } := uint5_t;
 trace { major = 1; minor = 8; uuid = "00010203-0405-0607-0809-0a0b0c0d0e0f"; byte_order = le;
@@ -190,10 +186,9 @@ struct event_header { enum : uint5_t { compact = 0 ... 29, medium = 30, extended
  struct { uint27_clock_t timestamp; } compact; struct { uint27_clock_t timestamp; uint16_t id; } medium;
  struct { uint32_t id; uint64_clock_t timestamp; } extended; } v; } align(8);
 stream { id = 0; event.header := struct event_header; packet.context := struct packet_context; };
-event { name = "test:number"; id = 0; stream_id = 0;
- fields := struct { uint32_t number; uint32_t __pad_length; uint8_t pad[__pad_length]; }; };
 )";
-    std::ofstream(directory + "/metadata") << text;
+    std::ofstream(directory + "/metadata") << text << "event { name = \"test:number\"; id = 0; stream_id = 0; fields := struct { "
+                                           << fields << " }; };\n";
 }
 
 std::string read_file(const std::string &path) {

@@ -18,7 +18,10 @@ constexpr uint64_t kStart = 1000000000000; /* the tests' clock, ns */
 
 class TestSet {
 public:
-    explicit TestSet(uint32_t subbuf_size = 4096, uint32_t subbuf_count = 4, weft_mode mode = WEFT_MODE_DISCARD, uint32_t cpus = 1);
+    explicit TestSet(uint32_t subbuf_size = 4096, uint32_t subbuf_count = 4, weft_mode mode = WEFT_MODE_DISCARD, uint32_t cpus = 1)
+        : TestSet(weft_geometry{cpus, subbuf_size, subbuf_count, static_cast<uint8_t>(mode), WEFT_SYNC_RSEQ, {0, 0}}, kStart) {}
+    /* `start`: when the rings' time begins; 0: at the machine's now. */
+    TestSet(const weft_geometry &geometry, uint64_t start);
     ~TestSet();
     TestSet(const TestSet &) = delete;
 
@@ -64,8 +67,13 @@ struct ReadPacket {
     uint64_t begin, end, sequence, discarded;
     std::vector<uint32_t> numbers;
 };
-/* Decodes a data file of TestWriter's events and compares it with its index; stops the test program on nonsense. */
-std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu = 0);
+template <typename T>
+T take_little(const std::string &from, size_t *at);
+/* Reads one event's payload at `at`, moves `at` behind it. */
+using ReadPayload = void (*)(const std::string &data, size_t *at, ReadPacket *packet);
+void read_number(const std::string &data, size_t *at, ReadPacket *packet); /* of TestWriter's events */
+/* Decodes a data file and compares it with its index; stops the test program on nonsense. */
+std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu = 0, ReadPayload payload = read_number);
 
 struct Viewed {
     int status;
@@ -74,11 +82,22 @@ struct Viewed {
     std::string strange; /* any other word on stderr */
 };
 Viewed babeltrace(const std::string &directory);
-/* The trace's metadata file, for events as TestWriter makes them. */
-void write_metadata(const std::string &directory);
+/* The trace's metadata file, for events with these fields (as text). */
+void write_metadata(const std::string &directory, const std::string &fields);
 
+[[noreturn]] void give_up(const std::string &why);
 std::string read_file(const std::string &path);
 void remove_tree(const std::string &path);
+
+template <typename T>
+T take_little(const std::string &from, size_t *at) {
+    T value = 0;
+    if (*at + sizeof(T) > from.size())
+        give_up("file ends inside a packet");
+    std::memcpy(&value, from.data() + *at, sizeof(T));
+    *at += sizeof(T);
+    return value;
+}
 
 }  // namespace weft_test
 

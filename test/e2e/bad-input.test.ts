@@ -1,0 +1,149 @@
+/** Wrong input gets a clear sentence, a stable code and a stable exit status, and nothing already recorded is lost. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Weft } from '../support/weft.ts';
+
+const weft = new Weft();
+before(() => {
+  weft.session('good', [], false);
+});
+after(() => weft.dispose());
+
+interface Failure {
+  readonly error: { readonly code: string; readonly message: string; readonly hint?: string };
+}
+
+/** The command fails with this code and status, says so on stderr, and with --json on stdout. */
+const refuses = (code: string, status: number, says: RegExp, ...args: string[]): void => {
+  const plain = weft.run(...args);
+  assert.equal(plain.status, status, `${args.join(' ')}: ${plain.stdout}${plain.stderr}`);
+  assert.match(plain.stderr, says);
+  const { error, errors } = JSON.parse(weft.run('--json', ...args).stdout) as Partial<Failure> & {
+    errors?: Failure['error'][];
+  };
+  assert.equal((error ?? errors?.[0])?.code, code);
+};
+
+test('an unknown session is named', () => {
+  for (const command of ['start', 'stop', 'destroy', 'list']) refuses('session-not-found', 1, /nosuch/, command, 'nosuch');
+  refuses('session-not-found', 1, /nosuch/, 'set-session', 'nosuch');
+  refuses('session-not-found', 1, /nosuch/, 'enable-event', '-u', '-s', 'nosuch', 'a:b');
+});
+
+test('an unknown channel and an unknown rule are named', () => {
+  refuses('channel-not-found', 4, /nochannel/, 'disable-channel', '-u', '-s', 'good', 'nochannel');
+  refuses('channel-not-found', 4, /nochannel/, 'disable-event', '-u', '-s', 'good', '-c', 'nochannel', 'a:b');
+  refuses('rule-not-found', 4, /a:nosuch/, 'disable-event', '-u', '-s', 'good', '-c', 'ch', 'a:nosuch');
+});
+
+test('names have rules, and the rule is said', () => {
+  refuses('session-name-invalid', 1, /\//, 'create', 'a/b');
+  refuses('session-name-invalid', 1, /reserved/, 'create', 'auto-mine');
+  refuses('session-name-invalid', 1, /255/, 'create', 'x'.repeat(256));
+  refuses('session-exists', 1, /good/, 'create', 'good');
+  refuses('channel-name-invalid', 1, /\./, 'enable-channel', '-u', '-s', 'good', '.hidden');
+  refuses('channel-name-invalid', 1, /metadata/, 'enable-channel', '-u', '-s', 'good', 'metadata');
+});
+
+test('an output directory that cannot be written is refused with its path before anything is recorded', () => {
+  const blocked = join(weft.home, 'a-file');
+  writeFileSync(blocked, '');
+  weft.ok('create', 'blocked', '-o', join(blocked, 'trace'));
+  weft.ok('enable-event', '-u', '-s', 'blocked', 'weft_test:*');
+  refuses('output-not-writable', 1, /a-file/, 'start', 'blocked');
+  assert.match(weft.ok('list', 'blocked'), /\[inactive\]/);
+  weft.ok('destroy', 'blocked');
+});
+
+test('buffers that the memory cannot hold are refused before start, with the number', () => {
+  weft.ok('create', 'huge', '-o', weft.trace('huge'));
+  weft.ok('enable-channel', '-u', '-s', 'huge', 'ch', '--subbuf-size=1G', '--num-subbuf=64');
+  weft.ok('enable-event', '-u', '-s', 'huge', '-c', 'ch', 'weft_test:*');
+  refuses('not-enough-memory', 1, /\d{11,}/, 'start', 'huge');
+  weft.ok('destroy', 'huge');
+});
+
+test('sizes and timers that mean nothing are refused; odd sizes are rounded up and said', () => {
+  const wrong = weft.run('enable-channel', '-u', '-s', 'good', 'x', '--subbuf-size=12q');
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.stderr, /subbuf-size.*12q/);
+  refuses('channel-attributes-invalid', 1, /subbuf/i, 'enable-channel', '-u', '-s', 'good', 'x', '--subbuf-size=16');
+  const rounded = weft.run('enable-channel', '-u', '-s', 'good', 'odd', '--subbuf-size=5000', '--num-subbuf=3');
+  assert.equal(rounded.status, 0, rounded.stderr);
+  assert.match(rounded.stdout + rounded.stderr, /8192/);
+});
+
+test('a start without channels, a second start, a second stop', () => {
+  weft.ok('create', 'twice', '-o', weft.trace('twice'));
+  refuses('no-channel', 1, /channel/, 'start', 'twice');
+  weft.ok('enable-event', '-u', '-s', 'twice', 'weft_test:*');
+  weft.ok('start', 'twice');
+  refuses('already-started', 4, /already/, 'start', 'twice');
+  refuses('channel-frozen', 1, /started before/, 'enable-channel', '-u', '-s', 'twice', 'late');
+  refuses('channel-frozen', 1, /started before/, 'add-context', '-u', '-s', 'twice', '-t', 'vpid');
+  weft.ok('stop', 'twice');
+  refuses('already-stopped', 4, /already/, 'stop', 'twice');
+  weft.ok('destroy', 'twice');
+});
+
+test('rules: exclusions, levels, duplicates, the default channel', () => {
+  const total = weft.run('enable-event', '-u', '-s', 'good', '-c', 'ch', 'p:*', '-x', 'p:*');
+  assert.equal(total.status, 1);
+  assert.match(total.stderr, /excludes all events/);
+  const plain = weft.run('enable-event', '-u', '-s', 'good', '-c', 'ch', 'a:b', '-x', 'a:c');
+  assert.match(plain.stderr, /globbing pattern/);
+  const level = weft.run('enable-event', '-u', '-s', 'good', '-c', 'ch', 'a:b', '--loglevel', 'LOUD');
+  assert.equal(level.status, 1);
+  assert.match(level.stderr, /LOUD/);
+  refuses('rule-exists', 4, /weft_test/, 'enable-event', '-u', '-s', 'good', '-c', 'ch', 'weft_test:*');
+  refuses('channel-name-needed', 1, /--channel/, 'enable-event', '-u', '-s', 'good', 'a:b');
+  refuses('context-unknown', 3, /nosuch/, 'add-context', '-u', '-s', 'good', '-t', 'nosuch');
+});
+
+test('options that are unknown or not done yet are refused by name', () => {
+  for (const args of [
+    ['create', '--live'],
+    ['create', '--snapshot'],
+    ['enable-event', '-k', 'x'],
+    ['enable-event', '-u', 'x', '--filter', 'a==1'],
+  ]) {
+    const ran = weft.run(...args);
+    assert.equal(ran.status, 5, args.join(' '));
+    assert.match(ran.stderr, /not supported by this version/);
+  }
+  const unknown = weft.run('create', '--nonsense');
+  assert.equal(unknown.status, 1);
+  assert.match(unknown.stderr, /--nonsense.*unknown option/);
+  assert.equal(weft.run('nonsense').status, 2);
+});
+
+test('a second session daemon of the same user is refused; the first goes on', () => {
+  const second = weft.run('sessiond', '--background');
+  assert.equal(second.status, 1);
+  assert.match(second.stderr, /runs already \(pid \d+\)/);
+  assert.match(weft.ok('-n', 'list'), /good/);
+});
+
+test('without a daemon, --no-sessiond says how to get one', () => {
+  const nobody = new Weft();
+  try {
+    const ran = nobody.run('-n', 'list');
+    assert.equal(ran.status, 1);
+    assert.match(ran.stderr, /No session daemon is available/);
+  } finally {
+    nobody.dispose();
+  }
+});
+
+test('a bus that is not there is named', () => {
+  const lonely = new Weft();
+  try {
+    const ran = lonely.run('sessiond', '--background', '--bus-url', 'nats://127.0.0.1:1');
+    assert.notEqual(ran.status, 0);
+    assert.match(ran.stderr, /log/);
+  } finally {
+    lonely.dispose();
+  }
+});

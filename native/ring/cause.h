@@ -18,7 +18,7 @@ enum class Cause : uint8_t {
     kEntryEndBackwards,   /* sub-buffer's end before bytes that were already consumed */
     kTimestampBackwards,  /* an end before its begin */
     kTimestampMismatch,   /* a begin that is not the end of what lies before */
-    kTimestampFuture,     /* later than now */
+    kTimestampFuture,     /* more than a year after now */
     kEventCountBackwards, /* fewer events than were already consumed */
     kEventCountMismatch,  /* a sub-buffer that does not continue the count of the one before */
     kEventCountTooBig,    /* more events than the bytes can hold, or bytes without event */

@@ -45,7 +45,18 @@ bool ClockServo::take_over(const weft_clock_parameters &line, const ClockSample 
     return true;
 }
 
+/* The counter began anew or stood still (suspend, migration): the old slope, on the kernel's time. */
+void ClockServo::anchor(const ClockSample &sample, uint64_t begin_ticks) {
+    last_ = sample;
+    line_.base_tsc = begin_ticks;
+    line_.base_ns = sample.ns;
+    interval_ = kIntervalMin;
+    error_ = 0;
+}
+
 void ClockServo::correct(const ClockSample &sample, uint64_t begin_ticks) {
+    if (sample.ticks <= last_.ticks || sample.ns <= last_.ns)
+        return anchor(sample, begin_ticks);
     const double measured = slope(last_, sample);
     error_ = static_cast<int64_t>(clock_line(line_, sample.ticks) - sample.ns);
     last_ = sample;

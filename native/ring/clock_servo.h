@@ -37,6 +37,8 @@ public:
     int64_t error_ns() const { return error_; }        /* line minus kernel, at the last correction */
 
 private:
+    void anchor(const ClockSample &sample, uint64_t begin_ticks);
+
     weft_clock_parameters line_{};
     ClockSample last_{};
     uint64_t interval_ = kIntervalMin;

@@ -33,6 +33,10 @@ public:
         ns_ += static_cast<double>(ns) * (1 + rate_);
     }
     void set_rate(double rate) { rate_ = rate; }
+    void suspend(uint64_t ticks_after, uint64_t ns) {
+        ticks_ = ticks_after;
+        ns_ += static_cast<double>(ns);
+    }
     uint64_t ticks() const { return ticks_; }
     double ns() const { return ns_; }
 
@@ -119,6 +123,19 @@ void a_line_of_another_boot_is_not_taken_over() {
     CHECK(!servo.take_over({second.ticks + 1, second.ns, 1ull << 31, 0}, first, second));
     CHECK(!servo.take_over({first.ticks, first.ns + 2000000000, 1ull << 31, 0}, first, second));
     CHECK(!servo.take_over({0, 0, 0, 0}, first, second));
+}
+
+/* A suspended machine's counter may begin at zero, or go on while the kernel's clock stands still. */
+void a_suspended_machine_is_right_again_soon() {
+    Simulated clock;
+    ClockServo servo = started(clock);
+    run(clock, servo, 20, 0);
+    clock.suspend(5000, 1000000);
+    servo.correct(clock.sample(), clock.ticks() + 1000);
+    CHECK(run(clock, servo, 60, 30) < 1000);
+    clock.suspend(clock.ticks() + 26000000000000, 0);
+    servo.correct(clock.sample(), clock.ticks() + 1000);
+    CHECK(run(clock, servo, 60, 30) < 1000);
 }
 
 /* ---- the page on this machine ---- */
@@ -222,6 +239,7 @@ int main(int argc, char **argv) {
             {"a violent slew is caught up soon", a_violent_slew_is_caught_up_soon},
             {"a line that is ahead slows down and one behind jumps", a_line_that_is_ahead_slows_down_and_one_behind_jumps},
             {"a line of another boot is not taken over", a_line_of_another_boot_is_not_taken_over},
+            {"a suspended machine is right again soon", a_suspended_machine_is_right_again_soon},
             {"the page is less than a microsecond off", the_page_is_less_than_a_microsecond_off},
             {"time goes on when the next daemon takes over", time_goes_on_when_the_next_daemon_takes_over},
             {"a page of somebody else is refused", a_page_of_somebody_else_is_refused},

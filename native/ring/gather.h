@@ -36,7 +36,8 @@ class Gather {
 public:
     static constexpr uint64_t kBatchBytes = 1u << 20; /* or one sub-buffer, if larger */
     static constexpr size_t kBatchPackets = 64;
-    static constexpr uint64_t kFutureNs = 1000000000; /* clocks agree to a microsecond; the rest is mercy */
+    /* A year. A clock that jumped over a suspend must not cost the stream; times that overflow in a viewer must not be written. */
+    static constexpr uint64_t kFutureNs = 31536000000000000;
 
     Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now);
 

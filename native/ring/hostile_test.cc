@@ -150,7 +150,7 @@ void time_at_the_end_of_the_universe() {
 }
 void slot_with_a_time_in_the_future() {
     Attacked set;
-    store(&slot(set).last_timestamp, set.now() + 2000000000);
+    store(&slot(set).last_timestamp, set.now() + 2 * Gather::kFutureNs);
     expect(set, Cause::kTimestampFuture, Cut::kPartial);
 }
 void huge_event_count() {

@@ -241,13 +241,13 @@ void ReaderThread::rest(const Load &load, uint32_t requests_seen) {
         sleeper_.nap(requests_seen, nap_ns_);
         return;
     }
-    idle_naps_ = 0;
     told_at_ = 0;
     tell();
-    park(requests_seen);
+    idle_naps_ = park(requests_seen) ? 0 : kIdleNaps;
 }
 
-void ReaderThread::park(uint32_t requests_seen) {
+/* True: woken before the time was over. */
+bool ReaderThread::park(uint32_t requests_seen) {
     uint64_t ns = std::min(options_.read_timer_ns, kSleepMax);
     const uint64_t now = now_ns();
     if (options_.switch_timer_ns != 0)
@@ -262,6 +262,7 @@ void ReaderThread::park(uint32_t requests_seen) {
     if (idle && ns > 0)
         sleeper_.park(&map_.header()->doorbell, doorbell, requests_seen, ns);
     set_sleeping(0);
+    return !idle || now_ns() - now < ns;
 }
 
 /* Rings not in use yet keep the flag: their first full sub-buffer wakes the thread. */

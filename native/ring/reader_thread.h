@@ -74,7 +74,7 @@ private:
     void serve_switch_timer();
     bool due(const Ring &ring) const;
     void rest(const Load &load, uint32_t requests_seen);
-    void park(uint32_t requests_seen);
+    bool park(uint32_t requests_seen);
     void set_sleeping(uint32_t value);
     void tell();
     void publish(uint32_t cpu);

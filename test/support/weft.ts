@@ -55,7 +55,9 @@ export const checkTrace = (directory: string): Checked => {
 
 /** babeltrace2's word on a trace: how many events, and what it said on stderr besides losses. */
 export const babeltrace = (directory: string): { status: number; events: number; discarded: number; complaints: string } => {
-  const ran = spawnSync('babeltrace2', [directory, '-c', 'sink.utils.counter'], { encoding: 'utf8', maxBuffer: 1 << 26 });
+  // step=0: only the final counts; by default they are printed again and again, growing.
+  const counter = [directory, '-c', 'sink.utils.counter', '-p', 'step=+0'];
+  const ran = spawnSync('babeltrace2', counter, { encoding: 'utf8', maxBuffer: 1 << 26 });
   const count = (what: string) => Number(new RegExp(`(\\d+) ${what}`).exec(ran.stdout)?.[1] ?? 0);
   return {
     status: ran.status ?? -1,

@@ -1,0 +1,86 @@
+/** One run of each measurement with one tracer. The steps are the same for both, so only the tracer differs. */
+import { spawnSync } from 'node:child_process';
+import { rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { babeltrace, dataFiles } from '../test/support/weft.ts';
+import { pssOf } from './machine.ts';
+import type { Tracer } from './tracers.ts';
+
+export interface Recording {
+  readonly nsPerEvent: number;
+  readonly recorded: number;
+  readonly emitted: number;
+  /** What the tracer says it did not record; null: it does not say. */
+  readonly lost: number | null;
+  readonly perSecond: number;
+  readonly bytesPerEvent: number;
+}
+
+export interface RecordingPlan {
+  readonly events: number;
+  readonly threads: number;
+  readonly contexts: readonly string[];
+}
+
+const runProgram = (tracer: Tracer, path: string, ...words: string[]): Record<string, number> => {
+  const ran = spawnSync(path, words, { env: tracer.env, encoding: 'utf8' });
+  if (ran.status !== 0) throw new Error(`${path}: ${ran.error ?? `status ${ran.status}`}\n${ran.stderr}`);
+  return JSON.parse(ran.stdout) as Record<string, number>;
+};
+
+let sessions = 0;
+
+/** A started session that records weft_bench:pair with 8 x 1 MiB per CPU. */
+const startSession = (tracer: Tracer, contexts: readonly string[]) => {
+  const session = `bench-${process.pid}-${++sessions}`;
+  const trace = join(tracer.directory, session);
+  const channel = ['-u', '-s', session];
+  tracer.command('create', session, '-o', trace);
+  tracer.command('enable-channel', ...channel, 'ch', '--subbuf-size=1M', '--num-subbuf=8');
+  tracer.command('enable-event', ...channel, '-c', 'ch', 'weft_bench:*');
+  for (const context of contexts) tracer.command('add-context', ...channel, '-c', 'ch', '-t', context);
+  tracer.command('start', session);
+  return { session, trace };
+};
+
+/** A program's whole run and the stop that completes the trace, then what is in the trace. */
+export const measureRecording = (tracer: Tracer, program: string, plan: RecordingPlan): Recording => {
+  const { session, trace } = startSession(tracer, plan.contexts);
+  const begin = process.hrtime.bigint();
+  const { nsPerEvent } = runProgram(tracer, program, String(plan.events), String(plan.threads));
+  const lost = tracer.stop(session);
+  const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+  tracer.command('destroy', session);
+  const { events } = babeltrace(trace);
+  const bytes = dataFiles(trace).reduce((sum, path) => sum + statSync(path).size, 0);
+  const emitted = plan.events * plan.threads;
+  rmSync(trace, { recursive: true, force: true });
+  return {
+    nsPerEvent: nsPerEvent ?? Number.NaN,
+    recorded: events,
+    emitted,
+    lost,
+    perSecond: events / seconds,
+    bytesPerEvent: bytes / events,
+  };
+};
+
+export const measureDisabled = (tracer: Tracer, program: string, rounds: number): number =>
+  runProgram(tracer, program, String(rounds)).nsPerPoint ?? Number.NaN;
+
+export interface Commands {
+  readonly listSeconds: number;
+  readonly destroySeconds: number;
+  readonly idleBytes: number;
+}
+
+/** A session that has recorded and is still active: its daemons at rest, a command about it, and its whole end. */
+export const measureCommands = (tracer: Tracer, program: string): Commands => {
+  const { session, trace } = startSession(tracer, []);
+  runProgram(tracer, program, '1000', '1');
+  const idleBytes = tracer.daemons().reduce((sum, pid) => sum + pssOf(pid), 0);
+  const listSeconds = tracer.command('list').seconds;
+  const destroySeconds = tracer.command('destroy', session).seconds;
+  rmSync(trace, { recursive: true, force: true });
+  return { listSeconds, destroySeconds, idleBytes };
+};

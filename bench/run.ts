@@ -10,7 +10,7 @@ import { accountingErrors, type Results, type Row, rowsOf } from './rows.ts';
 import { openLttng, openWeft, type Tracer } from './tracers.ts';
 
 const CONTEXTS = ['vpid', 'vtid', 'procname'];
-const DISABLED_ROUNDS = 20_000_000;
+const DISABLED_ROUNDS = 5_000_000;
 
 interface Plan {
   readonly runs: number;

@@ -28,8 +28,9 @@ static double now_ns(void)
 static __attribute__((noinline)) double empty(uint64_t rounds)
 {
     const double begin = now_ns();
-    for (uint64_t i = 0; i < rounds; i++)
+    for (uint64_t i = 0; i < rounds; i++) {
         EIGHT_TIMES(OPAQUE(i);)
+    }
     return (now_ns() - begin) / (double)rounds;
 }
 

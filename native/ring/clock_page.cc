@@ -43,6 +43,7 @@ ClockSample sample() {
     return best;
 }
 
+#if !defined(__aarch64__)
 bool has_flags(const std::string &cpuinfo) {
     std::ifstream file(cpuinfo);
     for (std::string line; std::getline(file, line);)
@@ -50,6 +51,7 @@ bool has_flags(const std::string &cpuinfo) {
             return (line + " ").find(" constant_tsc ") != std::string::npos && (line + " ").find(" nonstop_tsc ") != std::string::npos;
     return false;
 }
+#endif
 
 void store_line(weft_clock_page *page, uint32_t version, const weft_clock_parameters &line) {
     weft_clock_parameters *to = &page->parameters[version & 1];

@@ -60,7 +60,6 @@ const scanKey = (scan: Scan): void => {
 
 const scanMap = (scan: Scan, count: number, depth: number): void => {
   if (depth > scan.maxDepth) refuse(`it has more than ${scan.maxDepth} levels`);
-  need(scan, count * 2);
   for (let index = 0; index < count; index++) {
     scanKey(scan);
     scanValue(scan, depth);
@@ -69,7 +68,6 @@ const scanMap = (scan: Scan, count: number, depth: number): void => {
 
 const scanArray = (scan: Scan, count: number, depth: number): void => {
   if (depth > scan.maxDepth) refuse(`it has more than ${scan.maxDepth} levels`);
-  need(scan, count);
   for (let index = 0; index < count; index++) scanValue(scan, depth);
 };
 

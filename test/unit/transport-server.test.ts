@@ -13,6 +13,7 @@ import type { Bus, Fault } from '../../transport/bus.ts';
 import { readBusFile, writeBusFile } from '../../transport/bus-file.ts';
 import { succeeded } from '../../transport/errors.ts';
 import type { Role } from '../../transport/identity.ts';
+import { NatsBus, type OwnServer } from '../../transport/nats-bus.ts';
 import { findServer, freePort, isPortFree, prepareServer } from '../../transport/server-config.ts';
 import { become } from '../support/bus-world.ts';
 import { TestServer } from '../support/nats.ts';
@@ -181,15 +182,25 @@ describe('whom a client believes', { timeout: 60_000 }, () => {
   test('an expired key is `permission-denied`; one that expires meanwhile is replaced without losing the subscriptions', async () => {
     await rejectsWith(server.connectWith(await server.grant(DAEMON, now() - 1)), 'permission-denied');
     const short = await server.grant(DAEMON, now() + 2);
-    const bus = await server.connectWith(short);
+    let attempts = 0;
+    const counting = {
+      seed: short.seed!,
+      get jwt() {
+        attempts++;
+        return short.jwt!;
+      },
+    };
+    const bus = await NatsBus.connect(short as OwnServer, counting, { name: 'test' });
     await echo(bus);
     await works(bus);
+    await become(bus, 'cut');
+    while (attempts < 5) await new Promise((resolve) => setTimeout(resolve, 20));
     const renewed = await server.grant(DAEMON);
     assert.equal(renewed.inboxPrefix, short.inboxPrefix);
     renewAccess(bus, renewed);
-    await become(bus, 'cut');
     await become(bus, 'connected');
     await works(bus);
+    await bus.close();
   });
 
   test('a client follows its daemon to another port', async () => {

@@ -105,37 +105,64 @@ static char *put(char *at, const void *bytes, size_t length)
     return at + length;
 }
 
-/* Records on every target of `point` that is on: a head (may be empty), then the text as a sequence. */
-static void record_text(struct weft_point *point, const char *head, size_t head_length, const struct text *t, void *ip)
+/* Where a tracelog() call stands; file NULL: tracef(), which does not tell. */
+struct place {
+    int line;
+    const char *file, *function;
+    size_t file_bytes, function_bytes;
+};
+
+static size_t payload_bytes(const struct place *p, const struct text *t)
 {
-    const size_t length = head_length + sizeof(t->length) + t->length;
+    return (p->file ? sizeof(p->line) + p->file_bytes + 1 + p->function_bytes + 1 : 0) + sizeof(t->length) + t->length;
+}
+
+static void put_payload(char *at, const struct place *p, const struct text *t)
+{
+    if (p->file) {
+        at = put(at, &p->line, sizeof(p->line));
+        at = put(at, p->file, p->file_bytes);
+        *at++ = 0;
+        at = put(at, p->function, p->function_bytes);
+        *at++ = 0;
+    }
+    at = put(at, &t->length, sizeof(t->length));
+    put(at, t->bytes, t->length);
+}
+
+/* Records on every target of `point` that is on. */
+static void record_text(struct weft_point *point, const struct place *p, const struct text *t, void *ip)
+{
+    const size_t length = payload_bytes(p, t);
     char stack[WEFT_STAGE_HEADROOM + WEFT_STAGE_STACK + WEFT_STAGE_TAIL];
     char *payload = length <= WEFT_STAGE_STACK ? stack + WEFT_STAGE_HEADROOM : weft_stage_take(length);
+    if (payload)
+        put_payload(payload, p, t);
     for (struct weft_sink *s = __atomic_load_n(&point->sinks, __ATOMIC_ACQUIRE); s; s = __atomic_load_n(&s->next, __ATOMIC_ACQUIRE)) {
-        if (!s->on)
-            continue;
-        if (!payload) {
+        if (payload)
+            weft_record(s, payload, length, ip);
+        else
             weft_record_lost(s, WEFT_LOST_NO_MEMORY);
-            continue;
-        }
-        char *at = put(payload, head, head_length);
-        at = put(at, &t->length, sizeof(t->length));
-        put(at, t->bytes, t->length);
-        weft_record(s, payload, length, ip);
     }
     if (payload && length > WEFT_STAGE_STACK)
         weft_stage_give(payload);
 }
 
-void weft_vtracef(void *ip, const char *format, __builtin_va_list arguments)
+static void trace_text(struct weft_point *point, const struct place *p, void *ip, const char *format, __builtin_va_list arguments)
 {
     const int saved = errno;
     struct text t;
     format_text(&t, format, arguments);
-    record_text(&weft_tracef_point, "", 0, &t, ip);
+    record_text(point, p, &t, ip);
     if (t.bytes != t.small)
         weft_stage_give(t.bytes);
     errno = saved;
+}
+
+void weft_vtracef(void *ip, const char *format, __builtin_va_list arguments)
+{
+    const struct place nowhere = { 0, NULL, NULL, 0, 0 };
+    trace_text(&weft_tracef_point, &nowhere, ip, format, arguments);
 }
 
 void weft_vtracelog(int level, void *ip, const char *file, int line, const char *function, const char *format,
@@ -143,18 +170,6 @@ void weft_vtracelog(int level, void *ip, const char *file, int line, const char 
 {
     if (level < 0 || level >= WEFT_LOGLEVELS)
         return;
-    const int saved = errno;
-    struct text t;
-    format_text(&t, format, arguments);
-    const size_t file_bytes = strnlen(file, 4095), function_bytes = strnlen(function, 1023);
-    char head[4 + 4096 + 1024];
-    char *at = put(head, &line, 4);
-    at = put(at, file, file_bytes);
-    *at++ = 0;
-    at = put(at, function, function_bytes);
-    *at++ = 0;
-    record_text(weft_tracelog_points[level], head, (size_t)(at - head), &t, ip);
-    if (t.bytes != t.small)
-        weft_stage_give(t.bytes);
-    errno = saved;
+    const struct place here = { line, file, function, strlen(file), strlen(function) };
+    trace_text(weft_tracelog_points[level], &here, ip, format, arguments);
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,7 +11,9 @@
 
 #include "ring/format.h"
 #include "ust/context.h"
-#include "ust/lock.h"
+
+/* 2 s: a thread that left by longjmp() out of a signal handler, or was cancelled there, never gives its lock back. */
+#define QUIESCE_NAPS_MAX 20000u
 
 /* A memfd that could shrink would be SIGBUS in the hands of whoever made it. */
 static int check_memfd(int fd, uint64_t bytes)
@@ -89,15 +90,27 @@ void weft_channel_unmap(struct weft_channel *c)
     cover((void *)(uintptr_t)c->reader, (uint64_t)c->cpu_count * sizeof(struct weft_reader_page));
 }
 
-void weft_channel_quiesce(struct weft_channel *c)
+/*
+ * Looking is an atomic write that changes nothing: who takes the lock after it sees what we stored before it (the target is off),
+ * who took it before is seen and waited for. Only this application's threads matter, and only the hold that was seen.
+ */
+static int outlast_holder(struct weft_ring *ring, uint32_t application, uint32_t *naps)
 {
-    for (uint32_t cpu = 0; cpu < c->cpu_count; cpu++) {
-        struct weft_ring *ring = weft_channel_ring(c, cpu);
-        const uint64_t holder = __atomic_load_n(&ring->lock, __ATOMIC_ACQUIRE);
-        /* Only this application's threads matter, and only the hold that was seen. */
-        while ((holder >> 32) == c->application && __atomic_load_n(&ring->lock, __ATOMIC_ACQUIRE) == holder) {
-            const struct timespec nap = { 0, 100000 };
-            nanosleep(&nap, NULL);
-        }
+    const struct timespec nap = { 0, 100000 };
+    const uint64_t holder = __atomic_fetch_add(&ring->lock, 0, __ATOMIC_ACQ_REL);
+    while (holder && (holder >> 32) == application && __atomic_load_n(&ring->lock, __ATOMIC_ACQUIRE) == holder) {
+        if ((*naps)++ == QUIESCE_NAPS_MAX)
+            return ETIMEDOUT;
+        nanosleep(&nap, NULL);
     }
+    return 0;
+}
+
+int weft_channel_quiesce(struct weft_channel *c)
+{
+    uint32_t naps = 0;
+    int status = 0;
+    for (uint32_t cpu = 0; cpu < c->cpu_count && status == 0; cpu++)
+        status = outlast_holder(weft_channel_ring(c, cpu), c->application, &naps);
+    return status;
 }

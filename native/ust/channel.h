@@ -58,7 +58,7 @@ int weft_channel_contexts(struct weft_channel *c, const uint16_t *types, uint32_
  */
 void weft_channel_unmap(struct weft_channel *c);
 
-/* Lock mode: returns when no thread is inside a ring that entered before the call (takes and releases every ring's lock). */
-void weft_channel_quiesce(struct weft_channel *c);
+/* Lock mode: waits until every thread of this process has left the rings' locks that it held at the call. 0 or ETIMEDOUT. */
+int weft_channel_quiesce(struct weft_channel *c);
 
 #endif

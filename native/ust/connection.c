@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -13,15 +14,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "ust/commit.h"
+#include "ust/channel_table.h"
 #include "ust/debug.h"
 #include "ust/listener.h"
 #include "ust/message.h"
 #include "ust/registry.h"
 
 #define FDS_MAX 2
-/* Out of the way of programs that expect small numbers. */
-#define FD_FLOOR 200
+/* A daemon that takes nothing for so long is given up: the registry is locked while something is sent. */
+#define SEND_LIMIT_S 2
 
 /* Used under the registry's lock only. */
 static uint8_t buffer[WEFT_WIRE_MAX];
@@ -40,25 +41,15 @@ static int trusted_directory(const char *directory, uid_t uid)
     return S_ISDIR(st.st_mode) && owned_by(&st, uid) && !(st.st_mode & S_IWOTH) ? 0 : -EPERM;
 }
 
-static int raise_fd(int fd)
-{
-    const int raised = fcntl(fd, F_DUPFD_CLOEXEC, FD_FLOOR);
-    if (raised < 0)
-        return fd;
-    close(fd);
-    return raised;
-}
-
 static int connect_socket(const char *directory)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/apps.sock", directory) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    fd = raise_fd(fd);
-    const struct timeval limit = { 5, 0 };
+    const struct timeval limit = { SEND_LIMIT_S, 0 };
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
         return fd;
@@ -78,9 +69,9 @@ static int trusted_peer(int fd, uid_t uid)
 
 static int send_message(struct weft_connection *c, size_t length)
 {
-    if (!weft_connection_intact(c))
+    if (!weft_held_fd_intact(&c->socket))
         return -EBADF;
-    const ssize_t sent = send(c->fd, buffer, length, MSG_NOSIGNAL);
+    const ssize_t sent = send(c->socket.fd, buffer, length, MSG_NOSIGNAL);
     return sent < 0 ? -errno : 0;
 }
 
@@ -109,15 +100,12 @@ int weft_connection_open(struct weft_connection *c, const char *directory, uid_t
     const int fd = connect_socket(directory);
     if (fd < 0)
         return fd;
-    struct stat st;
     status = trusted_peer(fd, uid);
-    if (status || fstat(fd, &st) != 0) {
+    if (status) {
         close(fd);
-        return status ? status : -EBADF;
+        return status;
     }
-    c->fd = fd;
-    c->device = st.st_dev;
-    c->inode = st.st_ino;
+    c->socket = weft_held_fd_take(fd);
     c->application = 0;
     c->batch_sent = 0;
     c->batch_synced = 0;
@@ -129,35 +117,28 @@ int weft_connection_open(struct weft_connection *c, const char *directory, uid_t
     return status;
 }
 
-int weft_connection_intact(const struct weft_connection *c)
-{
-    struct stat st;
-    return fstat(c->fd, &st) == 0 && st.st_dev == c->device && st.st_ino == c->inode;
-}
-
 void weft_connection_close(struct weft_connection *c)
 {
-    if (c->fd >= 0 && weft_connection_intact(c))
-        close(c->fd);
-    c->fd = -1;
+    weft_held_fd_close(&c->socket);
     c->state = WEFT_CONNECTION_DOWN;
 }
 
 static int announce_entry(struct weft_connection *c, struct weft_catalog_entry *e)
 {
     uint8_t *told = &e->announced[c->index];
-    if (!e->references) {
-        if (!*told)
-            return 0;
+    if (!e->events) {
+        const int known = *told == WEFT_ANNOUNCED;
         *told = 0;
+        if (!known)
+            return 0;
         struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_POINT_GONE);
         weft_put_u32(&w, e->id);
         return send_message(c, weft_message_end(&w));
     }
     if (*told)
         return 0;
-    *told = 1;
     const size_t length = weft_message_point(buffer, e->id, e->event);
+    *told = length ? WEFT_ANNOUNCED : WEFT_NOT_ANNOUNCEABLE;
     if (!length) {
         weft_debug("%s:%s: the description is larger than %u bytes; this event cannot be recorded", e->event->provider,
                    e->event->name, WEFT_WIRE_MAX);
@@ -188,21 +169,34 @@ static int acknowledge(struct weft_connection *c, uint32_t command, int status)
     return send_message(c, weft_message_end(&w));
 }
 
+/* The daemon that comes back gives the same file as a rule: the page that records are using stays, and is not mapped twice. */
+static int open_clock(struct weft_connection *c, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || (size_t)st.st_size < sizeof(struct weft_clock_page))
+        return -EPROTO;
+    if (c->clock && st.st_dev == c->clock_device && st.st_ino == c->clock_inode)
+        return 0;
+    const struct weft_clock_page *page = mmap(NULL, sizeof(*page), PROT_READ, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED)
+        return -errno;
+    if (page->magic != WEFT_CLOCK_MAGIC) {
+        munmap((void *)(uintptr_t)page, sizeof(*page));
+        return -EPROTO;
+    }
+    c->clock = page;
+    c->clock_device = st.st_dev;
+    c->clock_inode = st.st_ino;
+    return 0;
+}
+
 static int welcome(struct weft_connection *c, struct weft_cursor *m, const int *fds, uint32_t count)
 {
     const uint32_t abi = weft_get_u32(m), application = weft_get_u32(m);
     if (m->short_message || abi != WEFT_WIRE_ABI || !application || count != 1)
         return -EPROTO;
-    struct stat st;
-    if (fstat(fds[0], &st) != 0 || (size_t)st.st_size < sizeof(struct weft_clock_page))
-        return -EPROTO;
-    void *page = mmap(NULL, sizeof(struct weft_clock_page), PROT_READ, MAP_SHARED, fds[0], 0);
-    if (page == MAP_FAILED)
-        return -errno;
-    /* A page that channels use stays mapped; the daemon that comes back gives the same file. */
-    c->clock = ((struct weft_clock_page *)page)->magic == WEFT_CLOCK_MAGIC ? page : NULL;
     c->application = application;
-    return 0;
+    return open_clock(c, fds[0]);
 }
 
 static int fill_channel(struct weft_connection *c, struct weft_channel *channel, struct weft_cursor *m,
@@ -218,11 +212,8 @@ static int fill_channel(struct weft_connection *c, struct weft_channel *channel,
         return EINVAL;
     if (g->sync == WEFT_SYNC_RSEQ && !weft_listener_uses_rseq())
         return EOPNOTSUPP;
-    const int status = weft_channel_map(channel, g, fds[0], fds[1]);
     channel->owner = (uint8_t)c->index;
-    channel->application = c->application;
-    channel->clock = c->clock;
-    return -status;
+    return -weft_channel_map(channel, g, fds[0], fds[1]);
 }
 
 static int attach(struct weft_connection *c, struct weft_cursor *m, const int *fds, uint32_t count)
@@ -230,21 +221,26 @@ static int attach(struct weft_connection *c, struct weft_cursor *m, const int *f
     const uint32_t handle = weft_get_u32(m);
     const uint8_t *ring_id = weft_get(m, 16);
     const uint8_t *geometry = weft_get(m, sizeof(struct weft_geometry));
-    if (m->short_message || count != 2 || weft_registry_channel(c->index, handle))
+    if (m->short_message || count != 2 || weft_channels_find(c->index, handle))
         return EINVAL;
-    struct weft_channel *channel = weft_registry_channel_by_ring(c->index, ring_id);
+    struct weft_channel *channel = weft_channels_by_ring(c->index, ring_id);
     if (!channel) {
-        channel = weft_registry_new_channel();
+        channel = weft_channels_new();
         if (!channel)
             return ENOMEM;
         struct weft_geometry g;
         memcpy(&g, geometry, sizeof(g));
         const int status = fill_channel(c, channel, m, &g, fds);
-        if (status)
+        if (status) {
+            free(channel);
             return status;
+        }
         memcpy(channel->ring_id, ring_id, 16);
-        weft_registry_add_channel(channel);
+        weft_channels_add(channel);
     }
+    /* A daemon that comes back gives a new id, and perhaps another clock page; a channel that records meanwhile reads either. */
+    __atomic_store_n(&channel->application, c->application, __ATOMIC_RELAXED);
+    __atomic_store_n(&channel->clock, c->clock, __ATOMIC_RELEASE);
     channel->handle = handle;
     channel->attached = 1;
     return 0;
@@ -262,7 +258,7 @@ static int command(struct weft_connection *c, uint16_t type, struct weft_cursor 
 {
     if (type == WEFT_WIRE_ATTACH)
         return attach(c, m, fds, count);
-    struct weft_channel *channel = weft_registry_channel(c->index, weft_get_u32(m));
+    struct weft_channel *channel = weft_channels_find(c->index, weft_get_u32(m));
     if (!channel)
         return ENOENT;
     switch (type) {
@@ -271,11 +267,9 @@ static int command(struct weft_connection *c, uint16_t type, struct weft_cursor 
     case WEFT_WIRE_DISABLE:
         return weft_registry_disable(channel, weft_get_u32(m));
     case WEFT_WIRE_START:
-        weft_registry_start(channel);
-        return 0;
+        return weft_registry_start(channel);
     case WEFT_WIRE_STOP:
-        weft_registry_stop(channel);
-        return 0;
+        return weft_registry_stop(channel);
     default:
         weft_registry_detach(channel);
         return 0;
@@ -333,9 +327,9 @@ int weft_connection_serve(struct weft_connection *c)
     } control;
     struct iovec io = { received, sizeof(received) };
     struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
-    if (!weft_connection_intact(c))
+    if (!weft_held_fd_intact(&c->socket))
         return -EBADF;
-    const ssize_t length = recvmsg(c->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const ssize_t length = recvmsg(c->socket.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (length < 0)
         return -errno;
     struct weft_wire_header header;

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "ring/layout.h"
+#include "ust/held_fd.h"
 
 enum weft_connection_state {
     WEFT_CONNECTION_PENDING, /* not tried yet */
@@ -15,11 +16,11 @@ enum weft_connection_state {
 
 struct weft_connection {
     int index; /* 0: root's daemon (or WEFT_HOME's), 1: the user's */
-    int fd;
-    uint64_t device, inode; /* of fd: a program may close what is not its own, and the number may be somebody else's since */
+    struct weft_held_fd socket;
     enum weft_connection_state state;
     uint32_t application; /* id that the daemon gave us; 0: not welcomed yet */
-    struct weft_clock_page *clock;
+    const struct weft_clock_page *clock; /* stays mapped for ever: records of channels may be reading it */
+    uint64_t clock_device, clock_inode;
     uint32_t batch_sent;
     uint32_t batch_synced;
 };
@@ -36,8 +37,5 @@ int weft_connection_announce(struct weft_connection *c, uint32_t batch);
 int weft_connection_serve(struct weft_connection *c);
 
 void weft_connection_close(struct weft_connection *c);
-
-/* Is `fd` still the socket that was opened? */
-int weft_connection_intact(const struct weft_connection *c);
 
 #endif

@@ -1,5 +1,6 @@
 /* libweft.so.0: the table that instrumented programs take, and what happens at load and at exit. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
 
 #include "ust/builtin.h"
@@ -78,9 +79,11 @@ static void points_unregister(struct weft_point *const *points, uint32_t count)
 
 static char *stage(struct weft_sink *sink, size_t length)
 {
+    const int saved = errno;
     char *payload = weft_stage_take(length);
     if (!payload)
         weft_record_lost(sink, WEFT_LOST_NO_MEMORY);
+    errno = saved;
     return payload;
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/auxv.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,25 +17,36 @@
 #include "ust/context.h"
 #include "ust/debug.h"
 #include "ust/directories.h"
+#include "ust/doorbell.h"
 #include "ust/registry.h"
 #include "ust/wait_page.h"
 
-#define DAEMONS 2
 #define REGISTER_TIMEOUT_MS 3000
 /* How often a daemon that is missing beside one that is there is looked for; where none is there, the wait page wakes us. */
 #define LOOK_AGAIN_MS 5000
+/* How often we look round for what wakes nobody: the process became another user's, a socket was closed by the program. */
+#define LOOK_ROUND_MS 30000
+/* Messages served before others get the lock. */
+#define SERVE_MAX 64
 
-/* All under the registry's lock, but for the doorbell, which is an eventfd. */
+/* All under the registry's lock, but for ringing the doorbell. */
 static struct {
-    struct weft_connection connections[DAEMONS];
-    int running;
-    uint32_t batch; /* counts registrations */
+    struct weft_connection connections[WEFT_CONNECTIONS];
+    uint32_t thread; /* number of the present listener thread; 0: none. An older one ends when it wakes. */
+    uint32_t batch;  /* counts registrations */
     uid_t uid;
     pthread_cond_t changed;
     uint32_t *word;
+    struct weft_doorbell doorbell;
 } listener;
-static int doorbell = -1;
 static int use_rseq;
+
+/* Whose events these are: the real user's, for some programs take on another uid for a moment; but what a setuid program does is not for
+ * the eyes of who called it. */
+static uid_t own_uid(void)
+{
+    return getauxval(AT_SECURE) ? geteuid() : getuid();
+}
 
 void weft_debug(const char *format, ...)
 {
@@ -59,26 +70,16 @@ int weft_listener_uses_rseq(void)
     return use_rseq;
 }
 
-static void ring_doorbell(void)
-{
-    const uint64_t one = 1;
-    const int saved = errno;
-    if (doorbell >= 0 && write(doorbell, &one, sizeof(one)) < 0)
-        errno = saved; /* full: it rings already */
-}
-
 void weft_listener_switched(void)
 {
-    if (getuid() != listener.uid)
-        ring_doorbell();
+    if (own_uid() != listener.uid)
+        weft_doorbell_ring(&listener.doorbell);
 }
 
 static void close_all(void)
 {
-    for (int i = 0; i < DAEMONS; i++) {
+    for (int i = 0; i < WEFT_CONNECTIONS; i++) {
         weft_connection_close(&listener.connections[i]);
-        weft_registry_detach_all(i);
-        weft_registry_unannounce(i);
         listener.connections[i].state = WEFT_CONNECTION_PENDING;
     }
 }
@@ -86,18 +87,23 @@ static void close_all(void)
 /* A process that changed its user records into that user's rings from now on. */
 static void follow_uid(void)
 {
-    const uid_t uid = getuid();
+    const uid_t uid = own_uid();
     if (uid == listener.uid)
         return;
     close_all();
+    for (int i = 0; i < WEFT_CONNECTIONS; i++) {
+        weft_registry_detach_all(i);
+        weft_registry_unannounce(i);
+    }
     listener.uid = uid;
+    weft_wait_page_close(listener.word);
     listener.word = weft_wait_page_open(uid);
 }
 
 static void connect_missing(void)
 {
     const struct weft_directories d = weft_directories_find(listener.uid);
-    for (int i = 0; i < DAEMONS; i++) {
+    for (int i = 0; i < WEFT_CONNECTIONS; i++) {
         struct weft_connection *c = &listener.connections[i];
         if (c->state == WEFT_CONNECTION_UP)
             continue;
@@ -115,10 +121,9 @@ static void connect_missing(void)
 
 static int serve(struct weft_connection *c)
 {
-    int status;
-    do {
+    int status = 0;
+    for (int i = 0; i < SERVE_MAX && status == 0; i++)
         status = weft_connection_serve(c);
-    } while (status == 0);
     return status;
 }
 
@@ -128,8 +133,8 @@ static void converse(struct weft_connection *c)
         return;
     int status = serve(c);
     if (status == -EAGAIN && c->application && c->batch_sent != listener.batch)
-        status = weft_connection_announce(c, listener.batch) ?: -EAGAIN;
-    if (status != -EAGAIN) {
+        status = weft_connection_announce(c, listener.batch);
+    if (status && status != -EAGAIN) {
         weft_debug("connection over: %s", strerror(-status));
         weft_connection_close(c);
     }
@@ -139,47 +144,60 @@ static void converse(struct weft_connection *c)
 static void sleep_until_news(int up, int down, uint32_t seen)
 {
     if (!up && listener.word) {
-        weft_wait_page_sleep(listener.word, seen);
+        weft_wait_page_sleep(listener.word, seen, LOOK_ROUND_MS);
         return;
     }
-    struct pollfd fds[DAEMONS + 1] = { { doorbell, POLLIN, 0 } };
+    struct pollfd fds[WEFT_CONNECTIONS + 1] = { { listener.doorbell.ear.fd, POLLIN, 0 } };
     int count = 1;
-    for (int i = 0; i < DAEMONS; i++) {
+    for (int i = 0; i < WEFT_CONNECTIONS; i++) {
         if (listener.connections[i].state == WEFT_CONNECTION_UP)
-            fds[count++] = (struct pollfd){ listener.connections[i].fd, POLLIN, 0 };
+            fds[count++] = (struct pollfd){ listener.connections[i].socket.fd, POLLIN, 0 };
     }
-    uint64_t rung;
-    if (poll(fds, (nfds_t)count, down ? LOOK_AGAIN_MS : -1) > 0 && (fds[0].revents & POLLIN) &&
-        read(doorbell, &rung, sizeof(rung)) < 0)
-        weft_debug("doorbell: %s", strerror(errno));
+    if (poll(fds, (nfds_t)count, down ? LOOK_AGAIN_MS : LOOK_ROUND_MS) > 0 && fds[0].revents)
+        weft_doorbell_silence(&listener.doorbell);
 }
 
-static void *listen_for_daemons(void *unused)
+/* One turn with the registry locked: connects, serves, announces. */
+static void take_turn(int *up, int *down, uint32_t *seen)
 {
-    (void)unused;
+    follow_uid();
+    if (!weft_doorbell_intact(&listener.doorbell)) {
+        weft_doorbell_close(&listener.doorbell);
+        weft_doorbell_open(&listener.doorbell);
+    }
+    /* Read before trying to connect: a daemon that appears in between bumps it, and the sleep below ends at once. */
+    *seen = listener.word ? __atomic_load_n(listener.word, __ATOMIC_ACQUIRE) : 0;
+    connect_missing();
+    *up = *down = 0;
+    const int possible = weft_directories_find(listener.uid).count;
+    for (int i = 0; i < possible; i++) {
+        converse(&listener.connections[i]);
+        *up += listener.connections[i].state == WEFT_CONNECTION_UP;
+        *down += listener.connections[i].state != WEFT_CONNECTION_UP;
+    }
+    pthread_cond_broadcast(&listener.changed);
+}
+
+static void *listen_for_daemons(void *number)
+{
     pthread_setname_np(pthread_self(), "weft-listener");
     for (;;) {
+        int up, down;
+        uint32_t seen;
         weft_registry_lock();
-        follow_uid();
-        /* Read before trying to connect: a daemon that appears in between bumps it, and the sleep below ends at once. */
-        const uint32_t seen = listener.word ? __atomic_load_n(listener.word, __ATOMIC_ACQUIRE) : 0;
-        connect_missing();
-        int up = 0, down = 0;
-        const int possible = weft_directories_find(listener.uid).count;
-        for (int i = 0; i < possible; i++) {
-            converse(&listener.connections[i]);
-            up += listener.connections[i].state == WEFT_CONNECTION_UP;
-            down += listener.connections[i].state != WEFT_CONNECTION_UP;
+        if (listener.thread != (uint32_t)(uintptr_t)number) {
+            weft_registry_unlock();
+            return NULL;
         }
-        pthread_cond_broadcast(&listener.changed);
+        take_turn(&up, &down, &seen);
         weft_registry_unlock();
         sleep_until_news(up, down, seen);
     }
-    return NULL;
 }
 
 static void start_thread(void)
 {
+    static uint32_t last_thread;
     sigset_t all, before;
     pthread_t thread;
     pthread_attr_t attributes;
@@ -187,8 +205,8 @@ static void start_thread(void)
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    if (pthread_create(&thread, &attributes, listen_for_daemons, NULL) == 0)
-        listener.running = 1;
+    const uint32_t number = ++last_thread;
+    listener.thread = pthread_create(&thread, &attributes, listen_for_daemons, (void *)(uintptr_t)number) == 0 ? number : 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
 }
@@ -196,14 +214,15 @@ static void start_thread(void)
 void weft_listener_notify(void)
 {
     listener.batch++;
-    if (!listener.running)
+    /* The program closed our descriptors under the sleeping thread, so nothing reaches it there: another one takes over. */
+    if (!listener.thread || !weft_doorbell_intact(&listener.doorbell))
         start_thread();
-    ring_doorbell();
+    weft_doorbell_ring(&listener.doorbell);
 }
 
 static int settled(uint32_t batch)
 {
-    for (int i = 0; i < DAEMONS; i++) {
+    for (int i = 0; i < WEFT_CONNECTIONS; i++) {
         const struct weft_connection *c = &listener.connections[i];
         if (c->state == WEFT_CONNECTION_PENDING || (c->state == WEFT_CONNECTION_UP && (int32_t)(c->batch_synced - batch) < 0))
             return 0;
@@ -233,7 +252,7 @@ void weft_listener_wait(void)
     weft_registry_lock();
     const uint32_t batch = listener.batch;
     int status = 0;
-    while (listener.running && status == 0 && !settled(batch))
+    while (listener.thread && status == 0 && !settled(batch))
         status = weft_registry_wait(&listener.changed, &deadline);
     weft_registry_unlock();
 }
@@ -246,15 +265,13 @@ static void reset(void)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&listener.changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    for (int i = 0; i < DAEMONS; i++) {
-        listener.connections[i].index = i;
-        listener.connections[i].fd = -1;
-        listener.connections[i].state = WEFT_CONNECTION_PENDING;
-    }
-    listener.running = 0;
-    listener.uid = getuid();
+    for (int i = 0; i < WEFT_CONNECTIONS; i++)
+        listener.connections[i] = (struct weft_connection){ .index = i, .socket = { .fd = -1 }, .state = WEFT_CONNECTION_PENDING };
+    listener.thread = 0;
+    listener.uid = own_uid();
+    weft_wait_page_close(listener.word);
     listener.word = weft_wait_page_open(listener.uid);
-    doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    weft_doorbell_open(&listener.doorbell);
 }
 
 static void before_fork(void)
@@ -270,13 +287,12 @@ static void after_fork_in_parent(void)
 /* The child is an application of its own: no thread, no connection, no channel; it registers like a program that starts. */
 static void after_fork_in_child(void)
 {
-    const int registered = listener.running;
-    close_all();
-    if (doorbell >= 0)
-        close(doorbell);
-    reset();
+    const int registered = listener.thread != 0;
     weft_context_forked();
     weft_registry_forked();
+    close_all();
+    weft_doorbell_close(&listener.doorbell);
+    reset();
     if (registered)
         weft_listener_notify();
     weft_registry_unlock();

@@ -22,6 +22,8 @@
 
 /* A single-stepping debugger restarts the sequence at every instruction: give up after so many. */
 #define RESTARTS_MAX 300u
+/* Under the lock a second try finds the sub-buffer that the first one opened, unless somebody writes into the ring who should not. */
+#define LOCKED_TRIES_MAX 4u
 
 /* One record on its way: what stays the same over restarts, and what an attempt found. */
 struct attempt {
@@ -175,7 +177,7 @@ static inline enum outcome find_ring(struct attempt *a, uint32_t cpu)
         return LOST;
     }
     a->ring = weft_channel_ring(c, cpu);
-    if (unlikely(!a->ring->ready)) {
+    if (unlikely(!__atomic_load_n(&a->ring->ready, __ATOMIC_ACQUIRE))) {
         count_lost(a, WEFT_LOST_NO_MEMORY);
         return LOST;
     }
@@ -264,10 +266,11 @@ static __attribute__((noinline)) void record_locked(struct attempt *a, char *pay
         count_lost(a, taken == WEFT_LOCK_NESTED ? WEFT_LOST_NESTED : WEFT_LOST_CONTENDED);
         return;
     }
-    enum outcome outcome;
-    do {
+    enum outcome outcome = AGAIN;
+    for (uint32_t tries = 0; tries < LOCKED_TRIES_MAX && outcome == AGAIN; tries++)
         outcome = try_locked(a, payload, length, ip);
-    } while (outcome == AGAIN);
+    if (outcome == AGAIN)
+        count_lost(a, WEFT_LOST_RESTARTS);
     weft_lock_release(a->ring, me);
 }
 

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "ust/record.h"
+#include "ust/channel_table.h"
+#include "ust/target.h"
 
 /* What one channel wants of one event. */
 struct weft_enabled {
@@ -18,19 +20,16 @@ struct weft_enabled {
     struct weft_enabled *next;
 };
 
-/* libweft's side of a registered point. */
-struct point_entry {
-    struct weft_point *point;
-    struct weft_target *targets; /* grows only, at its end */
-    struct point_entry *next;
+/* One registered description of an event: weft_event.library. */
+struct weft_description {
+    struct weft_event *event;
+    struct weft_catalog_entry *entry;
+    struct weft_description *next;
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct weft_catalog_entry *catalog;
-static struct point_entry *points;
-static struct weft_channel *channels;
 static uint32_t next_entry_id = 1;
-static uint32_t next_generation;
 
 void weft_registry_lock(void)
 {
@@ -47,20 +46,9 @@ int weft_registry_wait(pthread_cond_t *condition, const struct timespec *deadlin
     return pthread_cond_timedwait(condition, &mutex, deadline);
 }
 
-void weft_registry_forked(void)
-{
-    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0);
-}
-
 int weft_registry_init(void)
 {
     return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0 ? 0 : -errno;
-}
-
-/* After this no restartable sequence that began before goes on. */
-static void restart_sequences(void)
-{
-    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0);
 }
 
 static int same(const struct weft_event *e, const char *provider, const char *name, const char *signature)
@@ -68,195 +56,160 @@ static int same(const struct weft_event *e, const char *provider, const char *na
     return strcmp(e->name, name) == 0 && strcmp(e->provider, provider) == 0 && strcmp(e->signature, signature) == 0;
 }
 
-static struct weft_target *target_of(struct point_entry *p, const struct weft_channel *c)
+static int describes(const struct weft_catalog_entry *entry, const struct weft_point *p)
 {
-    for (struct weft_target *t = p->targets; t; t = (struct weft_target *)t->public.next) {
-        if (t->channel == c)
-            return t;
-    }
-    return NULL;
+    return entry->events && same(entry->event, p->provider, p->name, p->signature);
 }
 
-/* A target whose channel is gone serves the next one: lists stay as short as the most channels that a point ever had at once. */
-static struct weft_target *spare_target(struct point_entry *p)
-{
-    for (struct weft_target *t = p->targets; t; t = (struct weft_target *)t->public.next) {
-        if (!t->channel->used)
-            return t;
-    }
-    return NULL;
-}
-
-static void append_target(struct point_entry *p, struct weft_target *t)
-{
-    struct weft_sink **end = (struct weft_sink **)&p->targets;
-    while (*end)
-        end = &(*end)->next;
-    __atomic_store_n(end, &t->public, __ATOMIC_RELEASE);
-}
-
-static uint32_t new_generation(void)
-{
-    next_generation += next_generation == UINT32_MAX ? 2 : 1;
-    return next_generation;
-}
-
-/* The one word that a disabled point loads: NULL exactly when no target is on. */
-static void publish(struct point_entry *p)
-{
-    struct weft_sink *any = NULL;
-    for (struct weft_target *t = p->targets; t && !any; t = (struct weft_target *)t->public.next)
-        any = t->public.on ? &p->targets->public : NULL;
-    __atomic_store_n(&p->point->sinks, any, __ATOMIC_RELEASE);
-}
-
-static int switch_on(struct point_entry *p, const struct weft_event *event, struct weft_channel *c, uint32_t event_id)
-{
-    struct weft_target *t = target_of(p, c) ?: spare_target(p);
-    if (!t) {
-        t = calloc(1, sizeof(*t));
-        if (!t)
-            return ENOMEM;
-        t->channel = c;
-        append_target(p, t);
-    }
-    __atomic_store_n(&t->channel, c, __ATOMIC_RELEASE);
-    if (t->public.on && t->event_id == event_id && t->public.probe == event->probe)
-        return 0;
-    __atomic_store_n(&t->public.on, 0, __ATOMIC_RELEASE);
-    t->event_id = event_id;
-    t->public.probe = event->probe;
-    __atomic_store_n(&t->public.on, new_generation(), __ATOMIC_RELEASE);
-    publish(p);
-    return 0;
-}
-
-static void switch_off(struct point_entry *p, const struct weft_channel *c)
-{
-    struct weft_target *t = target_of(p, c);
-    if (!t || !t->public.on)
-        return;
-    __atomic_store_n(&t->public.on, 0, __ATOMIC_RELEASE);
-    publish(p);
-}
-
-/* Brings every point of an event in line with what channels want of it. */
+/* Brings every point of an event in line with what a channel wants of it. */
 static int apply_event(struct weft_catalog_entry *entry, const struct weft_enabled *wanted)
 {
     int status = 0;
-    for (struct point_entry *p = points; p; p = p->next) {
-        if (!same(entry->event, p->point->provider, p->point->name, p->point->signature))
+    for (struct weft_point_entry *p = weft_points(); p; p = p->next) {
+        if (!describes(entry, p->point))
             continue;
         if (wanted->channel->active)
-            status = switch_on(p, entry->event, wanted->channel, wanted->event_id) ?: status;
+            status = weft_point_switch_on(p, entry->event->probe, wanted->channel, wanted->event_id) ?: status;
         else
-            switch_off(p, wanted->channel);
+            weft_point_switch_off(p, wanted->channel);
     }
     return status;
 }
 
-static void quiesce(struct weft_channel *c)
+/* Returns when no thread can commit to the channel through a target that was switched off before. 0 or a positive errno value. */
+static int quiesce(struct weft_channel *c)
 {
-    if (c->sync == WEFT_SYNC_RSEQ)
-        restart_sequences();
-    else
-        weft_channel_quiesce(c);
+    if (c->sync != WEFT_SYNC_RSEQ)
+        return weft_channel_quiesce(c);
+    /* Restarts every sequence of this process: whoever goes on has compared the generation after we changed it. */
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0 ? 0 : errno;
 }
 
 /* ---- providers and points ---- */
 
 static struct weft_catalog_entry *find_entry(const struct weft_event *event)
 {
-    for (struct weft_catalog_entry *e = catalog; e; e = e->next) {
-        if (e->references && same(e->event, event->provider, event->name, event->signature))
-            return e;
-    }
-    return NULL;
+    struct weft_catalog_entry *e = catalog;
+    while (e && (!e->events || !same(e->event, event->provider, event->name, event->signature)))
+        e = e->next;
+    return e;
+}
+
+static struct weft_catalog_entry *new_entry(struct weft_event *event)
+{
+    struct weft_catalog_entry *entry = calloc(1, sizeof(*entry));
+    if (!entry)
+        return NULL;
+    entry->id = next_entry_id++;
+    entry->event = event;
+    struct weft_catalog_entry **end = &catalog;
+    while (*end)
+        end = &(*end)->next;
+    *end = entry;
+    return entry;
 }
 
 static int add_event(struct weft_event *event)
 {
-    struct weft_catalog_entry *entry = find_entry(event);
-    if (!entry) {
-        entry = calloc(1, sizeof(*entry));
-        if (!entry)
-            return -ENOMEM;
-        entry->id = next_entry_id++;
-        entry->event = event;
-        struct weft_catalog_entry **end = &catalog;
-        while (*end)
-            end = &(*end)->next;
-        *end = entry;
+    struct weft_description *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->event = event;
+    d->entry = find_entry(event) ?: new_entry(event);
+    if (!d->entry) {
+        free(d);
+        return -ENOMEM;
     }
-    entry->references++;
-    event->library = entry;
+    d->next = d->entry->events;
+    d->entry->events = d;
+    event->library = d;
     return 0;
 }
 
 int weft_registry_add_provider(struct weft_provider *provider)
 {
-    for (uint32_t i = 0; i < provider->event_count; i++) {
-        if (!provider->events[i]->library) {
-            const int status = add_event(provider->events[i]);
-            if (status)
-                return status;
-        }
+    int status = 0;
+    for (uint32_t i = 0; i < provider->event_count && status == 0; i++) {
+        if (!provider->events[i]->library)
+            status = add_event(provider->events[i]);
     }
-    return 0;
+    return status;
 }
 
-static void free_enabled(struct weft_catalog_entry *entry)
+/* The last description of an event goes. Returns how many points lose their probe. */
+static int withdraw(struct weft_catalog_entry *entry)
 {
+    int lost = 0;
     while (entry->enabled) {
         struct weft_enabled *gone = entry->enabled;
+        for (struct weft_point_entry *p = weft_points(); p; p = p->next) {
+            if (same(entry->event, p->point->provider, p->point->name, p->point->signature))
+                lost += weft_point_switch_off(p, gone->channel);
+        }
         entry->enabled = gone->next;
         free(gone);
     }
+    entry->event = NULL;
+    return lost;
 }
 
-static void switch_off_everywhere(const struct weft_catalog_entry *entry)
+/* Another object's description takes the place of one that goes. Returns how many points get another probe. */
+static int replace(struct weft_catalog_entry *entry)
 {
+    int changed = 0;
+    entry->event = entry->events->event;
     for (struct weft_enabled *w = entry->enabled; w; w = w->next) {
-        for (struct point_entry *p = points; p; p = p->next) {
-            if (same(entry->event, p->point->provider, p->point->name, p->point->signature))
-                switch_off(p, w->channel);
-        }
+        apply_event(entry, w);
+        changed += w->channel->active;
     }
-    restart_sequences();
+    return changed;
+}
+
+static int remove_event(struct weft_event *event)
+{
+    struct weft_description *gone = event->library;
+    if (!gone)
+        return 0;
+    struct weft_catalog_entry *entry = gone->entry;
+    struct weft_description **link = &entry->events;
+    while (*link != gone)
+        link = &(*link)->next;
+    *link = gone->next;
+    event->library = NULL;
+    free(gone);
+    if (!entry->events)
+        return withdraw(entry);
+    return entry->event == event ? replace(entry) : 0;
 }
 
 void weft_registry_remove_provider(struct weft_provider *provider)
 {
-    for (uint32_t i = 0; i < provider->event_count; i++) {
-        struct weft_event *event = provider->events[i];
-        struct weft_catalog_entry *entry = event->library;
-        event->library = NULL;
-        if (!entry || --entry->references)
-            continue;
-        switch_off_everywhere(entry);
-        free_enabled(entry);
-        entry->event = NULL;
-    }
+    int left = 0;
+    for (uint32_t i = 0; i < provider->event_count; i++)
+        left += remove_event(provider->events[i]);
+    /*
+     * As a rule an object's points go before its probes, and nobody is in them. But here points of other objects called these
+     * probes, and a thread that read the address a moment ago may be in one while the caller unmaps it. Nothing counts such threads
+     * (it would cost every event); this gives them the time of some hundred thousand events to come out.
+     */
+    const struct timespec grace = { 0, 20000000 };
+    if (left)
+        nanosleep(&grace, NULL);
 }
 
 static int add_point(struct weft_point *point)
 {
-    struct point_entry *p = calloc(1, sizeof(*p));
+    struct weft_point_entry *p = weft_point_add(point);
     if (!p)
         return -ENOMEM;
-    p->point = point;
-    p->next = points;
-    points = p;
-    point->library = p;
+    int status = 0;
     for (struct weft_catalog_entry *e = catalog; e; e = e->next) {
-        if (!e->references || !same(e->event, point->provider, point->name, point->signature))
-            continue;
-        for (struct weft_enabled *w = e->enabled; w; w = w->next) {
+        for (struct weft_enabled *w = describes(e, point) ? e->enabled : NULL; w; w = w->next) {
             if (w->channel->active)
-                switch_on(p, e->event, w->channel, w->event_id);
+                status = weft_point_switch_on(p, e->event->probe, w->channel, w->event_id) ?: status;
         }
     }
-    return 0;
+    return -status;
 }
 
 int weft_registry_add_points(struct weft_point *const *list, uint32_t count)
@@ -269,31 +222,11 @@ int weft_registry_add_points(struct weft_point *const *list, uint32_t count)
     return status;
 }
 
-/* The object that holds the point is being unloaded, so by the rules of dlclose() no thread is in its code. */
-static void free_point(struct point_entry *p)
-{
-    struct weft_target *t = p->targets;
-    __atomic_store_n(&p->point->sinks, NULL, __ATOMIC_RELEASE);
-    p->point->library = NULL;
-    while (t) {
-        struct weft_target *next = (struct weft_target *)t->public.next;
-        free(t);
-        t = next;
-    }
-    free(p);
-}
-
 void weft_registry_remove_points(struct weft_point *const *list, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct point_entry **link = &points;
-        while (*link && (!list[i] || (*link)->point != list[i]))
-            link = &(*link)->next;
-        if (!*link)
-            continue;
-        struct point_entry *gone = *link;
-        *link = gone->next;
-        free_point(gone);
+        if (list[i])
+            weft_point_remove(list[i]);
     }
 }
 
@@ -307,7 +240,7 @@ void weft_registry_prune(void)
     struct weft_catalog_entry **link = &catalog;
     while (*link) {
         struct weft_catalog_entry *e = *link;
-        if (e->references || e->announced[0] || e->announced[1]) {
+        if (e->events || e->announced[0] || e->announced[1]) {
             link = &e->next;
             continue;
         }
@@ -322,48 +255,30 @@ void weft_registry_unannounce(int connection)
         e->announced[connection] = 0;
 }
 
-/* ---- channels ---- */
-
-static struct weft_channel *find_channel(int connection, const uint32_t *handle, const uint8_t *ring_id)
-{
-    for (struct weft_channel *c = channels; c; c = c->next) {
-        if (c->owner == connection && (handle ? c->attached && c->handle == *handle : memcmp(c->ring_id, ring_id, 16) == 0))
-            return c;
-    }
-    return NULL;
-}
-
-struct weft_channel *weft_registry_channel(int connection, uint32_t handle)
-{
-    return find_channel(connection, &handle, NULL);
-}
-
-struct weft_channel *weft_registry_channel_by_ring(int connection, const uint8_t ring_id[16])
-{
-    return find_channel(connection, NULL, ring_id);
-}
-
-struct weft_channel *weft_registry_new_channel(void)
-{
-    struct weft_channel *c = aligned_alloc(64, (sizeof(*c) + 63) / 64 * 64);
-    if (c)
-        memset(c, 0, sizeof(*c));
-    return c;
-}
-
-void weft_registry_add_channel(struct weft_channel *c)
-{
-    c->used = 1;
-    c->next = channels;
-    channels = c;
-}
+/* ---- what the daemons want ---- */
 
 static struct weft_catalog_entry *entry_by_id(uint32_t id)
 {
     struct weft_catalog_entry *e = catalog;
-    while (e && (e->id != id || !e->references))
+    while (e && (e->id != id || !e->events))
         e = e->next;
     return e;
+}
+
+/* Where the channel's wish on an event is, or would be, linked. */
+static struct weft_enabled **wish(struct weft_catalog_entry *entry, const struct weft_channel *c)
+{
+    struct weft_enabled **link = &entry->enabled;
+    while (*link && (*link)->channel != c)
+        link = &(*link)->next;
+    return link;
+}
+
+static void unlink_wish(struct weft_enabled **link)
+{
+    struct weft_enabled *gone = *link;
+    *link = gone->next;
+    free(gone);
 }
 
 int weft_registry_enable(struct weft_channel *c, uint32_t id, uint32_t event_id)
@@ -371,94 +286,78 @@ int weft_registry_enable(struct weft_channel *c, uint32_t id, uint32_t event_id)
     struct weft_catalog_entry *entry = entry_by_id(id);
     if (!entry)
         return ENOENT;
-    struct weft_enabled *w = entry->enabled;
-    while (w && w->channel != c)
-        w = w->next;
-    if (!w) {
-        w = calloc(1, sizeof(*w));
+    struct weft_enabled **link = wish(entry, c);
+    if (!*link) {
+        struct weft_enabled *w = calloc(1, sizeof(*w));
         if (!w)
             return ENOMEM;
         w->channel = c;
-        w->next = entry->enabled;
-        entry->enabled = w;
+        *link = w;
     }
-    w->event_id = event_id;
-    return apply_event(entry, w);
+    (*link)->event_id = event_id;
+    return apply_event(entry, *link);
 }
 
 int weft_registry_disable(struct weft_channel *c, uint32_t id)
 {
     struct weft_catalog_entry *entry = entry_by_id(id);
-    struct weft_enabled **link = entry ? &entry->enabled : NULL;
-    while (link && *link && (*link)->channel != c)
-        link = &(*link)->next;
+    struct weft_enabled **link = entry ? wish(entry, c) : NULL;
     if (!link || !*link)
         return ENOENT;
-    struct weft_enabled *gone = *link;
-    *link = gone->next;
-    free(gone);
-    for (struct point_entry *p = points; p; p = p->next) {
-        if (same(entry->event, p->point->provider, p->point->name, p->point->signature))
-            switch_off(p, c);
+    unlink_wish(link);
+    for (struct weft_point_entry *p = weft_points(); p; p = p->next) {
+        if (describes(entry, p->point))
+            weft_point_switch_off(p, c);
     }
-    quiesce(c);
-    return 0;
+    return quiesce(c);
 }
 
-static void apply_channel(struct weft_channel *c)
+static int set_active(struct weft_channel *c, int active)
 {
+    int status = 0;
+    c->active = (uint8_t)active;
     for (struct weft_catalog_entry *e = catalog; e; e = e->next) {
-        for (struct weft_enabled *w = e->references ? e->enabled : NULL; w; w = w->next) {
-            if (w->channel == c)
-                apply_event(e, w);
-        }
+        struct weft_enabled *w = *wish(e, c);
+        if (w)
+            status = apply_event(e, w) ?: status;
     }
+    return status;
 }
 
-void weft_registry_start(struct weft_channel *c)
+int weft_registry_start(struct weft_channel *c)
 {
-    c->active = 1;
-    apply_channel(c);
+    return set_active(c, 1);
 }
 
-void weft_registry_stop(struct weft_channel *c)
+int weft_registry_stop(struct weft_channel *c)
 {
-    c->active = 0;
-    apply_channel(c);
-    quiesce(c);
+    set_active(c, 0);
+    return quiesce(c);
 }
 
-void weft_registry_detach(struct weft_channel *c)
+/* Switches off, forgets and gives the memory back, whoever may still be inside: see weft_channel_unmap. */
+static void drop(struct weft_channel *c)
 {
-    weft_registry_stop(c);
+    set_active(c, 0);
     for (struct weft_catalog_entry *e = catalog; e; e = e->next) {
-        struct weft_enabled **link = &e->enabled;
-        while (*link) {
-            struct weft_enabled *w = *link;
-            if (w->channel != c) {
-                link = &w->next;
-                continue;
-            }
-            *link = w->next;
-            free(w);
-        }
+        struct weft_enabled **link = wish(e, c);
+        if (*link)
+            unlink_wish(link);
     }
     weft_channel_unmap(c);
-    c->used = 0;
-    struct weft_channel **link = &channels;
-    while (*link != c)
-        link = &(*link)->next;
-    *link = c->next;
+    weft_channels_remove(c);
 }
 
-static void for_each_channel(int connection, void (*visit)(struct weft_channel *))
+int weft_registry_detach(struct weft_channel *c)
 {
-    struct weft_channel *next;
-    for (struct weft_channel *c = channels; c; c = next) {
-        next = c->next;
-        if (c->owner == connection)
-            visit(c);
-    }
+    const int status = weft_registry_stop(c);
+    drop(c);
+    return status;
+}
+
+static void detach(struct weft_channel *c)
+{
+    weft_registry_detach(c);
 }
 
 static void mark_unattached(struct weft_channel *c)
@@ -474,15 +373,24 @@ static void detach_if_unattached(struct weft_channel *c)
 
 void weft_registry_mark_unattached(int connection)
 {
-    for_each_channel(connection, mark_unattached);
+    weft_channels_visit(connection, mark_unattached);
 }
 
 void weft_registry_detach_unattached(int connection)
 {
-    for_each_channel(connection, detach_if_unattached);
+    weft_channels_visit(connection, detach_if_unattached);
 }
 
 void weft_registry_detach_all(int connection)
 {
-    for_each_channel(connection, weft_registry_detach);
+    weft_channels_visit(connection, detach);
+}
+
+void weft_registry_forked(void)
+{
+    weft_registry_init();
+    for (int i = 0; i < WEFT_CONNECTIONS; i++) {
+        weft_channels_visit(i, drop);
+        weft_registry_unannounce(i);
+    }
 }

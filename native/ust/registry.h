@@ -8,7 +8,7 @@
  * Switching off: `on` of a target is a generation number, nonzero while on. A thread that records has read it first and its
  * commit compares it again, inside the restartable sequence. So after `on` was cleared and membarrier() has restarted every
  * sequence of the process, no thread commits there any more, however late it comes; nothing has to wait for it. In lock mode
- * the comparison is made under the ring's lock, and taking turns on every lock has the same effect.
+ * the comparison is made under the ring's lock; waiting for whoever holds it has the same effect.
  */
 #ifndef WEFT_UST_REGISTRY_H
 #define WEFT_UST_REGISTRY_H
@@ -19,12 +19,16 @@
 #include "ust/channel.h"
 #include "weft/abi.h"
 
+#define WEFT_CONNECTIONS 2 /* root's daemon and the user's */
+
+enum weft_announced { WEFT_UNANNOUNCED = 0, WEFT_ANNOUNCED = 1, WEFT_NOT_ANNOUNCEABLE = 2 /* description too large */ };
+
 /* One event as the daemon knows it: all equal registrations of it share an id. */
 struct weft_catalog_entry {
     uint32_t id;
-    uint32_t references; /* registered events; 0: gone, the place is kept until the daemons were told */
-    struct weft_event *event;
-    uint8_t announced[2]; /* by connection */
+    struct weft_description *events; /* registered; NULL: gone, the place is kept until the daemons were told */
+    struct weft_event *event;        /* one of them, whose probe is used */
+    uint8_t announced[WEFT_CONNECTIONS]; /* enum weft_announced */
     struct weft_enabled *enabled;
     struct weft_catalog_entry *next;
 };
@@ -33,7 +37,7 @@ void weft_registry_lock(void);   /* takes the lock */
 void weft_registry_unlock(void); /* gives it back */
 /* Waits with the lock held, until signalled or the absolute CLOCK_MONOTONIC time; 0 or ETIMEDOUT. */
 int weft_registry_wait(pthread_cond_t *condition, const struct timespec *deadline);
-/* In a forked child, which holds the lock: registers for membarrier again. */
+/* In a forked child, which has this one thread: drops all channels without waiting for threads that are not there. */
 void weft_registry_forked(void);
 
 int weft_registry_add_provider(struct weft_provider *provider);
@@ -47,20 +51,14 @@ void weft_registry_prune(void);
 /* Forgets what a connection was told. */
 void weft_registry_unannounce(int connection);
 
-/* Channels. NULL when there is none of this handle (ring id) at this connection. */
-struct weft_channel *weft_registry_channel(int connection, uint32_t handle);
-struct weft_channel *weft_registry_channel_by_ring(int connection, const uint8_t ring_id[16]);
-/* A new one (to be filled, then added); NULL without memory. */
-struct weft_channel *weft_registry_new_channel(void);
-void weft_registry_add_channel(struct weft_channel *c);
-/* 0 or a positive errno value. */
+/* Commands on a channel: 0 or a positive errno value. */
 int weft_registry_enable(struct weft_channel *c, uint32_t entry, uint32_t event_id);
 int weft_registry_disable(struct weft_channel *c, uint32_t entry);
-void weft_registry_start(struct weft_channel *c);
-/* Returns when no thread can commit to the channel any more. */
-void weft_registry_stop(struct weft_channel *c);
+int weft_registry_start(struct weft_channel *c);
+/* Returns when no thread can commit to the channel any more; ETIMEDOUT: one that holds a ring's lock (lock mode) does not end. */
+int weft_registry_stop(struct weft_channel *c);
 /* Stops, disables everything and gives the memory back. */
-void weft_registry_detach(struct weft_channel *c);
+int weft_registry_detach(struct weft_channel *c);
 /* After a reconnection: no channel of this connection is attached yet / detaches those that still are not. */
 void weft_registry_mark_unattached(int connection);
 void weft_registry_detach_unattached(int connection);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE_BYTES 4096
@@ -27,7 +28,14 @@ uint32_t *weft_wait_page_open(uid_t uid)
     return page == MAP_FAILED ? NULL : page;
 }
 
-void weft_wait_page_sleep(uint32_t *word, uint32_t seen)
+void weft_wait_page_close(uint32_t *word)
 {
-    syscall(SYS_futex, word, FUTEX_WAIT, seen, NULL, NULL, 0);
+    if (word)
+        munmap(word, PAGE_BYTES);
+}
+
+void weft_wait_page_sleep(uint32_t *word, uint32_t seen, int milliseconds)
+{
+    const struct timespec limit = { milliseconds / 1000, milliseconds % 1000 * 1000000 };
+    syscall(SYS_futex, word, FUTEX_WAIT, seen, &limit, NULL, 0);
 }

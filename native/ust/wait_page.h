@@ -9,7 +9,9 @@
 /* The page's word, NULL when there can be none (no /dev/shm, or somebody else's file of that name). */
 uint32_t *weft_wait_page_open(uid_t uid);
 
-/* Sleeps until the word is no longer `seen`. */
-void weft_wait_page_sleep(uint32_t *word, uint32_t seen);
+void weft_wait_page_close(uint32_t *word);
+
+/* Sleeps until the word is no longer `seen`, or the time is over. */
+void weft_wait_page_sleep(uint32_t *word, uint32_t seen, int milliseconds);
 
 #endif

@@ -1,6 +1,8 @@
 /** What the documents point to is there. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { projectFiles, ROOT } from '../tidy/files.ts';
@@ -54,4 +56,34 @@ test('docs: a link to a file or heading that is not there is found, one inside a
   };
   const found = brokenLinks([red], (path) => path === 'docs/a.md');
   assert.deepEqual(found, ['docs/a.md: gone.md', 'docs/a.md: #no']);
+});
+
+/** The C files of a document, each named by the comment that it begins with, and the lines that compile them. */
+const samplesIn = (text: string) => {
+  const blocks = [...text.matchAll(/^```(c|sh)\n([\s\S]*?)^```/gm)].map((match) => ({ kind: match[1]!, body: match[2]! }));
+  const files = blocks.flatMap(({ kind, body }) => {
+    const name = /^\/\* ([\w-]+\.[ch])\b/.exec(body)?.[1];
+    return kind === 'c' && name !== undefined ? [{ name, body }] : [];
+  });
+  const compilations = blocks.flatMap(({ kind, body }) =>
+    kind === 'sh' ? body.split('\n').filter((line) => line.startsWith('cc ')) : [],
+  );
+  return { files, compilations };
+};
+
+test('docs: every sample of instrumenting.md compiles without a warning as it is shown, and runs without a daemon', () => {
+  const { files, compilations } = samplesIn(readFileSync(join(ROOT, 'docs/instrumenting.md'), 'utf8'));
+  assert.ok(files.length >= 8 && compilations.length >= 4);
+  const cwd = mkdtempSync(join(tmpdir(), 'weft-docs-'));
+  const env = { ...process.env, WEFT: ROOT, WEFT_HOME: cwd, LD_LIBRARY_PATH: join(ROOT, 'native/build') };
+  try {
+    for (const { name, body } of files) writeFileSync(join(cwd, name), body);
+    for (const line of compilations) {
+      execFileSync('sh', ['-c', line.replace('cc ', 'cc -Wall -Wextra -Wpedantic -Werror ')], { cwd, env });
+      const out = / -o (\S+)$/.exec(line)![1]!;
+      if (!out.endsWith('.so')) execFileSync(join(cwd, out), { cwd, env });
+    }
+  } finally {
+    rmSync(cwd, { recursive: true, force: true });
+  }
 });

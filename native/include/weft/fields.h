@@ -4,6 +4,7 @@
  */
 #ifndef WEFT_FIELDS_H
 #define WEFT_FIELDS_H
+#pragma GCC system_header
 
 #define weft_field_integer(type, item, src) weft_ext_integer(type, item, src, 0, 10, WRITE)
 #define weft_field_integer_hex(type, item, src) weft_ext_integer(type, item, src, 0, 16, WRITE)

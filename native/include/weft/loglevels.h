@@ -1,6 +1,7 @@
 /* Log levels of instrumentation points: the smaller, the more severe. A point that declares none has WEFT_LOGLEVEL_DEBUG_LINE. */
 #ifndef WEFT_LOGLEVELS_H
 #define WEFT_LOGLEVELS_H
+#pragma GCC system_header
 
 enum weft_loglevel {
     WEFT_LOGLEVEL_EMERG = 0,

@@ -1,10 +1,15 @@
-/* Pass: the events. */
+/* Pass: the events. Their full names fit in 255 bytes, as in every tool that reads them. */
+#pragma GCC system_header
 #include <weft/pass-reset.h>
-#define WEFT_TRACEPOINT_EVENT_CLASS(provider, name, args, fields)
-#define WEFT_TRACEPOINT_EVENT_INSTANCE(class_provider, class_name, provider, name, args)                                    \
-    static struct weft_event weft_event_##provider##___##name = {                                                           \
-        sizeof(struct weft_event), #provider, #name, WEFT_SIGNATURE(args), weft_fields_##class_provider##___##class_name,   \
-        (uint32_t)WEFT_FIELD_COUNT(class_provider, class_name), NULL, NULL,                                                 \
-        (void (*)(void))weft_probe_##class_provider##___##class_name, NULL                                                  \
+#define WEFT_ON_CLASS(provider, name, args, fields)
+#define WEFT_ON_ENUM(provider, name, values)
+#define WEFT_ON_LEVEL(provider, name, level)
+#define WEFT_ON_URI(provider, name, uri)
+#define WEFT_ON_EVENT(class_provider, class_name, provider, name, args)                                                   \
+    typedef char weft_name_is_too_long_##provider##___##name[sizeof(#provider ":" #name) <= 256 ? 1 : -1]                 \
+        __attribute__((unused));                                                                                          \
+    static struct weft_event weft_event_##provider##___##name = {                                                         \
+        sizeof(struct weft_event), #provider, #name, WEFT_SIGNATURE(args), weft_fields_##class_provider##___##class_name, \
+        (uint32_t)WEFT_FIELD_COUNT(class_provider, class_name), NULL, NULL,                                               \
+        (void (*)(void))weft_probe_##class_provider##___##class_name, NULL                                                \
     };
-#define WEFT_TRACEPOINT_EVENT(provider, name, args, fields) WEFT_TRACEPOINT_EVENT_INSTANCE(provider, name, provider, name, args)

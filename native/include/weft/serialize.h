@@ -1,10 +1,13 @@
 /* What the generated probes are made of. Nothing here is for programs. */
 #ifndef WEFT_SERIALIZE_H
 #define WEFT_SERIALIZE_H
+#pragma GCC system_header
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <weft/abi.h>
 
 /* A field whose size is known only at run time, measured once: where it lies and how many bytes of it are recorded. */
 struct weft_measured {
@@ -12,7 +15,7 @@ struct weft_measured {
     size_t length;
 };
 
-static inline __attribute__((unused, always_inline)) size_t weft_measure_string(struct weft_measured *m, const char *text)
+static __inline__ __attribute__((unused, always_inline)) size_t weft_measure_string(struct weft_measured *m, const char *text)
 {
     m->from = text ? text : "(null)";
     m->length = strlen((const char *)m->from);
@@ -21,18 +24,19 @@ static inline __attribute__((unused, always_inline)) size_t weft_measure_string(
 
 /* Copies what was measured. Whoever owns the text may be changing it: a NUL that was not there before is covered with '#', or a
  * reader would take the rest for the next field. */
-static inline __attribute__((unused)) char *weft_put_string(char *at, const struct weft_measured *m)
+static __inline__ __attribute__((unused)) char *weft_put_string(char *at, const struct weft_measured *m)
 {
+    size_t shown;
     memcpy(at, m->from, m->length);
     at[m->length] = 0;
-    const size_t shown = strlen(at);
+    shown = strlen(at);
     if (__builtin_expect(shown != m->length, 0))
         memset(at + shown, '#', m->length - shown);
     return at + m->length + 1;
 }
 
 /* Text of a given size: up to its NUL, then zeros; what lies behind the NUL is not read. */
-static inline __attribute__((unused)) char *weft_put_text(char *at, const void *from, size_t length)
+static __inline__ __attribute__((unused)) char *weft_put_text(char *at, const void *from, size_t length)
 {
     const char *end = (const char *)memchr(from, 0, length);
     const size_t shown = end ? (size_t)(end - (const char *)from) : length;
@@ -41,7 +45,26 @@ static inline __attribute__((unused)) char *weft_put_text(char *at, const void *
     return at + length;
 }
 
-#define WEFT_SIGN_OF(type) (((type)-1 < (type)1) ? WEFT_INT_SIGNED : 0u)
+/* WEFT_INT_SIGNED or 0, a constant for integers, enumerations, floats and pointers (which no constant expression may compare). */
+#ifdef __cplusplus
+extern "C++" {
+template <typename T> struct weft_sign {
+    static const unsigned flag = (T)-1 < (T)1 ? WEFT_INT_SIGNED : 0u;
+};
+template <typename T> struct weft_sign<T *> {
+    static const unsigned flag = 0u;
+};
+}
+#define WEFT_SIGN_OF(type) (weft_sign<type>::flag)
+#else
+#define WEFT_POINTER_CLASS 5 /* of __builtin_classify_type */
+#define WEFT_SIGN_OF(type)                                                                       \
+    ((unsigned)__builtin_choose_expr(__builtin_classify_type((type)0) == WEFT_POINTER_CLASS, 0u, \
+                                     ((type)-1 < (type)1 ? WEFT_INT_SIGNED : 0u)))
+#endif
+
+/* A `long double` has no form in a trace that every reader knows: it is recorded as a double. */
+#define WEFT_FLOAT_BYTES(type) (sizeof(type) > sizeof(double) ? sizeof(double) : sizeof(type))
 
 #define WEFT_IF_WRITE(...) __VA_ARGS__
 #define WEFT_IF_NOWRITE(...)

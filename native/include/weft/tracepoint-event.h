@@ -3,23 +3,12 @@
  * again, each time with another meaning of its macros: enumerations, field descriptions, measuring, writing, probes, events, log
  * levels, and the list of events. No include guard: a file may have several providers.
  */
+#pragma GCC system_header
 #if defined(WEFT_TRACEPOINT_CREATE_PROBES) && !defined(WEFT_TRACEPOINT_HEADER_MULTI_READ)
 #define WEFT_TRACEPOINT_HEADER_MULTI_READ
-#define LTTNG_UST_TRACEPOINT_HEADER_MULTI_READ
-#define TRACEPOINT_HEADER_MULTI_READ
 
 #include <weft/fields.h>
 #include <weft/serialize.h>
-
-#if defined(__clang__)
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wunused-function"
-#pragma clang diagnostic ignored "-Wtautological-compare"
-#endif
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wbool-compare"
-#endif
 
 #include <weft/pass-enums.h>
 #include WEFT_TRACEPOINT_INCLUDE
@@ -41,37 +30,27 @@ static struct weft_event *const WEFT_CAT(weft_events_, WEFT_TRACEPOINT_PROVIDER)
 #include WEFT_TRACEPOINT_INCLUDE
     NULL
 };
-#define WEFT_TEXT_(x) #x
-#define WEFT_TEXT(x) WEFT_TEXT_(x)
 static struct weft_provider WEFT_CAT(weft_provider_, WEFT_TRACEPOINT_PROVIDER) = {
     sizeof(struct weft_provider), WEFT_TEXT(WEFT_TRACEPOINT_PROVIDER), WEFT_CAT(weft_events_, WEFT_TRACEPOINT_PROVIDER),
     (uint32_t)(sizeof(WEFT_CAT(weft_events_, WEFT_TRACEPOINT_PROVIDER)) / sizeof(struct weft_event *) - 1), NULL
 };
-#undef WEFT_TEXT
-#undef WEFT_TEXT_
+/* What objects with this provider's points refer to (weft/points.h). */
+WEFT_EXTERN_C int WEFT_CAT(weft_probes_of_, WEFT_TRACEPOINT_PROVIDER) WEFT_PROBES_VISIBILITY;
+int WEFT_CAT(weft_probes_of_, WEFT_TRACEPOINT_PROVIDER) = 1;
 
 static __attribute__((constructor(151))) void WEFT_CAT(weft_provider_load_, WEFT_TRACEPOINT_PROVIDER)(void)
 {
     if (weft_module_open())
-        weft_module_library->provider_register(&WEFT_CAT(weft_provider_, WEFT_TRACEPOINT_PROVIDER));
+        weft_module.library->provider_register(&WEFT_CAT(weft_provider_, WEFT_TRACEPOINT_PROVIDER));
 }
 
 static __attribute__((destructor(151))) void WEFT_CAT(weft_provider_unload_, WEFT_TRACEPOINT_PROVIDER)(void)
 {
-    if (weft_module_library)
-        weft_module_library->provider_unregister(&WEFT_CAT(weft_provider_, WEFT_TRACEPOINT_PROVIDER));
+    if (weft_module.library)
+        weft_module.library->provider_unregister(&WEFT_CAT(weft_provider_, WEFT_TRACEPOINT_PROVIDER));
 }
 
-#if defined(__clang__)
-#pragma clang diagnostic pop
-#endif
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic pop
-#endif
-
 #undef WEFT_TRACEPOINT_HEADER_MULTI_READ
-#undef LTTNG_UST_TRACEPOINT_HEADER_MULTI_READ
-#undef TRACEPOINT_HEADER_MULTI_READ
 /* Back to the meaning that the next provider header expects. */
-#include <weft/tracepoint.h>
+#include <weft/pass-declare.h>
 #endif

@@ -1,22 +1,16 @@
-/* The provider macros under LTTng-UST's names, current and old. The engine is <weft/tracepoint.h>; here are only renames. */
-#ifdef LTTNG_UST_TRACEPOINT_DEFINE
-#define WEFT_TRACEPOINT_DEFINE
-#elif defined(TRACEPOINT_DEFINE)
-#define WEFT_TRACEPOINT_DEFINE
-#endif
-#if defined(LTTNG_UST_TRACEPOINT_HIDDEN_DEFINITION) || defined(TRACEPOINT_HIDDEN_DEFINITION)
-#ifndef WEFT_TRACEPOINT_HIDDEN_DEFINITION
-#define WEFT_TRACEPOINT_HIDDEN_DEFINITION
-#endif
-#endif
+/* The provider macros under LTTng-UST's names. The engine is <weft/tracepoint.h>; here are only renames. */
+#pragma GCC system_header
+#include <lttng/weft-settings.h>
 
 #include <weft/tracepoint.h>
 
 #ifndef WEFT_COMPAT_TRACEPOINT_H
 #define WEFT_COMPAT_TRACEPOINT_H
 
-#include <weft/compat-fields.h>
-#include <weft/loglevels.h>
+#include <lttng/weft-fields.h>
+#if LTTNG_UST_COMPAT_API(0)
+#include <lttng/weft-old-names.h>
+#endif
 
 #define LTTNG_UST_TP_ARGS WEFT_TP_ARGS
 #define LTTNG_UST_TP_FIELDS WEFT_TP_FIELDS
@@ -30,21 +24,6 @@
 #define lttng_ust_tracepoint weft_tracepoint
 #define lttng_ust_do_tracepoint weft_do_tracepoint
 #define lttng_ust_tracepoint_enabled weft_tracepoint_enabled
-
-#define TP_ARGS WEFT_TP_ARGS
-#define TP_FIELDS WEFT_TP_FIELDS
-#define TP_ENUM_VALUES WEFT_TP_ENUM_VALUES
-#define TRACEPOINT_EVENT WEFT_TRACEPOINT_EVENT
-#define TRACEPOINT_EVENT_CLASS WEFT_TRACEPOINT_EVENT_CLASS
-/* The old form names no provider for the class: it is the instance's. */
-#define TRACEPOINT_EVENT_INSTANCE(provider, class_name, name, args) \
-    WEFT_TRACEPOINT_EVENT_INSTANCE(provider, class_name, provider, name, args)
-#define TRACEPOINT_ENUM WEFT_TRACEPOINT_ENUM
-#define TRACEPOINT_LOGLEVEL WEFT_TRACEPOINT_LOGLEVEL
-#define TRACEPOINT_MODEL_EMF_URI WEFT_TRACEPOINT_MODEL_EMF_URI
-#define tracepoint weft_tracepoint
-#define do_tracepoint weft_do_tracepoint
-#define tracepoint_enabled weft_tracepoint_enabled
 
 #define LTTNG_UST_TRACEPOINT_LOGLEVEL_EMERG WEFT_LOGLEVEL_EMERG
 #define LTTNG_UST_TRACEPOINT_LOGLEVEL_ALERT WEFT_LOGLEVEL_ALERT
@@ -61,20 +40,5 @@
 #define LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_FUNCTION WEFT_LOGLEVEL_DEBUG_FUNCTION
 #define LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_LINE WEFT_LOGLEVEL_DEBUG_LINE
 #define LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG WEFT_LOGLEVEL_DEBUG
-#define TRACE_EMERG WEFT_LOGLEVEL_EMERG
-#define TRACE_ALERT WEFT_LOGLEVEL_ALERT
-#define TRACE_CRIT WEFT_LOGLEVEL_CRIT
-#define TRACE_ERR WEFT_LOGLEVEL_ERR
-#define TRACE_WARNING WEFT_LOGLEVEL_WARNING
-#define TRACE_NOTICE WEFT_LOGLEVEL_NOTICE
-#define TRACE_INFO WEFT_LOGLEVEL_INFO
-#define TRACE_DEBUG_SYSTEM WEFT_LOGLEVEL_DEBUG_SYSTEM
-#define TRACE_DEBUG_PROGRAM WEFT_LOGLEVEL_DEBUG_PROGRAM
-#define TRACE_DEBUG_PROCESS WEFT_LOGLEVEL_DEBUG_PROCESS
-#define TRACE_DEBUG_MODULE WEFT_LOGLEVEL_DEBUG_MODULE
-#define TRACE_DEBUG_UNIT WEFT_LOGLEVEL_DEBUG_UNIT
-#define TRACE_DEBUG_FUNCTION WEFT_LOGLEVEL_DEBUG_FUNCTION
-#define TRACE_DEBUG_LINE WEFT_LOGLEVEL_DEBUG_LINE
-#define TRACE_DEBUG WEFT_LOGLEVEL_DEBUG
 
 #endif

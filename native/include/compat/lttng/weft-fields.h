@@ -1,6 +1,7 @@
-/* Field macros under LTTng-UST's names, current and old. */
+/* Field macros of provider headers under LTTng-UST's current names. */
 #ifndef WEFT_COMPAT_FIELDS_H
 #define WEFT_COMPAT_FIELDS_H
+#pragma GCC system_header
 
 #define lttng_ust_field_integer weft_field_integer
 #define lttng_ust_field_integer_hex weft_field_integer_hex
@@ -38,42 +39,5 @@
 #define lttng_ust_field_enum_value weft_field_enum_value
 #define lttng_ust_field_enum_range weft_field_enum_range
 #define lttng_ust_field_enum_auto weft_field_enum_auto
-
-#define ctf_integer weft_field_integer
-#define ctf_integer_hex weft_field_integer_hex
-#define ctf_integer_network weft_field_integer_network
-#define ctf_integer_network_hex weft_field_integer_network_hex
-#define ctf_integer_nowrite weft_field_integer_nowrite
-#define ctf_float weft_field_float
-#define ctf_float_nowrite weft_field_float_nowrite
-#define ctf_string weft_field_string
-#define ctf_string_nowrite weft_field_string_nowrite
-#define ctf_enum weft_field_enum
-#define ctf_enum_nowrite weft_field_enum_nowrite
-#define ctf_unused weft_field_unused
-#define ctf_unused_nowrite weft_field_unused_nowrite
-#define ctf_array weft_field_array
-#define ctf_array_hex weft_field_array_hex
-#define ctf_array_network weft_field_array_network
-#define ctf_array_network_hex weft_field_array_network_hex
-#define ctf_array_text weft_field_array_text
-#define ctf_array_nowrite weft_field_array_nowrite
-#define ctf_array_nowrite_hex weft_field_array_nowrite_hex
-#define ctf_array_network_nowrite weft_field_array_network_nowrite
-#define ctf_array_network_nowrite_hex weft_field_array_network_nowrite_hex
-#define ctf_array_text_nowrite weft_field_array_text_nowrite
-#define ctf_sequence weft_field_sequence
-#define ctf_sequence_hex weft_field_sequence_hex
-#define ctf_sequence_network weft_field_sequence_network
-#define ctf_sequence_network_hex weft_field_sequence_network_hex
-#define ctf_sequence_text weft_field_sequence_text
-#define ctf_sequence_nowrite weft_field_sequence_nowrite
-#define ctf_sequence_nowrite_hex weft_field_sequence_nowrite_hex
-#define ctf_sequence_network_nowrite weft_field_sequence_network_nowrite
-#define ctf_sequence_network_nowrite_hex weft_field_sequence_network_nowrite_hex
-#define ctf_sequence_text_nowrite weft_field_sequence_text_nowrite
-#define ctf_enum_value weft_field_enum_value
-#define ctf_enum_range weft_field_enum_range
-#define ctf_enum_auto weft_field_enum_auto
 
 #endif

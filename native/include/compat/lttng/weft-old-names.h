@@ -1,0 +1,74 @@
+/* What LTTng-UST's old names (its API 0: no prefixes) stand for. Left out when a program defines LTTNG_UST_COMPAT_API_VERSION above 0. */
+#ifndef WEFT_COMPAT_OLD_NAMES_H
+#define WEFT_COMPAT_OLD_NAMES_H
+#pragma GCC system_header
+
+#define TP_ARGS WEFT_TP_ARGS
+#define TP_FIELDS WEFT_TP_FIELDS
+#define TP_ENUM_VALUES WEFT_TP_ENUM_VALUES
+#define TRACEPOINT_EVENT WEFT_TRACEPOINT_EVENT
+#define TRACEPOINT_EVENT_CLASS WEFT_TRACEPOINT_EVENT_CLASS
+/* The old form names no provider for the class: it is the instance's. */
+#define TRACEPOINT_EVENT_INSTANCE(provider, class_name, name, args) \
+    WEFT_TRACEPOINT_EVENT_INSTANCE(provider, class_name, provider, name, args)
+#define TRACEPOINT_ENUM WEFT_TRACEPOINT_ENUM
+#define TRACEPOINT_LOGLEVEL WEFT_TRACEPOINT_LOGLEVEL
+#define TRACEPOINT_MODEL_EMF_URI WEFT_TRACEPOINT_MODEL_EMF_URI
+#define tracepoint weft_tracepoint
+#define do_tracepoint weft_do_tracepoint
+#define tracepoint_enabled weft_tracepoint_enabled
+
+#define TRACE_EMERG WEFT_LOGLEVEL_EMERG
+#define TRACE_ALERT WEFT_LOGLEVEL_ALERT
+#define TRACE_CRIT WEFT_LOGLEVEL_CRIT
+#define TRACE_ERR WEFT_LOGLEVEL_ERR
+#define TRACE_WARNING WEFT_LOGLEVEL_WARNING
+#define TRACE_NOTICE WEFT_LOGLEVEL_NOTICE
+#define TRACE_INFO WEFT_LOGLEVEL_INFO
+#define TRACE_DEBUG_SYSTEM WEFT_LOGLEVEL_DEBUG_SYSTEM
+#define TRACE_DEBUG_PROGRAM WEFT_LOGLEVEL_DEBUG_PROGRAM
+#define TRACE_DEBUG_PROCESS WEFT_LOGLEVEL_DEBUG_PROCESS
+#define TRACE_DEBUG_MODULE WEFT_LOGLEVEL_DEBUG_MODULE
+#define TRACE_DEBUG_UNIT WEFT_LOGLEVEL_DEBUG_UNIT
+#define TRACE_DEBUG_FUNCTION WEFT_LOGLEVEL_DEBUG_FUNCTION
+#define TRACE_DEBUG_LINE WEFT_LOGLEVEL_DEBUG_LINE
+#define TRACE_DEBUG WEFT_LOGLEVEL_DEBUG
+
+#define ctf_integer weft_field_integer
+#define ctf_integer_hex weft_field_integer_hex
+#define ctf_integer_network weft_field_integer_network
+#define ctf_integer_network_hex weft_field_integer_network_hex
+#define ctf_integer_nowrite weft_field_integer_nowrite
+#define ctf_float weft_field_float
+#define ctf_float_nowrite weft_field_float_nowrite
+#define ctf_string weft_field_string
+#define ctf_string_nowrite weft_field_string_nowrite
+#define ctf_enum weft_field_enum
+#define ctf_enum_nowrite weft_field_enum_nowrite
+#define ctf_unused weft_field_unused
+#define ctf_unused_nowrite weft_field_unused_nowrite
+#define ctf_array weft_field_array
+#define ctf_array_hex weft_field_array_hex
+#define ctf_array_network weft_field_array_network
+#define ctf_array_network_hex weft_field_array_network_hex
+#define ctf_array_text weft_field_array_text
+#define ctf_array_nowrite weft_field_array_nowrite
+#define ctf_array_nowrite_hex weft_field_array_nowrite_hex
+#define ctf_array_network_nowrite weft_field_array_network_nowrite
+#define ctf_array_network_nowrite_hex weft_field_array_network_nowrite_hex
+#define ctf_array_text_nowrite weft_field_array_text_nowrite
+#define ctf_sequence weft_field_sequence
+#define ctf_sequence_hex weft_field_sequence_hex
+#define ctf_sequence_network weft_field_sequence_network
+#define ctf_sequence_network_hex weft_field_sequence_network_hex
+#define ctf_sequence_text weft_field_sequence_text
+#define ctf_sequence_nowrite weft_field_sequence_nowrite
+#define ctf_sequence_nowrite_hex weft_field_sequence_nowrite_hex
+#define ctf_sequence_network_nowrite weft_field_sequence_network_nowrite
+#define ctf_sequence_network_nowrite_hex weft_field_sequence_network_nowrite_hex
+#define ctf_sequence_text_nowrite weft_field_sequence_text_nowrite
+#define ctf_enum_value weft_field_enum_value
+#define ctf_enum_range weft_field_enum_range
+#define ctf_enum_auto weft_field_enum_auto
+
+#endif

@@ -179,22 +179,7 @@ const service = daemonSetup.createStateConfig({
       },
       after: { doorsTimeout: { target: '#session-daemon.failed', actions: late('opening the sockets', 15_000) } },
     },
-    serving: {
-      on: {
-        CreateRequested: {
-          actions: {
-            type: 'addSessions',
-            params: ({ event }) => ({
-              sessions: [{ sessionId: event.sessionId, name: event.name }],
-              requestId: event.requestId,
-            }),
-          },
-        },
-        ApplicationConnected: {
-          actions: { type: 'addApplication', params: ({ event }) => ({ application: event.application }) },
-        },
-      },
-    },
+    serving: {},
   },
 });
 
@@ -282,6 +267,18 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
     running: {
       type: 'parallel',
       on: {
+        CreateRequested: {
+          actions: {
+            type: 'addSessions',
+            params: ({ event }) => ({
+              sessions: [{ sessionId: event.sessionId, name: event.name }],
+              requestId: event.requestId,
+            }),
+          },
+        },
+        ApplicationConnected: {
+          actions: { type: 'addApplication', params: ({ event }) => ({ application: event.application }) },
+        },
         SessionRested: { actions: { type: 'forgetRecovering', params: ({ event }) => ({ sessionId: event.sessionId }) } },
         SessionDestroyed: {
           actions: [

@@ -1,0 +1,219 @@
+/**
+ * The applications at the registration socket: what they can record (points) and what they were told (channels). A command counts
+ * as done when the application acknowledged it, or is gone.
+ */
+import type { ApplicationIdentity } from '../machines/application.ts';
+import type { ContextType, PointDescription, RegistryScope } from '../machines/document.ts';
+import type { Geometry, SeqpacketConnection } from '../native/addon/index.ts';
+import { type Deferred, deferred } from './deferred.ts';
+import type { Clock } from './ports.ts';
+import { encodeWire, type MessageName, type MessageOf } from './wire.ts';
+
+const RETRY_MS = 5;
+
+/** How a channel is to stand in an application. */
+export interface WantedChannel {
+  readonly key: string; // session and channel
+  readonly ringId: string;
+  readonly geometry: Geometry;
+  readonly contexts: readonly ContextType[];
+  readonly fds: readonly [ringFd: number, readerFdReadOnly: number];
+  readonly points: ReadonlyMap<number, number>; // point -> event id
+  readonly started: boolean;
+}
+
+interface ToldChannel {
+  readonly handle: number;
+  readonly ringId: string;
+  readonly points: Map<number, number>;
+  started: boolean | null; // null: unknown, it may have been started by a former daemon
+}
+
+type Command = 'attach' | 'enable' | 'disable' | 'start' | 'stop' | 'detach';
+type Fields<N extends MessageName> = Omit<MessageOf<N>, 'kind' | 'command'>;
+
+export interface Point {
+  readonly description: PointDescription;
+  /** Equal texts are equal descriptions. */
+  readonly text: string;
+}
+
+export class Application {
+  readonly id: number;
+  readonly connection: SeqpacketConnection;
+  readonly points = new Map<number, Point>();
+  identity: ApplicationIdentity | null = null;
+  /** UTF-16 units of all descriptions. */
+  descriptionSize = 0;
+  readonly #clock: Clock;
+  readonly #told = new Map<string, ToldChannel>();
+  readonly #acks = new Map<number, Deferred<number>>();
+  readonly #outbox: { readonly bytes: Buffer; readonly fds: readonly number[] }[] = [];
+  #commands = 0;
+  #handles = 0;
+  #closed = false;
+  #retry: unknown = null;
+
+  constructor(id: number, connection: SeqpacketConnection, clock: Clock) {
+    this.id = id;
+    this.connection = connection;
+    this.#clock = clock;
+  }
+
+  isIn(scope: RegistryScope): boolean {
+    const { identity } = this;
+    if (!identity || identity.uid !== scope.uid) return false;
+    return scope.kind === 'user' || (identity.pid === scope.pid && identity.startedAt === scope.startedAt);
+  }
+
+  /** In order; what the socket does not take now goes when it does. */
+  send(bytes: Buffer, fds: readonly number[] = []): void {
+    if (this.#closed) return;
+    this.#outbox.push({ bytes, fds });
+    if (this.#outbox.length === 1) this.#flush();
+  }
+
+  /** Tells the application what differs from what it was told; resolves with the errors it answered. */
+  async apply(wanted: WantedChannel): Promise<readonly string[]> {
+    const answers: Promise<string | null>[] = [];
+    const told = this.#attached(wanted, answers);
+    if (!told) return settled(answers);
+    for (const [point, eventId] of wanted.points) {
+      if (told.points.get(point) === eventId) continue;
+      told.points.set(point, eventId);
+      answers.push(this.#command('enable', { channel: told.handle, point, eventId, filter: null }));
+    }
+    for (const point of [...told.points.keys()]) {
+      if (wanted.points.has(point)) continue;
+      told.points.delete(point);
+      answers.push(this.#command('disable', { channel: told.handle, point }));
+    }
+    if (told.started !== wanted.started) {
+      told.started = wanted.started;
+      answers.push(this.#command(wanted.started ? 'start' : 'stop', { channel: told.handle }));
+    }
+    return settled(answers);
+  }
+
+  /** Resolves when no thread of it can record into this session any more. */
+  async quiet(sessionId: string): Promise<readonly string[]> {
+    const answers: Promise<string | null>[] = [];
+    for (const [key, told] of this.#told) {
+      if (!key.startsWith(`${sessionId}/`) || told.started === false) continue;
+      told.started = false;
+      answers.push(this.#command('stop', { channel: told.handle }));
+    }
+    return settled(answers);
+  }
+
+  detach(sessionId: string): void {
+    for (const [key, told] of this.#told) {
+      if (!key.startsWith(`${sessionId}/`)) continue;
+      this.#told.delete(key);
+      void this.#command('detach', { channel: told.handle });
+    }
+  }
+
+  declare(point: number, description: PointDescription): void {
+    const text = JSON.stringify(description);
+    this.points.set(point, { description, text });
+    this.descriptionSize += text.length;
+  }
+
+  /** The point is gone, and with it what was enabled. */
+  forgetPoint(point: number): void {
+    this.descriptionSize -= this.points.get(point)?.text.length ?? 0;
+    this.points.delete(point);
+    for (const told of this.#told.values()) told.points.delete(point);
+  }
+
+  acknowledge(command: number, status: number): void {
+    this.#acks.get(command)?.resolve(status);
+    this.#acks.delete(command);
+  }
+
+  /** Nobody waits for a dead application. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#clock.clearTimeout(this.#retry);
+    this.connection.close();
+    for (const ack of this.#acks.values()) ack.resolve(0);
+    this.#acks.clear();
+  }
+
+  #attached(wanted: WantedChannel, answers: Promise<string | null>[]): ToldChannel | null {
+    const known = this.#told.get(wanted.key);
+    if (known?.ringId === wanted.ringId) return known;
+    if (wanted.points.size === 0) return null;
+    if (known) answers.push(this.#command('detach', { channel: known.handle }));
+    const told: ToldChannel = { handle: ++this.#handles, ringId: wanted.ringId, points: new Map(), started: null };
+    this.#told.set(wanted.key, told);
+    const { ringId, geometry, contexts } = wanted;
+    const attached = this.#command('attach', { channel: told.handle, ringId, geometry, contexts }, wanted.fds);
+    answers.push(
+      attached.then((error) => {
+        if (error !== null) this.#told.delete(wanted.key);
+        return error;
+      }),
+    );
+    return told;
+  }
+
+  async #command<N extends Command>(name: N, fields: Fields<N>, fds: readonly number[] = []): Promise<string | null> {
+    if (this.#closed) return null;
+    const command = ++this.#commands;
+    const ack = deferred<number>();
+    this.#acks.set(command, ack);
+    this.send(encodeWire(name, { command, ...fields } as never), fds);
+    const status = await ack.promise;
+    return status === 0 ? null : `application ${this.identity?.pid} answered ${name} with error ${status}`;
+  }
+
+  #flush(): void {
+    this.#retry = null;
+    for (let next = this.#outbox[0]; next; next = this.#outbox[0]) {
+      if (!this.connection.send(next.bytes, next.fds)) {
+        this.#retry = this.#clock.setTimeout(() => this.#flush(), RETRY_MS);
+        return;
+      }
+      this.#outbox.shift();
+    }
+  }
+}
+
+const settled = async (answers: readonly Promise<string | null>[]): Promise<readonly string[]> =>
+  (await Promise.all(answers)).filter((answer) => answer !== null);
+
+export class ApplicationTable {
+  readonly #applications = new Map<number, Application>();
+
+  add(application: Application): void {
+    this.#applications.set(application.id, application);
+  }
+
+  find(id: number): Application | undefined {
+    return this.#applications.get(id);
+  }
+
+  remove(id: number): void {
+    this.#applications.delete(id);
+  }
+
+  all(): readonly Application[] {
+    return [...this.#applications.values()];
+  }
+
+  /** Those that said who they are. */
+  registered(): readonly Application[] {
+    return this.all().filter((application) => application.identity !== null);
+  }
+
+  in(scope: RegistryScope): readonly Application[] {
+    return this.all().filter((application) => application.isIn(scope));
+  }
+
+  countOf(uid: number): number {
+    return this.all().filter((application) => application.connection.peer.uid === uid).length;
+  }
+}

@@ -1,0 +1,137 @@
+/** An application's messages as events of its machine. What breaks a rule of the protocol, or a limit, ends the connection. */
+import type { ActorRefFrom } from 'xstate';
+import { fromPromise } from 'xstate';
+import { type ApplicationIdentity, applicationMachine } from '../machines/application.ts';
+import type { Application } from './application-table.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+import { scopeFor, scopeKey } from './scopes.ts';
+import { decodeFromApplication, encodeWire, type FromApplication, type MessageOf, WIRE_ABI } from './wire.ts';
+import { WireError } from './wire-codec.ts';
+
+/** Of one application: points, and the text of their descriptions in UTF-16 units. */
+export const POINTS_MAX = 16_384;
+export const DESCRIPTIONS_MAX = 32 * 1024 * 1024;
+
+type Ref = ActorRefFrom<typeof applicationMachine>;
+
+type Taker<K extends FromApplication['kind']> = (
+  parts: DaemonParts,
+  application: Application,
+  ref: Ref,
+  message: MessageOf<K>,
+) => void;
+
+/** `20261121-080407` in UTC: part of a directory's name. */
+export const compactDate = (ms: number): string =>
+  new Date(ms).toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+
+const identityOf = (parts: DaemonParts, application: Application, hello: MessageOf<'hello'>): ApplicationIdentity => ({
+  pid: application.connection.peer.pid,
+  uid: application.connection.peer.uid,
+  rseq: hello.rseq,
+  procname: hello.procname,
+  startedAt: compactDate(parts.ports.clock.now()),
+});
+
+const takeHello: Taker<'hello'> = (parts, application, ref, message) => {
+  if (application.identity) throw new WireError('HELLO came twice');
+  if (message.abi !== WIRE_ABI || message.bits !== 64) {
+    ref.send({ type: 'HelloRefused', reason: `ABI ${message.abi} with ${message.bits} bits is not supported` });
+    return;
+  }
+  application.identity = identityOf(parts, application, message);
+  ref.send({ type: 'HelloReceived', identity: application.identity });
+};
+
+const takePoint: Taker<'point'> = (_parts, application, ref, { kind: _, point, ...description }) => {
+  if (application.points.has(point)) throw new WireError(`point ${point} was declared twice`);
+  if (application.points.size >= POINTS_MAX) throw new WireError(`it has more than ${POINTS_MAX} points`);
+  application.declare(point, description);
+  if (application.descriptionSize > DESCRIPTIONS_MAX) throw new WireError('its descriptions are too long');
+  ref.send({ type: 'PointDeclared', point });
+};
+
+const takeGone: Taker<'pointGone'> = (_parts, application, ref, { point }) => {
+  if (!application.points.has(point)) throw new WireError(`point ${point} was never declared`);
+  application.forgetPoint(point);
+  ref.send({ type: 'PointWithdrawn', point });
+};
+
+const TAKERS: { readonly [K in FromApplication['kind']]: Taker<K> } = {
+  hello: takeHello,
+  point: takePoint,
+  pointGone: takeGone,
+  ready: (_parts, _application, ref, { batch }) => ref.send({ type: 'ReadyReceived', batch }),
+  ack: (_parts, application, _ref, { command, status }) => application.acknowledge(command, status),
+};
+
+const take = (parts: DaemonParts, application: Application, ref: Ref, message: FromApplication): void => {
+  if (!application.identity && message.kind !== 'hello') throw new WireError(`${message.kind} came before HELLO`);
+  (TAKERS[message.kind] as Taker<FromApplication['kind']>)(parts, application, ref, message);
+};
+
+/** From now on its messages are heard. */
+export const listenTo = (parts: DaemonParts, application: Application, ref: Ref): void => {
+  const { connection } = application;
+  connection.onMessage((bytes, fds) => {
+    for (const fd of fds) parts.ports.native.closeFd(fd);
+    try {
+      if (fds.length > 0) throw new WireError('it sent file descriptors');
+      take(parts, application, ref, decodeFromApplication(bytes));
+    } catch (thrown) {
+      if (!(thrown instanceof WireError)) throw thrown;
+      ref.send({ type: 'MalformedReceived', reason: `malformed message: ${thrown.message}` });
+    }
+  });
+  connection.onClose(() => ref.send({ type: 'ConnectionClosed' }));
+};
+
+/** Every session that is interested has a pass that includes it. */
+const synchronise = async (parts: DaemonParts, application: number): Promise<void> => {
+  for (const session of Object.values(parts.root.getSnapshot().context.sessions)) {
+    session.send({ type: 'ApplicationChanged', application });
+  }
+  await Promise.all(parts.passes.takeInclusions(application));
+};
+
+/** Registries of its own are drained; locks that it held are freed. */
+const withdraw = (parts: DaemonParts, id: number): void => {
+  const application = parts.applications.find(id);
+  if (!application) return;
+  parts.applications.remove(id);
+  application.close();
+  parts.rings.releaseLocks(id);
+  const { identity } = application;
+  parts.root.send({ type: 'ApplicationGone', application: id });
+  if (!identity) return;
+  parts.events.publish(identity.uid, 'application', String(identity.pid), 'gone', { procname: identity.procname });
+  for (const document of parts.documents.all()) {
+    const scope = scopeFor(document, identity);
+    if (scope.kind !== 'process') continue;
+    parts.session(document.id)?.getSnapshot().context.registries[scopeKey(scope)]?.send({ type: 'ScopeEnded' });
+  }
+};
+
+export const provideApplication = (parts: DaemonParts) => {
+  const at = (id: number): Application | undefined => parts.applications.find(id);
+  return applicationMachine.provide({
+    actors: { synchronise: fromPromise(({ input }) => synchronise(parts, input.application)) },
+    actions: {
+      welcome: (_, { application }) =>
+        at(application)?.send(encodeWire('welcome', { abi: WIRE_ABI, application }), [parts.clockPageFd]),
+      refuse: (_, { application, reason }) => at(application)?.send(encodeWire('refused', { reason })),
+      sendSynced: (_, { application, batch }) => at(application)?.send(encodeWire('synced', { batch })),
+      logApplication: (_, { application, what }) => {
+        const connection = at(application)?.connection;
+        parts.ports.log.info(`application: ${what}`, { pid: connection?.peer.pid ?? null, uid: connection?.peer.uid ?? null });
+      },
+      publishRegistered: (_, { application }) => {
+        const identity = at(application)?.identity;
+        if (!identity) return;
+        const { uid, pid, procname } = identity;
+        parts.events.publish(uid, 'application', String(pid), 'registered', { procname });
+      },
+      withdraw: (_, { application }) => withdraw(parts, application),
+    },
+  });
+};

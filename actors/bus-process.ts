@@ -1,0 +1,130 @@
+/** The bus of a real host: our own nats-server as a child of the keeper, or the operator's. */
+import { accessSync, constants } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { type Access, connectAccess, connectExternal } from '../transport/access.ts';
+import type { Bus } from '../transport/bus.ts';
+import { writeBusFile } from '../transport/bus-file.ts';
+import { failure } from '../transport/errors.ts';
+import { grantAccess } from '../transport/grant.ts';
+import type { Role } from '../transport/identity.ts';
+import type { External, Homes } from '../transport/nats-context.ts';
+import { type PreparedServer, prepareServer } from '../transport/server-config.ts';
+import { keeperId, type ProcessSpec } from './keeper-client.ts';
+import type { BusPort, Host, KeeperLink, Log } from './ports.ts';
+
+const BUS_ID = keeperId('bus');
+const START_MS = 10_000;
+const DAY_S = 24 * 60 * 60;
+/** A caller's key is for one command line; a consumer's is renewed with every start of the daemon. */
+const CALLER_S = DAY_S;
+
+export const homes = (): Homes => ({ home: homedir(), configHome: process.env.XDG_CONFIG_HOME });
+
+const executable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Where distributions put it is looked at last, for it is often not on a user's PATH. */
+const natsServer = (): string => {
+  const directories = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), '/usr/local/bin', '/usr/sbin', '/usr/bin'];
+  const found = directories.map((directory) => join(directory, 'nats-server')).find(executable);
+  if (!found) throw failure('bus-unavailable', { cause: 'nats-server is not installed' });
+  return found;
+};
+
+interface Surroundings {
+  readonly host: Host;
+  readonly runtime: string;
+  readonly state: string;
+  readonly log: Log;
+}
+
+const specOf = (host: Host, server: PreparedServer): ProcessSpec => ({
+  role: 'bus',
+  id: BUS_ID,
+  uid: host.uid,
+  gid: host.gid,
+  restart: true,
+  log: '',
+  arguments: [natsServer(), '-c', server.configPath],
+});
+
+const runningPid = async (keeper: KeeperLink): Promise<number | null | undefined> =>
+  (await keeper.list()).processes.find(({ id }) => id === BUS_ID)?.pid;
+
+const placeOf = (host: Host) => ({ host: host.hostname, uid: host.uid });
+
+export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => {
+  let server: PreparedServer | null = null;
+  let pid: number | null = null;
+  const grant = (role: Role, expiresAtS?: number): Promise<Access> =>
+    grantAccess(server!, placeOf(host), role, { version: host.version, ...(expiresAtS !== undefined && { expiresAtS }) });
+  const start = async (keeper: KeeperLink): Promise<void> => {
+    const found = await runningPid(keeper);
+    // `null`: it ended a moment ago and the keeper is about to start it again.
+    server = await prepareServer({ stateDirectory: state, running: found !== undefined });
+    pid = found ?? (found === null ? null : (await keeper.spawn(specOf(host, server))).pid);
+    log.info('bus', { pid, port: server.port });
+  };
+  return {
+    open: async (keeper): Promise<Bus> => {
+      await start(keeper);
+      const access = await grant({ kind: 'daemon' });
+      const bus = await connectAccess(access, { name: 'weft-sessiond', waitMs: START_MS }, homes());
+      writeBusFile(runtime, {
+        v: 1,
+        host: host.hostname,
+        uid: host.uid,
+        urls: [...server!.urls],
+        ca: server!.ca,
+        pid: host.pid,
+      });
+      return bus;
+    },
+    adopt: async (keeper) => {
+      const alive = pid !== null && isAlive(pid);
+      if (alive) await keeper.adopt(specOf(host, server!), pid!);
+      else pid = (await keeper.spawn(specOf(host, server!))).pid;
+    },
+    grant: (role) => grant(role, role.kind === 'caller' ? Math.floor(Date.now() / 1000) + CALLER_S : undefined),
+  };
+};
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** The operator's server: who may do what is its own business. */
+export const externalBus = ({ host, runtime, log }: Surroundings, external: External): BusPort => {
+  const urls = 'url' in external ? [external.url] : [`context:${external.context}`];
+  return {
+    open: async () => {
+      const bus = await connectExternal(external, { name: 'weft-sessiond', waitMs: START_MS }, homes());
+      log.warn('the bus is a server of the operator: its permissions decide who may command this daemon', { urls });
+      writeBusFile(runtime, { v: 1, host: host.hostname, uid: host.uid, urls, ca: null, pid: host.pid });
+      return bus;
+    },
+    adopt: async () => {},
+    grant: async (role) => ({
+      ...placeOf(host),
+      who: role.kind === 'caller' ? role.who : role.owner,
+      realm: 'local',
+      urls,
+      ca: null,
+      inboxPrefix: '_INBOX',
+      version: host.version,
+      context: 'context' in external ? external.context : null,
+    }),
+  };
+};

@@ -1,0 +1,250 @@
+/**
+ * The commands of the daemon: schema-checked, answered once per request id, one at a time per session. Changes are events of the
+ * session's machine, which answers; questions are answered from what there is.
+ */
+import type { SessionDocument } from '../machines/document.ts';
+import { DOCUMENT_VERSION } from '../machines/document.ts';
+import type { SessionEdit } from '../machines/session-edits.ts';
+import type { SessionEvent } from '../machines/session-setup.ts';
+import { checkExclusions } from '../rules/match.ts';
+import type { BusMessage, Endpoint, Fault, Reply } from '../transport/bus.ts';
+import { failed, refused, succeeded } from '../transport/errors.ts';
+import { COMMAND_NAMES, type CommandName, type CommandRequest, commandSchema, parseRequest } from '../transport/messages.ts';
+import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+import { clockOf } from './session-recovery.ts';
+import { applicationViewOf, sessionViewOf, summaryOf } from './views.ts';
+
+/** Who asks, as the server vouches. */
+interface Caller {
+  readonly who: string;
+  readonly uid: number;
+  /** root, or the daemon's own user. */
+  readonly all: boolean;
+}
+
+type Handler<C extends CommandName> = (
+  parts: DaemonParts,
+  caller: Caller,
+  request: CommandRequest<C>,
+  key: string,
+) => Promise<Reply>;
+
+const sees = (caller: Caller, document: SessionDocument): boolean => caller.all || document.owner.uid === caller.uid;
+
+const find = (parts: DaemonParts, caller: Caller, name: string): SessionDocument | undefined =>
+  parts.documents.all().find((document) => document.name === name && sees(caller, document));
+
+/** Commands of one session wait for each other; questions do not. */
+const turns = new WeakMap<DaemonParts, Map<string, Promise<unknown>>>();
+
+const inTurn = (parts: DaemonParts, sessionId: string, work: () => Promise<Reply>): Promise<Reply> => {
+  const queues = turns.get(parts) ?? new Map<string, Promise<unknown>>();
+  turns.set(parts, queues);
+  const turn = (queues.get(sessionId) ?? Promise.resolve()).then(work, work);
+  queues.set(sessionId, turn);
+  void turn.finally(() => queues.get(sessionId) === turn && queues.delete(sessionId));
+  return turn;
+};
+
+/** Sends an event to the session and waits for its machine's answer. */
+const command = (parts: DaemonParts, caller: Caller, name: string, key: string, event: SessionEvent): Promise<Reply> => {
+  const document = find(parts, caller, name);
+  if (!document) return Promise.resolve(failed('session-not-found', { session: name }));
+  return inTurn(parts, document.id, () => {
+    const session = parts.session(document.id);
+    if (!session) return Promise.resolve(failed('session-not-found', { session: name }));
+    return parts.replies.expect(key, () => session.send(event));
+  });
+};
+
+const edit = (parts: DaemonParts, caller: Caller, name: string, key: string, change: SessionEdit): Promise<Reply> =>
+  command(parts, caller, name, key, { type: 'EditRequested', requestId: key, edit: change });
+
+const nameCause = (name: string): string | null => {
+  if (name === '') return 'it is empty';
+  if (Buffer.byteLength(name) > 255) return 'it has more than 255 bytes';
+  if (name.includes('/') || name.includes('\0')) return 'it holds a `/` or a NUL';
+  return name === 'auto' || (name.startsWith('auto-') && !/^auto-\d{8}-\d{6}$/.test(name)) ? 'the name is reserved' : null;
+};
+
+const nameFault = (parts: DaemonParts, name: string): Reply | null => {
+  const cause = nameCause(name);
+  if (cause) return failed('session-name-invalid', { session: name, cause });
+  const taken = parts.documents.all().some((document) => document.name === name);
+  return taken ? failed('session-exists', { session: name }) : null;
+};
+
+const pad = (value: number): string => String(value).padStart(2, '0');
+
+/** `YYYYmmdd-HHMMSS` in local time. */
+export const localStamp = (ms: number): string => {
+  const at = new Date(ms);
+  const date = `${at.getFullYear()}${pad(at.getMonth() + 1)}${pad(at.getDate())}`;
+  return `${date}-${pad(at.getHours())}${pad(at.getMinutes())}${pad(at.getSeconds())}`;
+};
+
+/** ISO 8601 with the offset of here. */
+export const localTime = (ms: number): string => {
+  const at = new Date(ms);
+  const offset = -at.getTimezoneOffset();
+  const local = new Date(ms + offset * 60_000).toISOString().slice(0, 19);
+  const size = Math.abs(offset);
+  return `${local}${offset < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
+};
+
+const newDocument = (parts: DaemonParts, caller: Caller, name: string, output: string | undefined): SessionDocument => {
+  const { clock, host, ids } = parts.ports;
+  const now = clock.now();
+  return {
+    version: DOCUMENT_VERSION,
+    id: ids.hex(16),
+    name,
+    owner: { uid: caller.uid, gid: host.user(caller.uid)?.gid ?? host.gid },
+    createdAt: localTime(now),
+    bootId: host.bootId,
+    hostname: host.hostname,
+    output: { kind: 'local', path: output ?? parts.ports.defaultOutput(caller.uid, name, now) },
+    clock: clockOf(parts.ports),
+    channels: [],
+    registries: [],
+    active: false,
+    everStarted: false,
+    operation: null,
+    answers: [],
+  };
+};
+
+const create: Handler<'session.create'> = async (parts, caller, request, key) => {
+  const name = request.name ?? `auto-${localStamp(parts.ports.clock.now())}`;
+  const wrong = nameFault(parts, name);
+  if (wrong) return wrong;
+  if (request.output !== undefined && !request.output.startsWith('/')) {
+    return failed('output-not-writable', { path: request.output, cause: 'it is no absolute path' });
+  }
+  const document = newDocument(parts, caller, name, request.output);
+  parts.documents.draft(document);
+  return parts.replies.expect(key, () =>
+    parts.root.send({ type: 'CreateRequested', sessionId: document.id, name, requestId: key }),
+  );
+};
+
+const show: Handler<'session.show'> = async (parts, caller, request) => {
+  const document = find(parts, caller, request.session);
+  if (!document) return failed('session-not-found', { session: request.session });
+  const { channel } = request;
+  if (channel !== undefined && !document.channels.some(({ name }) => name === channel)) {
+    return failed('channel-not-found', { session: request.session, channel });
+  }
+  return succeeded({ session: sessionViewOf(parts, document, channel) });
+};
+
+const ruleFault = (pattern: string, exclusions: readonly string[]): Reply | null => {
+  const invalid = (cause: string) => failed('rule-invalid', { pattern, cause });
+  if (pattern === '') return invalid('it is empty');
+  if (Buffer.byteLength(pattern) > 255) return invalid('it has more than 255 bytes');
+  const { error } = checkExclusions(pattern, exclusions);
+  return error === null ? null : failed('exclusion-invalid', { exclusion: exclusions.join(','), cause: error });
+};
+
+const enableEvent: Handler<'event.enable'> = async (parts, caller, request, key) => {
+  const { pattern, logLevel = null, exclusions = [], filter = null, channel = null } = request;
+  const wrong = ruleFault(pattern, exclusions);
+  if (wrong) return wrong;
+  const rule = { pattern, logLevel, exclusions, filter };
+  return edit(parts, caller, request.session, key, { kind: 'event.enable', channel, rule });
+};
+
+const consumersOf = (parts: DaemonParts) =>
+  Object.values(parts.root.getSnapshot().context.consumers).map((ref) => {
+    const { context, value } = ref.getSnapshot();
+    return { uid: context.uid, pid: context.pid, state: String(value.work) };
+  });
+
+const status: Handler<'daemon.status'> = async (parts) => {
+  const { host, clock } = parts.ports;
+  return succeeded({
+    version: host.version,
+    pid: host.pid,
+    uid: host.uid,
+    host: host.hostname,
+    keeperPid: parts.keeperPid,
+    consumers: consumersOf(parts),
+    applications: parts.applications.registered().length,
+    sessions: parts.documents.all().length,
+    uptimeMs: clock.now() - parts.startedAtMs,
+  });
+};
+
+const shutdown: Handler<'daemon.shutdown'> = async (parts, caller) => {
+  if (!caller.all) return failed('permission-denied', { what: 'ending a daemon that is not yours' });
+  // The answer leaves before the bus is closed.
+  parts.ports.clock.setTimeout(() => parts.root.send({ type: 'ShutdownRequested' }), 20);
+  return succeeded({});
+};
+
+const watch: Handler<'inspect.watch'> = async (parts, caller, { leaseMs }) => {
+  if (!caller.all) return failed('permission-denied', { what: 'inspecting a daemon that is not yours' });
+  parts.root.send({ type: 'WatchRequested', leaseMs });
+  return succeeded({ process: 'sessiond', until: parts.ports.clock.now() + leaseMs });
+};
+
+const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
+  'session.create': create,
+  'session.destroy': (parts, caller, { session }, key) =>
+    command(parts, caller, session, key, { type: 'DestroyRequested', requestId: key }),
+  'session.start': (parts, caller, { session }, key) =>
+    command(parts, caller, session, key, { type: 'StartRequested', requestId: key }),
+  'session.stop': (parts, caller, { session }, key) =>
+    command(parts, caller, session, key, { type: 'StopRequested', requestId: key }),
+  'session.list': async (parts, caller) =>
+    succeeded({
+      sessions: parts.documents
+        .all()
+        .filter((document) => sees(caller, document))
+        .map(summaryOf),
+    }),
+  'session.show': show,
+  'channel.enable': (parts, caller, { session, name, attributes = {} }, key) =>
+    edit(parts, caller, session, key, { kind: 'channel.enable', name, attributes }),
+  'channel.disable': (parts, caller, { session, name }, key) =>
+    edit(parts, caller, session, key, { kind: 'channel.disable', name }),
+  'event.enable': enableEvent,
+  'event.disable': (parts, caller, { session, channel = null, pattern = null }, key) =>
+    edit(parts, caller, session, key, { kind: 'event.disable', channel, pattern }),
+  'context.add': (parts, caller, { session, channel = null, types }, key) =>
+    edit(parts, caller, session, key, { kind: 'context.add', channel, types }),
+  'point.list': async (parts, caller, { fields = false }) =>
+    succeeded({ applications: applicationViewOf(parts, fields, (uid) => caller.all || uid === caller.uid) }),
+  'daemon.status': status,
+  'daemon.shutdown': shutdown,
+  'inspect.watch': watch,
+};
+
+const callerOf = (parts: DaemonParts, { subject }: BusMessage): Caller | null => {
+  const address = parseCommandSubject(subject);
+  if (address?.realm !== 'local' || !/^\d{1,10}$/.test(address.who)) return null;
+  const uid = Number(address.who);
+  return { who: address.who, uid, all: uid === 0 || uid === parts.place.uid };
+};
+
+const handle = async <C extends CommandName>(parts: DaemonParts, name: C, message: BusMessage): Promise<Reply> => {
+  const caller = callerOf(parts, message);
+  if (!caller) return failed('permission-denied', { what: 'commands come from local users in this version' });
+  const parsed = parseRequest(name, message.body);
+  if (!parsed.ok) return refused(parsed.fault as Fault);
+  const request = parsed.value as CommandRequest<C>;
+  const key = `${caller.who} ${request.id}`;
+  return parts.replies.once(key, request.id, () => HANDLERS[name](parts, caller, request, key));
+};
+
+export const commandEndpoints = (parts: DaemonParts): readonly Endpoint[] =>
+  COMMAND_NAMES.map((name) => {
+    const [noun, verb] = name.split('.') as [string, string];
+    return {
+      name,
+      subject: commandPattern(parts.place, noun, verb),
+      schema: commandSchema(name),
+      handle: (message) => handle(parts, name, message),
+    };
+  });

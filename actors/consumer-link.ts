@@ -1,0 +1,200 @@
+/**
+ * What the daemon says to one owner's consumer: memory and keys over the socket pair, all else over the bus. It knows what the
+ * consumer holds, so asking twice for the same is asking once; a consumer that came anew holds nothing.
+ */
+import { z } from 'zod';
+import type { RegistryDocument, RingSetDocument } from '../machines/document.ts';
+import type { Refusal } from '../machines/refusal.ts';
+import type { SeqpacketConnection } from '../native/addon/index.ts';
+import type { Access } from '../transport/access.ts';
+import type { Body, Bus } from '../transport/bus.ts';
+import { hexId, parseMessage } from '../transport/schema.ts';
+import { consumerSubject, type Place } from '../transport/subjects.ts';
+import { type Deferred, deferred } from './deferred.ts';
+import { KEEPER_ROLES } from './keeper-record.ts';
+import type { Clock, Ids, KeeperLink } from './ports.ts';
+import { Refused, refuse, refusedBy } from './refused.ts';
+
+const RETRY_MS = 100;
+/** The waiting states of the machines end sooner; this only keeps a lost answer from being awaited for ever. */
+const ANSWER_MS = 120_000;
+/** Of the 1 MiB that a message may have. */
+const METADATA_PART = 256 * 1024;
+
+const helloSchema = z.object({
+  pid: z.int(),
+  sessions: z.array(
+    z.object({
+      session: z.string(),
+      registries: z.array(z.object({ key: z.string(), rings: z.array(z.object({ ringId: hexId, plan: z.string() })) })),
+    }),
+  ),
+});
+
+export interface AttachWanted {
+  readonly sessionId: string;
+  readonly registry: RegistryDocument;
+  readonly set: RingSetDocument;
+  readonly channelName: string;
+  readonly filePrefix: string;
+  readonly streamInstanceBase: number;
+  readonly readTimerUs: number;
+  readonly switchTimerUs: number;
+  readonly fds: readonly [ringFdReadOnly: number, readerFd: number];
+}
+
+interface Surroundings {
+  readonly place: Place;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  bus(): Bus;
+  closeFd(fd: number): void;
+}
+
+export class ConsumerLink {
+  readonly uid: number;
+  readonly #around: Surroundings;
+  #connection: SeqpacketConnection | null = null;
+  #spareFd: number | null = null;
+  #ready: Deferred<void> = deferred();
+  #epoch = 0;
+  #opened = new Set<string>();
+  #metadata = new Map<string, string>();
+  #rings = new Map<string, string>(); // ring id -> session
+
+  constructor(uid: number, around: Surroundings) {
+    this.uid = uid;
+    this.#around = around;
+  }
+
+  /** Resolves when the consumer can be asked. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** `spareFd`: another fd of the same socket, for a keeper that comes later. */
+  connect(connection: SeqpacketConnection, spareFd: number): void {
+    this.close();
+    this.#connection = connection;
+    this.#spareFd = spareFd;
+  }
+
+  /** With a new keeper: the way to this process has to outlive the daemon again. */
+  async deposit(keeper: KeeperLink, id: string): Promise<void> {
+    if (this.#spareFd !== null) await keeper.deposit({ id, role: KEEPER_ROLES.consumer, number: 0 }, [this.#spareFd]);
+  }
+
+  sendKey(access: Access): void {
+    this.#tell({ kind: 'credentials', ...access });
+  }
+
+  /** Whatever waits for an answer of the one that is lost fails now. */
+  lose(why: Refusal): void {
+    this.#epoch++;
+    this.#opened = new Set();
+    this.#metadata = new Map();
+    this.#rings = new Map();
+    this.#ready.reject(new Refused(why));
+    this.#ready = deferred();
+  }
+
+  close(): void {
+    this.#connection?.close();
+    if (this.#spareFd !== null) this.#around.closeFd(this.#spareFd);
+    this.#connection = null;
+    this.#spareFd = null;
+  }
+
+  markReady(): void {
+    this.#ready.resolve();
+  }
+
+  /** Who it is and what it holds: after a restart of the daemon it goes on with that. */
+  async greet(): Promise<{ pid: number }> {
+    const parsed = parseMessage(helloSchema, await this.#ask('hello', {}));
+    if (!parsed.ok) throw refusedBy(parsed.fault);
+    for (const { session, registries } of parsed.value.sessions) {
+      for (const { rings } of registries) for (const { ringId } of rings) this.#rings.set(ringId, session);
+    }
+    return { pid: parsed.value.pid };
+  }
+
+  async open(sessionId: string, key: string, output: string, directory: string): Promise<void> {
+    const place = `${sessionId}/${key}`;
+    if (this.#opened.has(place)) return;
+    await this.#ask('open', { session: sessionId, key, output, directory });
+    this.#opened.add(place);
+  }
+
+  async writeMetadata(sessionId: string, key: string, text: string): Promise<void> {
+    const place = `${sessionId}/${key}`;
+    if (this.#metadata.get(place) === text) return;
+    for (let at = 0; at < text.length || at === 0; at += METADATA_PART) {
+      const more = at + METADATA_PART < text.length;
+      await this.#ask('metadata', { session: sessionId, key, text: text.slice(at, at + METADATA_PART), first: at === 0, more });
+    }
+    this.#metadata.set(place, text);
+  }
+
+  async attach(wanted: AttachWanted): Promise<void> {
+    const { ringId, ...rest } = wanted.set;
+    if (this.#rings.has(ringId)) return;
+    this.#tell({ kind: 'ring', ringId }, wanted.fds);
+    const { cpuCount, subbufSize, subbufCount, mode, sync } = rest;
+    await this.#ask('attach', {
+      session: wanted.sessionId,
+      key: wanted.registry.key,
+      ringId,
+      channelName: wanted.channelName,
+      filePrefix: wanted.filePrefix,
+      streamClassId: wanted.set.channel,
+      streamInstanceBase: wanted.streamInstanceBase,
+      uuid: wanted.registry.uuid,
+      geometry: { cpuCount, subbufSize, subbufCount, mode, sync },
+      readTimerUs: wanted.readTimerUs,
+      switchTimerUs: wanted.switchTimerUs,
+      plan: 'append',
+    });
+    this.#rings.set(ringId, wanted.sessionId);
+  }
+
+  async flush(sessionId: string): Promise<void> {
+    await this.#ask('flush', { session: sessionId });
+  }
+
+  async detach(sessionId: string, ringId?: string): Promise<void> {
+    await this.#ask('detach', { session: sessionId, ...(ringId !== undefined && { ringId }) });
+    for (const [held, session] of this.#rings) {
+      if (session === sessionId && (ringId === undefined || held === ringId)) this.#rings.delete(held);
+    }
+    if (ringId !== undefined) return;
+    for (const place of this.#opened) if (place.startsWith(`${sessionId}/`)) this.#opened.delete(place);
+    for (const place of this.#metadata.keys()) if (place.startsWith(`${sessionId}/`)) this.#metadata.delete(place);
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#ask('shutdown', {});
+  }
+
+  #tell(message: Body, fds: readonly number[] = []): void {
+    if (!this.#connection?.send(Buffer.from(JSON.stringify(message)), fds)) {
+      throw refuse('consumer-failed', { owner: this.uid, cause: 'its socket takes nothing' });
+    }
+  }
+
+  /** While nobody serves the subject (the consumer joins, or the bus is away) the question is put again. */
+  async #ask(verb: string, body: Body): Promise<Body> {
+    const { clock, ids, place } = this.#around;
+    const epoch = this.#epoch;
+    const until = clock.now() + ANSWER_MS;
+    const subject = consumerSubject({ ...place, owner: this.uid, verb });
+    for (;;) {
+      const reply = await this.#around.bus().request(subject, { ...body, v: 1, id: ids.hex(8) }, ANSWER_MS);
+      if (epoch !== this.#epoch) throw refuse('consumer-failed', { owner: this.uid, cause: `it ended during \`${verb}\`` });
+      if (reply.ok) return reply.body;
+      const again = reply.fault.code === 'no-responder' || reply.fault.code === 'bus-cut';
+      if (!again || clock.now() > until) throw refusedBy(reply.fault);
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, RETRY_MS));
+    }
+  }
+}

@@ -1,0 +1,136 @@
+/** The root of the consumer process: the socket pair brings memory and keys, the bus brings requests. */
+import { type ActorRefFrom, fromPromise } from 'xstate';
+import { consumerProcessMachine } from '../machines/consumer-process.ts';
+import { type Access, parseAccess } from '../transport/access.ts';
+import type { Body } from '../transport/bus.ts';
+import { linkMessage } from './consumer-messages.ts';
+import { ConsumerStreams, type StreamEntry } from './consumer-streams.ts';
+import { consumerEndpoints } from './consumer-verbs.ts';
+import { EventPublisher } from './event-publisher.ts';
+import type { ConsumerBus, ConsumerPorts } from './ports.ts';
+import { provideStream } from './stream.ts';
+
+type Root = ActorRefFrom<typeof consumerProcessMachine>;
+
+export class ConsumerProcessParts {
+  readonly ports: ConsumerPorts;
+  readonly streams = new ConsumerStreams();
+  access: Access | null = null;
+  connection: ConsumerBus | null = null;
+  joining: Promise<void> = Promise.resolve();
+  #root: Root | null = null;
+  #events: EventPublisher | null = null;
+
+  constructor(ports: ConsumerPorts) {
+    this.ports = ports;
+  }
+
+  get root(): Root {
+    if (!this.#root) throw new Error('the root actor is not there yet');
+    return this.#root;
+  }
+
+  set root(root: Root) {
+    this.#root = root;
+  }
+
+  stream(ringId: string) {
+    return this.root.getSnapshot().context.streams[ringId];
+  }
+
+  publish(entry: StreamEntry, what: string, body: Body): void {
+    if (!this.access) return;
+    const { host, uid } = this.access;
+    this.#events ??= new EventPublisher({ host, uid }, this.ports.clock, () => this.connection?.bus ?? null);
+    const { session, ringId, channelName } = entry.attach;
+    this.#events.publish(this.ports.owner, 'stream', ringId, what, { session, channel: channelName, ...body });
+  }
+}
+
+const takeMemory = (parts: ConsumerProcessParts, ringId: string, fds: readonly number[]): void => {
+  const { closeFd } = parts.ports.native;
+  const [ringFd, readerFd, ...more] = fds;
+  if (ringFd === undefined || readerFd === undefined || more.length > 0) {
+    for (const fd of fds) closeFd(fd);
+    return;
+  }
+  const entry = parts.streams.find(ringId);
+  if (entry && !entry.reader && !entry.memory) {
+    entry.memory = [ringFd, readerFd];
+    parts.stream(ringId)?.send({ type: 'MemoryArrived' });
+    return;
+  }
+  for (const fd of parts.streams.keepMemory(ringId, [ringFd, readerFd]) ?? []) closeFd(fd);
+};
+
+const takeKey = (parts: ConsumerProcessParts, body: Body): void => {
+  const access = parseAccess(body);
+  if (!access.ok) throw new Error(access.fault.message);
+  parts.access = access.value;
+  parts.root.send({ type: 'CredentialsReceived' });
+};
+
+const receive = (parts: ConsumerProcessParts, bytes: Buffer, fds: readonly number[]): void => {
+  try {
+    const message = linkMessage.parse(JSON.parse(bytes.toString()));
+    if (message.kind === 'ring') takeMemory(parts, message.ringId, fds);
+    else takeKey(parts, message);
+  } catch (thrown) {
+    parts.ports.log.error('the daemon sent nonsense', { cause: String(thrown) });
+  }
+};
+
+/** From now on the daemon's messages are heard. */
+export const listenToDaemon = (parts: ConsumerProcessParts): void => {
+  parts.ports.link.onMessage((bytes, fds) => receive(parts, bytes, fds));
+  parts.ports.link.onClose(() => parts.root.send({ type: 'DaemonLost' }));
+};
+
+const join = async (parts: ConsumerProcessParts): Promise<void> => {
+  const access = parts.access!;
+  if (parts.connection) {
+    parts.connection.renew(access);
+    return;
+  }
+  const connection = await parts.ports.connect(access);
+  const { bus } = connection;
+  const { host, uid, version } = access;
+  await bus.serve(
+    { name: 'weft-consumer', version, description: `Consumer of user ${parts.ports.owner}` },
+    consumerEndpoints(parts, { host, uid }),
+  );
+  bus.onStatus((status) => {
+    if (status === 'connected') parts.root.send({ type: 'BusConnected' });
+    if (status === 'cut') parts.root.send({ type: 'BusCut' });
+  });
+  parts.connection = connection;
+  parts.ports.log.info('serving', { owner: parts.ports.owner, pid: parts.ports.pid });
+};
+
+/** One after the other: a second key must not make a second connection beside the first. */
+const joinBus = (parts: ConsumerProcessParts): Promise<void> => {
+  parts.joining = parts.joining.then(
+    () => join(parts),
+    () => join(parts),
+  );
+  return parts.joining;
+};
+
+const drainStreams = async (parts: ConsumerProcessParts): Promise<void> => {
+  const entries = parts.streams.all();
+  for (const { attach } of entries) parts.stream(attach.ringId)?.send({ type: 'DrainRequested' });
+  await Promise.all(entries.map(({ drained }) => drained.promise));
+};
+
+export const provideConsumerProcess = (parts: ConsumerProcessParts) =>
+  consumerProcessMachine.provide({
+    actors: {
+      stream: provideStream(parts),
+      joinBus: fromPromise(() => joinBus(parts)),
+      drainStreams: fromPromise(() => drainStreams(parts)),
+    },
+    actions: {
+      leaveBus: () => void parts.connection?.bus.close(),
+      logProcess: (_, { what }) => parts.ports.log.warn(what),
+    },
+  });

@@ -1,0 +1,136 @@
+/** The consumer's side of docs/contracts.md: every verb of the session daemon, answered when its effect is there. */
+import { join } from 'node:path';
+import type { Body, Endpoint, Reply } from '../transport/bus.ts';
+import { refused, succeeded } from '../transport/errors.ts';
+import { jsonSchema, parseMessage } from '../transport/schema.ts';
+import { consumerSubject } from '../transport/subjects.ts';
+import { CONSUMER_REQUESTS, type ConsumerRequest, type ConsumerVerb } from './consumer-messages.ts';
+import type { ConsumerProcessParts } from './consumer-process.ts';
+import { StreamEntry } from './consumer-streams.ts';
+import { faultOfRefusal, refuse, refusedFrom } from './refused.ts';
+
+type Handler<V extends ConsumerVerb> = (parts: ConsumerProcessParts, request: ConsumerRequest<V>) => Promise<Body>;
+
+const statsOf = (entries: readonly StreamEntry[]): Body => ({
+  streams: entries.map((entry) => ({ key: entry.attach.key, ringId: entry.attach.ringId, stats: entry.totals() })),
+});
+
+const hello: Handler<'hello'> = async ({ streams, ports }) => {
+  const sessions = new Map<string, Map<string, { ringId: string; plan: string }[]>>();
+  for (const { attach, plan } of streams.all()) {
+    const registries = sessions.get(attach.session) ?? new Map();
+    registries.set(attach.key, [...(registries.get(attach.key) ?? []), { ringId: attach.ringId, plan }]);
+    sessions.set(attach.session, registries);
+  }
+  return {
+    pid: ports.pid,
+    sessions: [...sessions].map(([session, registries]) => ({
+      session,
+      registries: [...registries].map(([key, rings]) => ({ key, rings })),
+    })),
+  };
+};
+
+const open: Handler<'open'> = async ({ streams, ports }, { session, key, output, directory }) => {
+  const path = join(output, directory);
+  if (!output.startsWith('/')) throw refuse('output-not-writable', { path: output, cause: 'it is no absolute path' });
+  try {
+    ports.makeDirectory(path);
+  } catch (thrown) {
+    const cause = thrown instanceof Error ? thrown.message : String(thrown);
+    throw refuse('output-not-writable', { path, cause });
+  }
+  streams.open(session, key, output, directory);
+  return {};
+};
+
+const metadata: Handler<'metadata'> = async ({ streams, ports }, { session, key, text, first, more }) => {
+  const place = streams.place(session, key);
+  place.metadata = first ? text : place.metadata + text;
+  if (more) return {};
+  ports.writeMetadata(join(place.output, place.directory), place.metadata);
+  place.metadata = '';
+  return {};
+};
+
+const attach: Handler<'attach'> = async (parts, request) => {
+  const { ringId, plan, geometry } = request;
+  const known = parts.streams.find(ringId);
+  if (known) {
+    await known.opened.promise;
+    return {};
+  }
+  const place = parts.streams.place(request.session, request.key);
+  const entry = new StreamEntry(request, join(place.output, place.directory));
+  entry.memory = parts.streams.takeMemory(ringId);
+  parts.streams.add(entry);
+  parts.root.send({ type: 'StreamRequested', ringId, plan, cpuCount: geometry.cpuCount });
+  if (entry.memory) parts.stream(ringId)?.send({ type: 'MemoryArrived' });
+  await entry.opened.promise;
+  return {};
+};
+
+const flush: Handler<'flush'> = async ({ streams }, { session }) => {
+  const entries = streams.of(session);
+  await Promise.all(entries.map((entry) => entry.flush()));
+  return statsOf(entries);
+};
+
+const plan: Handler<'plan'> = async (parts, request) => {
+  for (const {
+    attach: { ringId },
+  } of parts.streams.of(request.session)) {
+    parts.stream(ringId)?.send({ type: 'PlanRequested', plan: request.plan });
+  }
+  return {};
+};
+
+const detach: Handler<'detach'> = async (parts, { session, ringId }) => {
+  const entries = parts.streams.of(session, ringId);
+  for (const { attach: of } of entries) parts.stream(of.ringId)?.send({ type: 'DrainRequested' });
+  await Promise.all(entries.map(({ drained }) => drained.promise));
+  if (ringId === undefined) parts.streams.forget(session);
+  return {};
+};
+
+const stats: Handler<'stats'> = async ({ streams }, { session }) => statsOf(streams.of(session));
+
+/** Answers first, then ends: what was committed is in the files by then. */
+const shutdown: Handler<'shutdown'> = async (parts) => {
+  await Promise.all(parts.streams.all().map((entry) => entry.flush()));
+  parts.ports.clock.setTimeout(() => parts.root.send({ type: 'ShutdownRequested' }), 20);
+  return {};
+};
+
+const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
+  hello,
+  open,
+  metadata,
+  attach,
+  flush,
+  plan,
+  detach,
+  stats,
+  shutdown,
+};
+
+const handle = async <V extends ConsumerVerb>(parts: ConsumerProcessParts, verb: V, body: Body): Promise<Reply> => {
+  const parsed = parseMessage(CONSUMER_REQUESTS[verb], body);
+  if (!parsed.ok) return refused(parsed.fault);
+  try {
+    return succeeded(await HANDLERS[verb](parts, parsed.value as ConsumerRequest<V>));
+  } catch (thrown) {
+    return refused(faultOfRefusal(refusedFrom(thrown).refusal));
+  }
+};
+
+export const consumerEndpoints = (
+  parts: ConsumerProcessParts,
+  place: { readonly host: string; readonly uid: number },
+): readonly Endpoint[] =>
+  (Object.keys(CONSUMER_REQUESTS) as ConsumerVerb[]).map((verb) => ({
+    name: verb,
+    subject: consumerSubject({ ...place, owner: parts.ports.owner, verb }),
+    schema: jsonSchema(CONSUMER_REQUESTS[verb]),
+    handle: ({ body }) => handle(parts, verb, body),
+  }));

@@ -1,0 +1,49 @@
+/** The consumer process on a real host: fd 3 is the daemon's socket pair, stdout the log. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createActor, toPromise } from 'xstate';
+import { loadNative } from '../native/addon/index.ts';
+import { connectAccess, renewAccess } from '../transport/access.ts';
+import { writeWhole } from '../transport/private-file.ts';
+import { homes } from './bus-process.ts';
+import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './consumer-process.ts';
+import { openLog, realClock } from './host-ports.ts';
+import type { ConsumerPorts } from './ports.ts';
+
+const LINK_FD = 3;
+const STDOUT = 1;
+const JOIN_MS = 20_000;
+
+/** Whoever may read the trace's directory may read what it means. */
+const METADATA_MODE = 0o644;
+
+export const runConsumer = async (): Promise<number> => {
+  const native = loadNative();
+  const owner = String(process.getuid!());
+  const log = openLog('weft-consumer', STDOUT);
+  const ports: ConsumerPorts = {
+    clock: realClock,
+    log,
+    pid: process.pid,
+    owner,
+    link: native.adoptSeqpacket(LINK_FD),
+    native,
+    connect: async (access) => {
+      const bus = await connectAccess(access, { name: `weft-consumer-${owner}`, waitMs: JOIN_MS }, homes());
+      return { bus, renew: (next) => renewAccess(bus, next) };
+    },
+    makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o755 }),
+    writeMetadata: (directory, text) => writeWhole(join(directory, 'metadata'), text, METADATA_MODE),
+  };
+  const parts = new ConsumerProcessParts(ports);
+  const root = createActor(provideConsumerProcess(parts), { id: 'consumer', clock: ports.clock });
+  parts.root = root;
+  process.on('SIGTERM', () => root.send({ type: 'ShutdownRequested' }));
+  process.on('SIGINT', () => root.send({ type: 'ShutdownRequested' }));
+  root.start();
+  listenToDaemon(parts);
+  const { refusal } = await toPromise(root);
+  if (refusal) log.error('the consumer ends', { ...refusal });
+  ports.link.close();
+  return refusal ? 1 : 0;
+};

@@ -1,0 +1,125 @@
+/** What the daemon's actors share: the tables beside the machines, which hold what no context may (fds, sockets, promises). */
+import type { ActorRefFrom } from 'xstate';
+import type { RegistryScope, SessionDocument } from '../machines/document.ts';
+import type { sessionDaemonMachine } from '../machines/session-daemon.ts';
+import type { Bus } from '../transport/bus.ts';
+import { ApplicationTable } from './application-table.ts';
+import { ConsumerLink } from './consumer-link.ts';
+import { DocumentStore } from './document-store.ts';
+import { EventPublisher } from './event-publisher.ts';
+import { Flushes } from './flushes.ts';
+import { Passes } from './passes.ts';
+import type { DaemonPorts, KeeperLink } from './ports.ts';
+import { Replies } from './replies.ts';
+import { Rings } from './rings.ts';
+import { scopeFor, scopeKey } from './scopes.ts';
+import { Totals } from './totals.ts';
+
+type Root = ActorRefFrom<typeof sessionDaemonMachine>;
+
+export class DaemonParts {
+  readonly ports: DaemonPorts;
+  readonly place: { readonly host: string; readonly uid: number };
+  readonly documents: DocumentStore;
+  readonly rings: Rings;
+  readonly totals: Totals;
+  readonly applications = new ApplicationTable();
+  readonly passes = new Passes();
+  readonly flushes = new Flushes();
+  readonly replies: Replies;
+  readonly events: EventPublisher;
+  readonly startedAtMs: number;
+  keeperPid = 0;
+  /** Every application gets a duplicate. */
+  clockPageFd = -1;
+  #root: Root | null = null;
+  #bus: Bus | null = null;
+  #keeper: KeeperLink | null = null;
+  readonly #consumers = new Map<number, ConsumerLink>();
+
+  constructor(ports: DaemonPorts) {
+    this.ports = ports;
+    this.place = { host: ports.host.hostname, uid: ports.host.uid };
+    this.documents = new DocumentStore(ports.disk);
+    this.rings = new Rings(ports);
+    this.totals = new Totals(this.rings);
+    this.replies = new Replies(ports.clock);
+    this.events = new EventPublisher(this.place, ports.clock, () => this.#bus);
+    this.startedAtMs = ports.clock.now();
+  }
+
+  get root(): Root {
+    return must(this.#root, 'the root actor');
+  }
+
+  set root(root: Root) {
+    this.#root = root;
+  }
+
+  get bus(): Bus {
+    return must(this.#bus, 'the bus');
+  }
+
+  set bus(bus: Bus) {
+    this.#bus = bus;
+  }
+
+  get keeper(): KeeperLink {
+    return must(this.#keeper, 'the keeper');
+  }
+
+  set keeper(keeper: KeeperLink) {
+    this.#keeper = keeper;
+  }
+
+  session(sessionId: string) {
+    return this.root.getSnapshot().context.sessions[sessionId];
+  }
+
+  /** The link of an owner's consumer; made at the first question, whether the process runs or not. */
+  consumer(uid: number): ConsumerLink {
+    const known = this.#consumers.get(uid);
+    if (known) return known;
+    const { clock, ids, native } = this.ports;
+    const closeFd = (fd: number) => native.closeFd(fd);
+    const link = new ConsumerLink(uid, { place: this.place, clock, ids, bus: () => this.bus, closeFd });
+    this.#consumers.set(uid, link);
+    return link;
+  }
+
+  /** The owner's consumer, started if need be, once it can be asked. */
+  async readyConsumer({ owner }: SessionDocument): Promise<ConsumerLink> {
+    this.root.send({ type: 'ConsumerNeeded', uid: owner.uid, gid: owner.gid });
+    const link = this.consumer(owner.uid);
+    await link.ready;
+    return link;
+  }
+
+  /** Asks the registry of a scope for a pass; resolves when it ended. */
+  pass(sessionId: string, scope: RegistryScope): Promise<void> {
+    const key = scopeKey(scope);
+    const session = this.session(sessionId);
+    if (!session) return Promise.resolve();
+    session.send({ type: 'ScopeSeen', scopeKey: key, scope });
+    const { pass, ended } = this.passes.request(`${sessionId}/${key}`);
+    session.getSnapshot().context.registries[key]?.send({ type: 'PassRequested', pass });
+    return ended;
+  }
+
+  /** One pass of every scope that the session has or will have with the applications of now. */
+  async passAll(sessionId: string): Promise<void> {
+    const document = this.documents.current(sessionId);
+    const scopes = new Map<string, RegistryScope>();
+    for (const { scope, ringSets } of document.registries) if (ringSets.length > 0) scopes.set(scopeKey(scope), scope);
+    for (const { identity } of this.applications.registered()) {
+      const scope = scopeFor(document, identity!);
+      scopes.set(scopeKey(scope), scope);
+    }
+    await Promise.all([...scopes.values()].map((scope) => this.pass(sessionId, scope)));
+  }
+}
+
+const must = <T>(part: T | null, what: string): T => {
+  if (part === null) throw new Error(`${what} is not there yet`);
+  return part;
+};

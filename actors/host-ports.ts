@@ -1,0 +1,143 @@
+/** The seam on a real host: its clock, its users and memory, its disk. */
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
+import { writeWhole } from '../transport/private-file.ts';
+import type { Clock, Disk, Host, Ids, Log, User } from './ports.ts';
+
+export const VERSION = '0.1.0';
+
+export const realClock: Clock = {
+  now: () => Date.now(),
+  setTimeout: (task, ms) => setTimeout(task, ms),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
+
+export const realIds: Ids = { hex: (bytes) => randomBytes(bytes).toString('hex') };
+
+/** Synchronous: the last line before a death is the one that matters. */
+export const openLog = (name: string, destination: string | number): Log => {
+  const logger = pino({ name }, pino.destination({ dest: destination, sync: true, mkdir: true }));
+  return {
+    info: (what, fields) => logger.info(fields ?? {}, what),
+    warn: (what, fields) => logger.warn(fields ?? {}, what),
+    error: (what, fields) => logger.error(fields ?? {}, what),
+  };
+};
+
+/** `0-3,8-11` */
+export const parseCpuList = (text: string): readonly number[] =>
+  text
+    .trim()
+    .split(',')
+    .filter((part) => part !== '')
+    .flatMap((part) => {
+      const [first, last = first] = part.split('-').map(Number) as [number, number?];
+      return Array.from({ length: last! - first + 1 }, (_, at) => first + at);
+    });
+
+const readLine = (path: string): string | null => {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null;
+  }
+};
+
+const cpus = (which: 'possible' | 'online'): readonly number[] =>
+  parseCpuList(readLine(`/sys/devices/system/cpu/${which}`) ?? '0');
+
+/** What the control group leaves; version 2 only. */
+const groupMemory = (): number => {
+  const path = /^0::(.*)$/m.exec(readLine('/proc/self/cgroup') ?? '')?.[1];
+  if (path === undefined) return Number.POSITIVE_INFINITY;
+  const max = readLine(join('/sys/fs/cgroup', path, 'memory.max'));
+  const current = readLine(join('/sys/fs/cgroup', path, 'memory.current'));
+  return max === null || max === 'max' || current === null ? Number.POSITIVE_INFINITY : Number(max) - Number(current);
+};
+
+const availableMemory = (): number => {
+  const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
+  return Math.min(kib === undefined ? Number.POSITIVE_INFINITY : Number(kib) * 1024, groupMemory());
+};
+
+/** Real time counts in whole milliseconds here, so the moment at which it steps is waited for: at most one. */
+const clockOffsetNs = (): bigint => {
+  const before = Date.now();
+  let now = before;
+  while (now === before) now = Date.now();
+  return BigInt(now) * 1_000_000n - process.hrtime.bigint();
+};
+
+/** An entry of the user or group database, whatever serves it. */
+const entry = (database: 'passwd' | 'group', key: string | number): string[] | null => {
+  try {
+    const text = execFileSync('getent', [database, String(key)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return text.trim().split(':');
+  } catch {
+    return null;
+  }
+};
+
+const user = (uid: number): User | null => {
+  const fields = entry('passwd', uid);
+  return fields ? { gid: Number(fields[3]), home: fields[5] ?? '/' } : null;
+};
+
+export const realHost = (options: { readonly host: string | null; readonly group: string }): Host => {
+  const tracingGid = (): number | null => {
+    const fields = entry('group', options.group);
+    return fields ? Number(fields[2]) : null;
+  };
+  return {
+    hostname: options.host ?? hostname(),
+    uid: process.getuid!(),
+    gid: process.getgid!(),
+    pid: process.pid,
+    version: VERSION,
+    bootId: (readLine('/proc/sys/kernel/random/boot_id') ?? '0'.repeat(32)).replaceAll('-', ''),
+    clockOffsetNs,
+    possibleCpus: Math.max(...cpus('possible')) + 1,
+    onlineCpus: () => cpus('online'),
+    availableMemory,
+    user,
+    tracingGid,
+    isTracing: (uid, gid) => {
+      const fields = entry('group', options.group);
+      if (!fields) return false;
+      const name = entry('passwd', uid)?.[0];
+      return Number(fields[2]) === gid || (name !== undefined && (fields[3] ?? '').split(',').includes(name));
+    },
+  };
+};
+
+const parseDocument = (path: string, log: Log): SessionDocument | null => {
+  try {
+    const document = JSON.parse(readFileSync(path, 'utf8')) as SessionDocument;
+    if (document.version === DOCUMENT_VERSION) return document;
+    log.error('a session document is of another version and stays as it is', { path, version: document.version });
+  } catch (thrown) {
+    log.error('a session document cannot be read and stays as it is', { path, cause: String(thrown) });
+  }
+  return null;
+};
+
+/** `sessions/ID.json`: one file per session, each whole or absent. */
+export const realDisk = (stateDirectory: string, log: Log): Disk => {
+  const directory = join(stateDirectory, 'sessions');
+  const path = (id: string): string => join(directory, `${id}.json`);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return {
+    load: async () =>
+      readdirSync(directory)
+        .filter((name) => /^[0-9a-f]{32}\.json$/.test(name))
+        .map((name) => parseDocument(join(directory, name), log))
+        .filter((document) => document !== null),
+    write: async (document) => writeWhole(path(document.id), `${JSON.stringify(document)}\n`, 0o600),
+    remove: async (sessionId) => unlinkSync(path(sessionId)),
+  };
+};

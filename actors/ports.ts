@@ -1,0 +1,156 @@
+/**
+ * The one seam between actors and everything that differs between a host and a simulation: time, chance, disk, native code, keeper,
+ * bus. Given at the root; nothing in actors/ reaches past it.
+ */
+import type { SessionDocument } from '../machines/document.ts';
+import type { Native, SeqpacketConnection } from '../native/addon/index.ts';
+import type { Access } from '../transport/access.ts';
+import type { Body, Bus } from '../transport/bus.ts';
+import type { KeeperClient } from './keeper-client.ts';
+
+export interface Clock {
+  /** Milliseconds of real time. */
+  now(): number;
+  setTimeout(task: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+export interface Ids {
+  /** So many random bytes as hex digits. */
+  hex(bytes: number): string;
+}
+
+export interface Log {
+  info(what: string, fields?: Body): void;
+  warn(what: string, fields?: Body): void;
+  error(what: string, fields?: Body): void;
+}
+
+export interface User {
+  readonly gid: number;
+  readonly home: string;
+}
+
+export interface Host {
+  readonly hostname: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  readonly version: string;
+  readonly bootId: string; // 32 hex digits
+  /** Real time minus CLOCK_MONOTONIC, sampled now. */
+  clockOffsetNs(): bigint;
+  readonly possibleCpus: number;
+  onlineCpus(): readonly number[];
+  /** Bytes that can be allocated before somebody is killed for it. */
+  availableMemory(): number;
+  /** Null: nobody has this uid. */
+  user(uid: number): User | null;
+  /** May this user command root's daemon? */
+  isTracing(uid: number, gid: number): boolean;
+  /** Of group tracing; null: there is none. */
+  tracingGid(): number | null;
+}
+
+/** Session documents. `write` and `remove` resolve when the disk holds it. */
+export interface Disk {
+  load(): Promise<readonly SessionDocument[]>;
+  write(document: SessionDocument): Promise<void>;
+  remove(sessionId: string): Promise<void>;
+}
+
+export type KeeperLink = Pick<
+  KeeperClient,
+  | 'onExited'
+  | 'onClose'
+  | 'hello'
+  | 'spawn'
+  | 'adopt'
+  | 'kill'
+  | 'forget'
+  | 'deposit'
+  | 'fetch'
+  | 'release'
+  | 'list'
+  | 'shutdown'
+  | 'close'
+>;
+
+export interface KeeperPort {
+  /** Throws while nobody listens. */
+  connect(): KeeperLink;
+  /** Starts a keeper that takes this process for its session daemon; resolves when it listens. */
+  startAnother(): Promise<void>;
+}
+
+export interface BusPort {
+  /** Finds or starts the server (through the keeper) and connects. */
+  open(keeper: KeeperLink): Promise<Bus>;
+  /** After a keeper's death: the server as a child of the new one. */
+  adopt(keeper: KeeperLink): Promise<void>;
+  grant(role: { kind: 'consumer'; owner: string } | { kind: 'caller'; who: string; all: boolean }): Promise<Access>;
+}
+
+/** How a consumer is started, as the owner. */
+export interface ConsumerProgram {
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly log: string;
+}
+
+export type DaemonNative = Pick<
+  Native,
+  | 'createRingSet'
+  | 'adoptRingSet'
+  | 'releaseLocks'
+  | 'ringTotals'
+  | 'listenSeqpacket'
+  | 'adoptSeqpacket'
+  | 'openClockPage'
+  | 'wakeApplications'
+  | 'lockFile'
+  | 'closeFd'
+>;
+
+export interface DaemonPaths {
+  readonly lock: string;
+  readonly clock: string;
+  readonly appsSocket: string;
+  readonly clientSocket: string;
+}
+
+export interface DaemonPorts {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly host: Host;
+  readonly disk: Disk;
+  readonly native: DaemonNative;
+  readonly keeper: KeeperPort;
+  readonly bus: BusPort;
+  readonly paths: DaemonPaths;
+  consumerProgram(owner: number): ConsumerProgram;
+  /** Where traces of a session go when its creator says nothing. */
+  defaultOutput(owner: number, name: string, createdAtMs: number): string;
+}
+
+/** A connection whose key can be renewed in place. */
+export interface ConsumerBus {
+  readonly bus: Bus;
+  renew(access: Access): void;
+}
+
+export interface ConsumerPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pid: number;
+  readonly owner: string;
+  /** The daemon's end of the socket pair. */
+  readonly link: SeqpacketConnection;
+  readonly native: Pick<Native, 'startReader' | 'closeFd'>;
+  connect(access: Access): Promise<ConsumerBus>;
+  /** With the owner's rights. Throws what the system says. */
+  makeDirectory(path: string): void;
+  /** Written beside, fsynced, renamed. */
+  writeMetadata(directory: string, text: string): void;
+}

@@ -1,0 +1,253 @@
+/**
+ * The three steps of a registry's pass, in the order that lets nothing unreadable be recorded: event ids are on disk and in the
+ * metadata before a ring exists, the consumer reads the ring before an application knows it.
+ */
+import { fromPromise } from 'xstate';
+import { traceMetadata } from '../ctf/metadata.ts';
+import type {
+  ChannelDocument,
+  EventClass,
+  RegistryDocument,
+  RegistryScope,
+  RingSetDocument,
+  SessionDocument,
+} from '../machines/document.ts';
+import { type RegistryPlace, ringRegistryMachine } from '../machines/ring-registry.ts';
+import { channelMatches } from '../rules/match.ts';
+import type { Application, Point, WantedChannel } from './application-table.ts';
+import type { ConsumerLink } from './consumer-link.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+import { refuse } from './refused.ts';
+import { geometryOf } from './rings.ts';
+import { registryOf, registryPlace, withRegistry } from './scopes.ts';
+
+/** CPUs of one ring set at most (layout.h): keeps the stream numbers of a trace apart. */
+const CPU_MAX = 4096;
+
+const syncOf = (application: Application): 'rseq' | 'lock' => (application.identity?.rseq ? 'rseq' : 'lock');
+
+const idOf = (classes: readonly EventClass[]): Map<string, number> =>
+  new Map(classes.map(({ channel, description, id }) => [`${channel} ${JSON.stringify(description)}`, id]));
+
+const matching = (channel: ChannelDocument, applications: readonly Application[]): readonly Point[] =>
+  applications.flatMap((application) =>
+    [...application.points.values()].filter((point) => channelMatches(channel, point.description)),
+  );
+
+/** The event classes that the matching points need and the registry lacks. Ids count per channel and are never given anew. */
+const newClasses = (
+  document: SessionDocument,
+  known: readonly EventClass[],
+  applications: readonly Application[],
+): readonly EventClass[] => {
+  const ids = idOf(known);
+  return document.channels.flatMap((channel) => {
+    let next = 1 + Math.max(-1, ...known.filter((one) => one.channel === channel.id).map(({ id }) => id));
+    return matching(channel, applications).flatMap(({ text, description }) => {
+      const key = `${channel.id} ${text}`;
+      if (ids.has(key)) return [];
+      ids.set(key, next);
+      return [{ id: next++, channel: channel.id, description }];
+    });
+  });
+};
+
+const describePoints = (parts: DaemonParts, sessionId: string, key: string, scope: RegistryScope): Promise<void> => {
+  const applications = parts.applications.in(scope);
+  return parts.documents.edit(sessionId, (document) => {
+    const known = registryOf(document, key);
+    const classes = newClasses(document, known?.eventClasses ?? [], applications);
+    if (classes.length === 0) return { document, value: undefined };
+    const registry: RegistryDocument = known ?? {
+      ...registryPlace(scope, 1),
+      scope,
+      uuid: parts.ports.ids.hex(16),
+      eventClasses: [],
+      ringSets: [],
+    };
+    const grown = { ...registry, eventClasses: [...registry.eventClasses, ...classes] };
+    return { document: withRegistry(document, grown), value: undefined };
+  });
+};
+
+const metadataOf = (document: SessionDocument, registry: RegistryDocument): string =>
+  traceMetadata({
+    uuid: registry.uuid,
+    sessionName: document.name,
+    hostname: document.hostname,
+    createdAt: document.createdAt,
+    scope: registry.scope,
+    clock: document.clock,
+    channels: document.channels.map(({ id, contexts }) => ({ id, contexts })),
+    eventClasses: registry.eventClasses,
+  });
+
+/** Directory and metadata of a registry, as the consumer should have them. */
+const writeOut = async (document: SessionDocument, registry: RegistryDocument, consumer: ConsumerLink): Promise<void> => {
+  await consumer.open(document.id, registry.key, document.output.path, registry.directory);
+  await consumer.writeMetadata(document.id, registry.key, metadataOf(document, registry));
+};
+
+const prefixOf = (channel: ChannelDocument, set: RingSetDocument): string =>
+  set.sync === 'lock' ? `${channel.name}_l` : channel.name;
+
+const attachSet = async (
+  parts: DaemonParts,
+  document: SessionDocument,
+  registry: RegistryDocument,
+  at: number,
+  consumer: ConsumerLink,
+): Promise<void> => {
+  const set = registry.ringSets[at]!;
+  const channel = document.channels.find(({ id }) => id === set.channel)!;
+  const { ringFdReadOnly, readerFd } = parts.rings.fds(set.ringId);
+  await consumer.attach({
+    sessionId: document.id,
+    registry,
+    set,
+    channelName: channel.name,
+    filePrefix: prefixOf(channel, set),
+    streamInstanceBase: at * CPU_MAX,
+    readTimerUs: channel.attributes.readTimerUs,
+    switchTimerUs: channel.attributes.switchTimerUs,
+    fds: [ringFdReadOnly, readerFd],
+  });
+};
+
+/** Everything that the document says of this session's traces is with the consumer: directories, metadata, rings. */
+export const holdAll = async (parts: DaemonParts, sessionId: string): Promise<ConsumerLink> => {
+  const document = parts.documents.current(sessionId);
+  const consumer = await parts.readyConsumer(document);
+  for (const registry of document.registries) {
+    if (registry.ringSets.length === 0) continue;
+    await writeOut(document, registry, consumer);
+    for (const at of registry.ringSets.keys()) await attachSet(parts, document, registry, at, consumer);
+  }
+  return consumer;
+};
+
+const setFor = (registry: RegistryDocument | undefined, channel: number, sync: 'rseq' | 'lock'): RingSetDocument | undefined =>
+  registry?.ringSets.find((set) => set.channel === channel && set.sync === sync);
+
+/** The ring sets that the applications of the scope need and the registry lacks. */
+const missingSets = (
+  document: SessionDocument,
+  registry: RegistryDocument,
+  applications: readonly Application[],
+): readonly { readonly channel: ChannelDocument; readonly sync: 'rseq' | 'lock' }[] =>
+  document.channels.flatMap((channel) =>
+    (['rseq', 'lock'] as const)
+      .filter((sync) => !setFor(registry, channel.id, sync))
+      .filter((sync) => {
+        const users = applications.filter((application) => syncOf(application) === sync);
+        return matching(channel, users).length > 0;
+      })
+      .map((sync) => ({ channel, sync })),
+  );
+
+const createSets = async (parts: DaemonParts, sessionId: string, key: string): Promise<void> => {
+  const document = parts.documents.current(sessionId);
+  const registry = registryOf(document, key);
+  if (!registry) return;
+  for (const { channel, sync } of missingSets(document, registry, parts.applications.in(registry.scope))) {
+    const set = await parts.rings.create(channel, sync, parts.keeper);
+    await parts.documents.edit(sessionId, (current) => {
+      const grown = registryOf(current, key)!;
+      return { document: withRegistry(current, { ...grown, ringSets: [...grown.ringSets, set] }), value: undefined };
+    });
+  }
+};
+
+/** What one application is to record into one channel; null: nothing that it could. */
+const wantedOf = (
+  parts: DaemonParts,
+  document: SessionDocument,
+  registry: RegistryDocument,
+  ids: ReadonlyMap<string, number>,
+  channel: ChannelDocument,
+  application: Application,
+): WantedChannel | null => {
+  const set = setFor(registry, channel.id, syncOf(application));
+  if (!set) return null;
+  const points = new Map<number, number>();
+  for (const [point, { description, text }] of application.points) {
+    const id = ids.get(`${channel.id} ${text}`);
+    if (id !== undefined && channelMatches(channel, description)) points.set(point, id);
+  }
+  const { ringFd, readerFdReadOnly } = parts.rings.fds(set.ringId);
+  return {
+    key: `${document.id}/${channel.id}`,
+    ringId: set.ringId,
+    geometry: geometryOf(set),
+    contexts: channel.contexts,
+    fds: [ringFd, readerFdReadOnly],
+    points,
+    started: document.active,
+  };
+};
+
+const arm = async (parts: DaemonParts, sessionId: string, key: string): Promise<{ recording: boolean }> => {
+  const document = parts.documents.current(sessionId);
+  const registry = registryOf(document, key);
+  if (!registry) return { recording: false };
+  const ids = idOf(registry.eventClasses);
+  const answers = parts.applications.in(registry.scope).flatMap((application) =>
+    document.channels
+      .map((channel) => wantedOf(parts, document, registry, ids, channel, application))
+      .filter((wanted) => wanted !== null)
+      .map((wanted) => application.apply(wanted)),
+  );
+  const errors = (await Promise.all(answers)).flat();
+  if (errors[0] !== undefined) throw refuse('internal', { cause: errors[0] });
+  return { recording: document.active };
+};
+
+/** The process is gone: what it left is written out, then the memory is given back. */
+const drain = async (parts: DaemonParts, sessionId: string, key: string): Promise<void> => {
+  const document = parts.documents.current(sessionId);
+  const registry = registryOf(document, key);
+  if (!registry || registry.ringSets.length === 0) return;
+  const consumer = await holdAll(parts, sessionId);
+  for (const { ringId } of registry.ringSets) await consumer.detach(sessionId, ringId);
+  parts.totals.keep(document, registry);
+  await parts.documents.edit(sessionId, (current) => ({
+    document: withRegistry(current, { ...registryOf(current, key)!, ringSets: [] }),
+    value: undefined,
+  }));
+  for (const { ringId } of registry.ringSets) await parts.rings.release(ringId, parts.keeper);
+};
+
+export const provideRingRegistry = (parts: DaemonParts) => {
+  const scopeOf = ({ sessionId, scopeKey }: RegistryPlace): RegistryScope =>
+    parts.session(sessionId)!.getSnapshot().context.registries[scopeKey]!.getSnapshot().context.scope;
+  return ringRegistryMachine.provide({
+    actors: {
+      describe: fromPromise(async ({ input }) => {
+        await describePoints(parts, input.sessionId, input.scopeKey, scopeOf(input));
+        const document = parts.documents.current(input.sessionId);
+        const registry = registryOf(document, input.scopeKey);
+        if (registry) await writeOut(document, registry, await parts.readyConsumer(document));
+      }),
+      attachRings: fromPromise(async ({ input }) => {
+        await createSets(parts, input.sessionId, input.scopeKey);
+        await holdAll(parts, input.sessionId);
+      }),
+      armApplications: fromPromise(({ input }) => arm(parts, input.sessionId, input.scopeKey)),
+      drainRings: fromPromise(({ input }) => drain(parts, input.sessionId, input.scopeKey)),
+    },
+    actions: {
+      reportPass: (_, { sessionId, scopeKey, pass, refusal }) => {
+        for (const channel of Object.values(parts.session(sessionId)?.getSnapshot().context.channels ?? {})) {
+          channel.send(refusal ? { type: 'RingsRefused', cause: refusal.code } : { type: 'RingsServed' });
+        }
+        if (refusal) parts.ports.log.warn('a registry pass failed', { sessionId, scopeKey, ...refusal });
+        parts.passes.report(`${sessionId}/${scopeKey}`, pass, refusal);
+      },
+      reportEnded: (_, { sessionId, scopeKey }) => {
+        parts.session(sessionId)?.send({ type: 'ScopeForgotten', scopeKey });
+        parts.passes.end(`${sessionId}/${scopeKey}`);
+      },
+      logRegistry: (_, { what, ...where }) => parts.ports.log.warn(what, where),
+    },
+  });
+};

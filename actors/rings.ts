@@ -1,0 +1,125 @@
+/** The ring memory that this daemon holds: fds by ring id. Created here, kept at the keeper, lent to applications and consumers. */
+import type { ChannelDocument, RingSetDocument } from '../machines/document.ts';
+import type { Geometry, RingSetFds, STATS_FIELDS } from '../native/addon/index.ts';
+import { KEEPER_ROLES } from './keeper-record.ts';
+import type { DaemonPorts, KeeperLink } from './ports.ts';
+import { refuse } from './refused.ts';
+
+export type RingTotals = Readonly<Record<(typeof STATS_FIELDS)[number], bigint>>;
+
+export const geometryOf = (set: RingSetDocument): Geometry => ({
+  cpuCount: set.cpuCount,
+  subbufSize: set.subbufSize,
+  subbufCount: set.subbufCount,
+  mode: set.mode,
+  sync: set.sync,
+});
+
+/** Control pages and headers are small beside it. */
+export const bytesOf = (channel: ChannelDocument, cpus: number): number =>
+  channel.attributes.subbufSize * channel.attributes.subbufCount * cpus;
+
+const codeOf = (thrown: unknown): string | null =>
+  typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : null;
+
+export class Rings {
+  readonly #ports: DaemonPorts;
+  readonly #sets = new Map<string, { readonly set: RingSetDocument; readonly fds: RingSetFds }>();
+
+  constructor(ports: DaemonPorts) {
+    this.#ports = ports;
+  }
+
+  fds(ringId: string): RingSetFds {
+    const held = this.#sets.get(ringId);
+    if (!held) throw new Error(`the memory of ring set ${ringId} is not here`);
+    return held.fds;
+  }
+
+  holds(ringId: string): boolean {
+    return this.#sets.has(ringId);
+  }
+
+  all(): Iterable<{ readonly set: RingSetDocument; readonly fds: RingSetFds }> {
+    return this.#sets.values();
+  }
+
+  /** Makes the memory and leaves it with the keeper, so that it outlives this process. */
+  async create(channel: ChannelDocument, sync: 'rseq' | 'lock', keeper: KeeperLink): Promise<RingSetDocument> {
+    const { mode, subbufSize, subbufCount } = channel.attributes;
+    const cpuCount = this.#ports.host.possibleCpus;
+    const ringId = this.#ports.ids.hex(16);
+    const set: RingSetDocument = { ringId, channel: channel.id, sync, cpuCount, subbufSize, subbufCount, mode };
+    const cpus = this.#ports.host.onlineCpus();
+    const fds = this.#allocate(set, channel, cpus);
+    this.#sets.set(ringId, { set, fds });
+    await this.deposit(ringId, keeper);
+    return set;
+  }
+
+  async deposit(ringId: string, keeper: KeeperLink): Promise<void> {
+    const { ringFd, readerFd } = this.fds(ringId);
+    await keeper.deposit({ id: ringId, role: KEEPER_ROLES.deposit, number: 0 }, [ringFd, readerFd]);
+  }
+
+  /** False: the memory is gone (another keeper, another boot), or what came back is not it. */
+  async adopt(set: RingSetDocument, keeper: KeeperLink): Promise<boolean> {
+    if (this.holds(set.ringId)) return true;
+    const fetched = await keeper.fetch(set.ringId).catch((thrown: unknown) => {
+      if (codeOf(thrown) === 'ENOENT') return null;
+      throw thrown;
+    });
+    if (!fetched) return false;
+    const [ringFd, readerFd] = fetched.fds;
+    try {
+      const fds = this.#ports.native.adoptRingSet({
+        ringFd: ringFd!,
+        readerFd: readerFd!,
+        ringId: set.ringId,
+        geometry: geometryOf(set),
+      });
+      this.#sets.set(set.ringId, { set, fds });
+      return true;
+    } catch (thrown) {
+      for (const fd of fetched.fds) this.#ports.native.closeFd(fd);
+      this.#ports.log.error('what the keeper held is not the ring set', { ringId: set.ringId, cause: String(thrown) });
+      return false;
+    }
+  }
+
+  async release(ringId: string, keeper: KeeperLink): Promise<void> {
+    const held = this.#sets.get(ringId);
+    if (!held) return;
+    this.#sets.delete(ringId);
+    const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = held.fds;
+    for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) this.#ports.native.closeFd(fd);
+    await keeper.release(ringId);
+  }
+
+  totals(ringId: string): RingTotals | null {
+    const held = this.#sets.get(ringId);
+    if (!held) return null;
+    const { ringFd, readerFd } = held.fds;
+    return this.#ports.native.ringTotals({ ringFd, readerFd, geometry: geometryOf(held.set) });
+  }
+
+  /** The locks that a dead application held would keep others out for ever. */
+  releaseLocks(application: number): void {
+    for (const { set, fds } of this.#sets.values()) {
+      if (set.sync !== 'lock') continue;
+      this.#ports.native.releaseLocks({ ringFd: fds.ringFd, geometry: geometryOf(set), applicationId: application });
+    }
+  }
+
+  #allocate(set: RingSetDocument, channel: ChannelDocument, cpus: readonly number[]): RingSetFds {
+    try {
+      return this.#ports.native.createRingSet({ ringId: set.ringId, geometry: geometryOf(set), cpus });
+    } catch (thrown) {
+      if (codeOf(thrown) !== 'ENOMEM') throw thrown;
+      throw refuse('not-enough-memory', {
+        neededBytes: bytesOf(channel, cpus.length),
+        availableBytes: this.#ports.host.availableMemory(),
+      });
+    }
+  }
+}

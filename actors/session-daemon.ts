@@ -1,0 +1,156 @@
+/** The root of the session daemon: opens and closes its surroundings, and brings them back when they die. */
+import { fromPromise } from 'xstate';
+import { type LoadedSession, sessionDaemonMachine } from '../machines/session-daemon.ts';
+import type { SeqpacketServer } from '../native/addon/index.ts';
+import type { Served } from '../transport/bus.ts';
+import { inspectSubject, subtree } from '../transport/subjects.ts';
+import { provideApplication } from './application.ts';
+import { commandEndpoints } from './commands.ts';
+import { consumerId, consumerSpec, provideConsumer } from './consumer.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+import { openSockets } from './doors.ts';
+import { Inspector } from './inspector.ts';
+import type { ExitReport } from './keeper-client.ts';
+import { KEEPER_ROLES } from './keeper-record.ts';
+import type { KeeperLink } from './ports.ts';
+import { refuse } from './refused.ts';
+import { provideSession } from './session.ts';
+
+/** What was opened and has to be closed. */
+interface Opened {
+  sockets: readonly SeqpacketServer[];
+  served: Served | null;
+  lock: { close(): void } | null;
+  clock: { close(): void } | null;
+}
+
+const causeOf = ({ code, signal }: ExitReport): string => {
+  if (signal) return `it was ended by ${signal}`;
+  return code === null ? 'it ended' : `it ended with status ${code}`;
+};
+
+const exited = (parts: DaemonParts, report: ExitReport): void => {
+  parts.ports.log.warn('a process ended', { role: report.role, pid: report.pid, cause: causeOf(report) });
+  if (report.role !== 'consumer') return;
+  const uid = Object.values(parts.root.getSnapshot().context.consumers)
+    .map((ref) => ref.getSnapshot().context.uid)
+    .find((one) => consumerId(one) === report.id);
+  if (uid !== undefined) parts.root.send({ type: 'ConsumerExited', uid, cause: causeOf(report) });
+};
+
+/** Reports of ends come here from now on. */
+const connectKeeper = async (parts: DaemonParts): Promise<KeeperLink> => {
+  const keeper = parts.ports.keeper.connect();
+  keeper.onExited((report) => exited(parts, report));
+  keeper.onClose(() => parts.root.send({ type: 'KeeperLost' }));
+  const { keeperPid } = await keeper.hello();
+  parts.keeper = keeper;
+  parts.keeperPid = keeperPid;
+  return keeper;
+};
+
+const openHost = async (parts: DaemonParts, opened: Opened): Promise<void> => {
+  const { native, paths } = parts.ports;
+  opened.lock = native.lockFile(paths.lock);
+  if (!opened.lock) throw refuse('daemon-running', { pid: 0 });
+  await connectKeeper(parts);
+  const page = native.openClockPage(paths.clock);
+  opened.clock = page;
+  parts.clockPageFd = page.readOnlyFd;
+};
+
+const openBus = async (parts: DaemonParts): Promise<void> => {
+  const bus = await parts.ports.bus.open(parts.keeper);
+  parts.bus = bus;
+  bus.onStatus((status) => {
+    if (status === 'connected') parts.root.send({ type: 'BusConnected' });
+    if (status === 'cut') parts.root.send({ type: 'BusCut' });
+  });
+};
+
+/** What the keeper holds and no document knows was made by a daemon that died before it wrote that down. */
+const releaseStrays = async (parts: DaemonParts): Promise<void> => {
+  const known = new Set(
+    parts.documents.all().flatMap(({ registries }) => registries.flatMap(({ ringSets }) => ringSets.map((set) => set.ringId))),
+  );
+  const { deposits } = await parts.keeper.list();
+  const strays = deposits.filter(({ id, role }) => role === KEEPER_ROLES.deposit && !known.has(id));
+  await Promise.all(strays.map(({ id }) => parts.keeper.release(id)));
+};
+
+const loadSessions = async (parts: DaemonParts): Promise<readonly LoadedSession[]> => {
+  const documents = await parts.documents.load();
+  for (const document of documents) parts.replies.adopt(document);
+  await releaseStrays(parts);
+  return documents.map(({ id, name }) => ({ sessionId: id, name }));
+};
+
+const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
+  const { version } = parts.ports.host;
+  const service = {
+    name: 'weft-sessiond',
+    version,
+    description: 'Recording sessions of one user on one host',
+    otherwise: subtree(parts.place, 'cmd'),
+  };
+  opened.served = await parts.bus.serve(service, commandEndpoints(parts));
+  opened.sockets = openSockets(parts);
+  parts.ports.native.wakeApplications(parts.place.uid);
+  parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });
+};
+
+/** The rings are ours still, and the processes live: a new keeper is told of both. */
+const restoreKeeper = async (parts: DaemonParts): Promise<void> => {
+  await parts.ports.keeper.startAnother();
+  const keeper = await connectKeeper(parts);
+  for (const { set } of parts.rings.all()) await parts.rings.deposit(set.ringId, keeper);
+  await parts.ports.bus.adopt(keeper);
+  for (const ref of Object.values(parts.root.getSnapshot().context.consumers)) {
+    const { uid, gid, pid } = ref.getSnapshot().context;
+    if (pid === null) continue;
+    await keeper.adopt(consumerSpec(parts, uid, gid), pid);
+    await parts.consumer(uid).deposit(keeper, consumerId(uid));
+  }
+};
+
+/** Applications stop, consumers write everything out and end; sessions stay as documents. */
+const closeDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
+  for (const socket of opened.sockets) socket.close();
+  await opened.served?.stop();
+  const documents = parts.documents.all();
+  for (const application of parts.applications.all()) for (const { id } of documents) application.detach(id);
+  const owners = Object.values(parts.root.getSnapshot().context.consumers).map((ref) => ref.getSnapshot().context);
+  await Promise.all(owners.filter(({ pid }) => pid !== null).map(({ uid }) => parts.consumer(uid).shutdown()));
+  await parts.keeper.shutdown();
+};
+
+const letGo = (parts: DaemonParts, opened: Opened): void => {
+  for (const application of parts.applications.all()) application.close();
+  opened.clock?.close();
+  opened.lock?.close();
+};
+
+export const provideSessionDaemon = (parts: DaemonParts) => {
+  const opened: Opened = { sockets: [], served: null, lock: null, clock: null };
+  const { clock, log } = parts.ports;
+  const inspector = new Inspector(() => parts.bus, inspectSubject({ ...parts.place, process: 'sessiond' }), clock);
+  return sessionDaemonMachine.provide({
+    actors: {
+      session: provideSession(parts),
+      consumer: provideConsumer(parts),
+      application: provideApplication(parts),
+      openHost: fromPromise(() => openHost(parts, opened)),
+      openBus: fromPromise(() => openBus(parts)),
+      loadSessions: fromPromise(() => loadSessions(parts)),
+      openDoors: fromPromise(() => openDoors(parts, opened)),
+      restoreKeeper: fromPromise(() => restoreKeeper(parts)),
+      closeDoors: fromPromise(() => closeDoors(parts, opened)),
+    },
+    actions: {
+      logDaemon: (_, { what }) => log.warn(what),
+      attachInspector: ({ self }) => inspector.attach(self),
+      detachInspector: () => inspector.detach(),
+      letGo: () => letGo(parts, opened),
+    },
+  });
+};

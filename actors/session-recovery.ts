@@ -1,0 +1,60 @@
+/** How a session of a former daemon finds its memory again, and what its document implies. */
+import type { ClockDescription, RegistryDocument, SessionDocument } from '../machines/document.ts';
+import type { Implied } from '../machines/session-setup.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+import type { DaemonPorts } from './ports.ts';
+import { nextGeneration } from './scopes.ts';
+
+export const clockOf = ({ host }: DaemonPorts): ClockDescription => ({
+  uuid: host.bootId,
+  offsetNs: host.clockOffsetNs().toString(),
+});
+
+/** Null: at least one ring of it is gone. The rest is given back, for records of one event id must not lie in two traces. */
+const adopted = async (parts: DaemonParts, registry: RegistryDocument): Promise<RegistryDocument | null> => {
+  const found = await Promise.all(registry.ringSets.map((set) => parts.rings.adopt(set, parts.keeper)));
+  if (!found.includes(false)) return registry;
+  for (const { ringId } of registry.ringSets) await parts.rings.release(ringId, parts.keeper);
+  return null;
+};
+
+const renewed = (parts: DaemonParts, document: SessionDocument, registry: RegistryDocument): RegistryDocument => {
+  parts.ports.log.warn('the rings of a trace are gone; its events go on in a new one', {
+    session: document.name,
+    registry: registry.key,
+  });
+  return nextGeneration(registry, parts.ports.ids.hex(16));
+};
+
+/** After a reboot the monotonic clock began anew, so nothing of the older traces is written on. */
+const collect = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  const document = parts.documents.current(sessionId);
+  const sameBoot = document.bootId === parts.ports.host.bootId;
+  const found = await Promise.all(
+    document.registries.map((registry) => (sameBoot ? adopted(parts, registry) : Promise.resolve(null))),
+  );
+  await parts.documents.edit(sessionId, (current) => {
+    if (sameBoot && !found.includes(null)) return { document: current, value: undefined };
+    const registries = current.registries.map((registry, at) => found[at] ?? renewed(parts, current, registry));
+    const clock = sameBoot ? current.clock : clockOf(parts.ports);
+    return { document: { ...current, registries, clock, bootId: parts.ports.host.bootId }, value: undefined };
+  });
+};
+
+const impliedBy = ({ active, operation }: SessionDocument): Implied => {
+  if (operation?.kind === 'destroying' || operation?.kind === 'stopping') return operation.kind;
+  return active ? 'active' : 'inactive';
+};
+
+export const recoverSession = async (
+  parts: DaemonParts,
+  sessionId: string,
+): Promise<{ implied: Implied; requestId: string | null }> => {
+  await collect(parts, sessionId);
+  const document = parts.documents.current(sessionId);
+  const session = parts.session(sessionId)!;
+  for (const { name, enabled } of document.channels) {
+    session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
+  }
+  return { implied: impliedBy(document), requestId: document.operation?.requestId ?? null };
+};

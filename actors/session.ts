@@ -1,0 +1,228 @@
+/** The effects of a session: document, registries, applications, consumer; and the answers to its commands. */
+import { fromPromise } from 'xstate';
+import type { SessionDocument } from '../machines/document.ts';
+import type { Refusal } from '../machines/refusal.ts';
+import { sessionMachine } from '../machines/session.ts';
+import { type EditAnswer, editSession, type SessionEdit } from '../machines/session-edits.ts';
+import type { Body, Reply } from '../transport/bus.ts';
+import { refused, succeeded } from '../transport/errors.ts';
+import { provideChannel } from './channel.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+import { faultOfRefusal, Refused, refuse } from './refused.ts';
+import { holdAll, provideRingRegistry } from './ring-registry.ts';
+import { bytesOf } from './rings.ts';
+import { scopeFor, scopeKey } from './scopes.ts';
+import { recoverSession } from './session-recovery.ts';
+import { channelViewOf, summaryOf } from './views.ts';
+
+/** How long the operation may take until a daemon that finds it in the document calls it late. */
+const OPERATION_MS = 60_000;
+
+/** JSON keeps no bigint; the codec takes decimal strings for 64-bit counts just as well. */
+const storable = (reply: Reply): unknown =>
+  JSON.parse(JSON.stringify(reply, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)));
+
+const accepted = (document: SessionDocument, edit: SessionEdit): { document: SessionDocument; value: EditAnswer } => {
+  const edited = editSession(document, edit);
+  if (!edited.ok) throw new Refused(edited.refusal);
+  return { document: edited.document, value: edited.answer };
+};
+
+const editBody = (parts: DaemonParts, document: SessionDocument, edit: SessionEdit, answer: EditAnswer): Body => {
+  if (edit.kind !== 'channel.enable' && edit.kind !== 'channel.disable') return { ...answer };
+  const channel = document.channels.find(({ name }) => name === edit.name)!;
+  const view = channelViewOf(parts, document, channel);
+  return edit.kind === 'channel.enable' ? { channel: view, ...adjustedOf(answer) } : { channel: view };
+};
+
+const adjustedOf = (answer: EditAnswer): Body => ('adjusted' in answer ? { adjusted: answer.adjusted } : {});
+
+/** One write for the change and the answer that is kept with it. */
+const writeEdit = (parts: DaemonParts, sessionId: string, requestId: string, edit: SessionEdit): Promise<void> =>
+  parts.documents.edit(sessionId, (before) => {
+    const { document, value } = accepted(before, edit);
+    const reply = succeeded(editBody(parts, document, edit, value));
+    parts.replies.prepare(requestId, reply);
+    const settle = { requestId, atMs: parts.ports.clock.now(), reply: storable(reply) };
+    const settled = accepted(document, { kind: 'settle', ...settle }).document;
+    return { document: { ...settled, operation: before.operation }, value: undefined };
+  });
+
+const tellChannels = (parts: DaemonParts, sessionId: string): void => {
+  const document = parts.documents.current(sessionId);
+  const session = parts.session(sessionId)!;
+  for (const { name, enabled } of document.channels) {
+    session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
+    const channel = session.getSnapshot().context.channels[name];
+    channel?.send({ type: enabled ? 'ChannelEnabled' : 'ChannelDisabled' });
+    if (document.everStarted) channel?.send({ type: 'SessionStarted' });
+  }
+};
+
+/** At least one ring set per channel, and one for every scope that is known now. */
+const memoryNeeded = (parts: DaemonParts, document: SessionDocument): number => {
+  const cpus = parts.ports.host.onlineCpus().length;
+  const scopes = new Set(parts.applications.registered().map(({ identity }) => scopeKey(scopeFor(document, identity!))));
+  const held = (channel: number) =>
+    document.registries.flatMap(({ ringSets }) => ringSets).filter((set) => set.channel === channel);
+  return document.channels
+    .map((channel) => bytesOf(channel, cpus) * Math.max(0, Math.max(1, scopes.size) - held(channel.id).length))
+    .reduce((total, bytes) => total + bytes, 0);
+};
+
+const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  const document = parts.documents.current(sessionId);
+  if (document.channels.length === 0) throw refuse('no-channel', { session: document.name });
+  const neededBytes = memoryNeeded(parts, document);
+  const availableBytes = parts.ports.host.availableMemory();
+  if (neededBytes > availableBytes) throw refuse('not-enough-memory', { neededBytes, availableBytes });
+  const consumer = await parts.readyConsumer(document);
+  await consumer.open(sessionId, '', document.output.path, '');
+  await parts.passAll(sessionId);
+};
+
+const writePromise = (
+  parts: DaemonParts,
+  sessionId: string,
+  requestId: string | null,
+  operation: 'starting' | 'stopping' | 'destroying',
+): Promise<void> =>
+  parts.documents.edit(sessionId, (document) => {
+    const deadlineMs = parts.ports.clock.now() + OPERATION_MS;
+    const edit = { kind: 'promise', operation, requestId: requestId ?? '', deadlineMs } as const;
+    return { document: accepted(document, edit).document, value: undefined };
+  });
+
+const quiet = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  const errors = await Promise.all(parts.applications.all().map((application) => application.quiet(sessionId)));
+  const first = errors.flat()[0];
+  if (first !== undefined) throw refuse('internal', { cause: first });
+};
+
+const flush = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  const document = parts.documents.current(sessionId);
+  if (document.registries.every(({ ringSets }) => ringSets.length === 0)) return;
+  await holdAll(parts, sessionId);
+  const { flush: number, done } = parts.flushes.request();
+  parts.root.getSnapshot().context.consumers[document.owner.uid]?.send({ type: 'FlushRequested', flush: number, sessionId });
+  await done;
+};
+
+const operationReply = (parts: DaemonParts, document: SessionDocument, fault: Refusal | null): Reply => {
+  if (fault) return refused(faultOfRefusal(fault));
+  const session = summaryOf(document);
+  if (document.operation?.kind === 'starting' || !document.operation) return succeeded({ session });
+  return succeeded({ session, stats: parts.totals.ofSession(document) });
+};
+
+const faultOf = (parts: DaemonParts, sessionId: string): Refusal | null =>
+  parts.session(sessionId)?.getSnapshot().context.fault ?? null;
+
+const settle = (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
+  const reply = operationReply(parts, parts.documents.current(sessionId), faultOf(parts, sessionId));
+  parts.replies.prepare(requestId, reply);
+  tellChannels(parts, sessionId);
+  return parts.documents.edit(sessionId, (document) => {
+    const edit = { kind: 'settle', requestId: requestId ?? '', atMs: parts.ports.clock.now(), reply: storable(reply) } as const;
+    const settled = accepted(document, edit).document;
+    return { document: requestId ? settled : { ...settled, answers: document.answers }, value: undefined };
+  });
+};
+
+/** Everything but the trace goes: applications, consumer, memory, document. */
+const release = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
+  const document = parts.documents.current(sessionId);
+  parts.replies.prepare(requestId, operationReply(parts, document, faultOf(parts, sessionId)));
+  for (const application of parts.applications.all()) application.detach(sessionId);
+  const ringIds = document.registries.flatMap(({ ringSets }) => ringSets).map(({ ringId }) => ringId);
+  if (ringIds.length > 0) await (await parts.readyConsumer(document)).detach(sessionId);
+  for (const ringId of ringIds) await parts.rings.release(ringId, parts.keeper);
+  await parts.documents.remove(sessionId);
+};
+
+const provideActors = (parts: DaemonParts) => ({
+  registry: provideRingRegistry(parts),
+  channel: provideChannel(parts),
+  writeDocument: fromPromise<void, { sessionId: string }>(async ({ input: { sessionId } }) => {
+    await parts.documents.write(sessionId);
+    const requestId = parts.session(sessionId)!.getSnapshot().context.requestId;
+    parts.replies.prepare(requestId, succeeded({ session: summaryOf(parts.documents.current(sessionId)) }));
+  }),
+  recoverSession: fromPromise<Awaited<ReturnType<typeof recoverSession>>, { sessionId: string }>(({ input }) =>
+    recoverSession(parts, input.sessionId),
+  ),
+  writeEdit: fromPromise<void, { sessionId: string; requestId: string; edit: SessionEdit }>(({ input }) =>
+    writeEdit(parts, input.sessionId, input.requestId, input.edit),
+  ),
+  applyEdit: fromPromise<void, { sessionId: string; requestId: string; edit: SessionEdit }>(
+    async ({ input: { sessionId } }) => {
+      tellChannels(parts, sessionId);
+      if (parts.documents.current(sessionId).active) await parts.passAll(sessionId);
+    },
+  ),
+  prepareStart: fromPromise<void, { sessionId: string }>(({ input }) => prepareStart(parts, input.sessionId)),
+  writePromise: fromPromise<
+    void,
+    { sessionId: string; requestId: string | null; operation: 'starting' | 'stopping' | 'destroying' }
+  >(({ input }) => writePromise(parts, input.sessionId, input.requestId, input.operation)),
+  armApplications: fromPromise<void, { sessionId: string }>(({ input }) => parts.passAll(input.sessionId)),
+  quietApplications: fromPromise<void, { sessionId: string }>(({ input }) => quiet(parts, input.sessionId)),
+  flushConsumer: fromPromise<void, { sessionId: string }>(({ input }) => flush(parts, input.sessionId)),
+  settle: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
+    settle(parts, input.sessionId, input.requestId),
+  ),
+  releaseSession: fromPromise<void, { sessionId: string }>(({ input: { sessionId } }) =>
+    release(parts, sessionId, parts.session(sessionId)?.getSnapshot().context.requestId ?? null),
+  ),
+});
+
+const destroyed = (parts: DaemonParts, sessionId: string): void => {
+  const document = parts.documents.find(sessionId);
+  parts.documents.discard(sessionId);
+  parts.root.send({ type: 'SessionDestroyed', sessionId });
+  if (!document) return;
+  parts.totals.forget(document);
+  const { uid } = document.owner;
+  if (!parts.documents.all().some(({ owner }) => owner.uid === uid)) parts.root.send({ type: 'OwnerLeft', uid });
+};
+
+export const provideSession = (parts: DaemonParts) => {
+  const { log } = parts.ports;
+  const publish = (sessionId: string, what: string): void => {
+    const document = parts.documents.find(sessionId);
+    if (document) parts.events.publish(document.owner.uid, 'session', document.name, what);
+  };
+  const failPass = (sessionId: string) => (thrown: unknown) =>
+    log.warn('an application could not be included', { sessionId, cause: String(thrown) });
+  return sessionMachine.provide({
+    actors: provideActors(parts),
+    actions: {
+      answer: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
+      answerEdit: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
+      refuse: (_, { requestId, refusal }) => parts.replies.answer(requestId, refused(faultOfRefusal(refusal))),
+      retractPromise: (_, { sessionId, active }) => {
+        const { everStarted } = parts.documents.current(sessionId);
+        parts.documents
+          .edit(sessionId, (document) => ({
+            document: accepted(document, { kind: 'retract', active, everStarted }).document,
+            value: undefined,
+          }))
+          .catch((thrown) => log.error('a promise could not be taken back', { sessionId, cause: String(thrown) }));
+      },
+      reportRest: (_, { sessionId }) => parts.root.send({ type: 'SessionRested', sessionId }),
+      reportDestroyed: (_, { sessionId }) => {
+        publish(sessionId, 'destroyed');
+        destroyed(parts, sessionId);
+      },
+      publishSession: (_, { sessionId, what }) => publish(sessionId, what),
+      includeApplication: (_, { sessionId, application }) => {
+        const identity = parts.applications.find(application)?.identity;
+        if (!identity) return;
+        parts.passes.include(application, parts.pass(sessionId, scopeFor(parts.documents.current(sessionId), identity)));
+      },
+      includeAll: (_, { sessionId }) => void parts.passAll(sessionId).catch(failPass(sessionId)),
+      logSession: (_, { sessionId, what }) =>
+        log.warn(what, { sessionId, session: parts.documents.find(sessionId)?.name ?? null }),
+    },
+  });
+};

@@ -1,0 +1,57 @@
+/** Sessions, channels and applications as the answers of commands show them. */
+import type { ChannelDocument, SessionDocument } from '../machines/document.ts';
+import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+
+export const summaryOf = ({ name, id, active, output, createdAt, owner }: SessionDocument): SessionSummary => ({
+  name,
+  id,
+  active,
+  output: output.path,
+  createdAt,
+  owner: { uid: owner.uid, gid: owner.gid },
+});
+
+export const channelViewOf = (parts: DaemonParts, document: SessionDocument, channel: ChannelDocument): ChannelView => ({
+  name: channel.name,
+  id: channel.id,
+  enabled: channel.enabled,
+  attributes: channel.attributes,
+  contexts: [...channel.contexts],
+  rules: channel.rules.map((rule) => ({ ...rule, exclusions: [...rule.exclusions] })),
+  stats: parts.totals.ofChannel(document, channel.id),
+});
+
+/** The state in the words of the machine, innermost last: `active`, `stopping.flushing`. */
+const lifeOf = (parts: DaemonParts, sessionId: string): string => {
+  const value = parts.session(sessionId)?.getSnapshot().value;
+  const words: string[] = [];
+  for (let at: unknown = value?.life; at !== undefined; ) {
+    if (typeof at === 'string') return [...words, at].join('.');
+    const [word, below] = Object.entries(at as object)[0]!;
+    words.push(word);
+    at = below;
+  }
+  return 'destroyed';
+};
+
+export const sessionViewOf = (parts: DaemonParts, document: SessionDocument, channel?: string): SessionView => ({
+  ...summaryOf(document),
+  everStarted: document.everStarted,
+  state: lifeOf(parts, document.id),
+  channels: document.channels
+    .filter(({ name }) => channel === undefined || name === channel)
+    .map((one) => channelViewOf(parts, document, one)),
+  registries: document.registries.map(({ key, directory, scope }) => ({ key, directory, scope })),
+});
+
+export const applicationViewOf = (parts: DaemonParts, fields: boolean, visible: (uid: number) => boolean): ApplicationView[] =>
+  parts.applications
+    .registered()
+    .filter(({ identity }) => visible(identity!.uid))
+    .map(({ identity, points }) => ({
+      pid: identity!.pid,
+      uid: identity!.uid,
+      procname: identity!.procname,
+      points: [...points.values()].map(({ description }) => (fields ? description : { ...description, fields: [] })),
+    }));

@@ -104,6 +104,8 @@ const heading = (machine: Machine, tracers: readonly Tracer[], plan: Plan): stri
 const main = async (): Promise<number> => {
   const plan = readPlan();
   const machine = describeMachine(ROOT);
+  // An interrupted step throws, and `finally` ends the daemons: this process must only outlive the signal.
+  process.on('SIGINT', () => {});
   const tracers: Tracer[] = [openWeft()];
   try {
     const lttng = await openLttng();

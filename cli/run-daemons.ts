@@ -1,38 +1,38 @@
-/** The processes that the keeper starts: session daemon and consumer. Not for users; `weft sessiond` is. */
+/** What the keeper starts: `weft sessiond-run` and `weft consumerd`. Nobody types these. */
 import { directoriesOf } from '../actors/paths.ts';
-import { runSessionDaemon } from '../actors/sessiond-main.ts';
 import type { External } from '../transport/nats-context.ts';
-import { parseOptions } from './options.ts';
+import { type OptionSpec, type Parsed, parseOptions } from './options.ts';
 
-const OPTIONS = [
-  { long: 'group', value: 'GROUP', help: '' },
-  { long: 'host', value: 'NAME', help: '' },
-  { long: 'bus-url', value: 'URL', help: '' },
-  { long: 'bus-context', value: 'NAME', help: '' },
-] as const;
+const OPTIONS: readonly OptionSpec[] = [
+  { long: 'group', value: 'GROUP', help: 'Group that may command root’s daemon' },
+  { long: 'host', value: 'NAME', help: 'Name of this host on the bus' },
+  { long: 'bus-url', value: 'URL', help: 'A NATS server' },
+  { long: 'bus-context', value: 'NAME', help: 'A NATS context' },
+];
 
-const externalOf = (url: string | undefined, context: string | undefined): External | undefined => {
+const externalOf = (options: Parsed): External | undefined => {
+  const [url, context] = [options.get('bus-url'), options.get('bus-context')];
   if (url !== undefined) return { url };
   return context === undefined ? undefined : { context };
 };
 
-export const sessiond = async (argv: readonly string[]): Promise<void> => {
+export const sessiond = async (argv: readonly string[]): Promise<never> => {
   const { parsed } = parseOptions(OPTIONS, argv);
-  const { runtime, state, traces } = directoriesOf(process.getuid?.() ?? 0);
-  process.exit(
-    await runSessionDaemon({
-      runtime,
-      state,
-      traces: process.env.WEFT_HOME === undefined ? null : traces,
-      group: parsed.get('group') ?? 'tracing',
-      host: parsed.get('host'),
-      external: externalOf(parsed.get('bus-url'), parsed.get('bus-context')),
-      arguments: [...process.execArgv, ...process.argv.slice(1)],
-    }),
-  );
+  const directories = directoriesOf(process.getuid?.() ?? 0);
+  const { runSessionDaemon } = await import('../actors/sessiond-main.ts');
+  const status = await runSessionDaemon({
+    runtime: directories.runtime,
+    state: directories.state,
+    traces: process.env['WEFT_HOME'] ? directories.traces : null,
+    group: parsed.get('group') ?? 'tracing',
+    host: parsed.get('host'),
+    external: externalOf(parsed),
+    arguments: [...process.execArgv, ...process.argv.slice(1)],
+  });
+  process.exit(status);
 };
 
-export const consumerd = async (): Promise<void> => {
+export const consumerd = async (): Promise<never> => {
   const { runConsumer } = await import('../actors/consumerd-main.ts');
   process.exit(await runConsumer());
 };

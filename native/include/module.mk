@@ -1,26 +1,26 @@
 # The provider macros are headers; here are their tests, against a fake libweft that keeps what probes stage.
 FAKE_WEFT := $(B)/include/fake/libweft.so.0
-FIELDS_FLAGS := -Dmain=every_main -Iinclude/compat -I../test/compat
+FIELDS_FLAGS := -Dmain=every_main -Iinclude/compat -Iinclude/test
 TESTS += $(addprefix $(B)/include/test/,fields_c_test fields_cc_test)
 
 $(FAKE_WEFT): $(addprefix $(B)/include/test/,fake_weft.o fake_text.o)
 	@mkdir -p $(@D)
 	$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,libweft.so.0 $^ -o $@
 
-$(B)/include/test/c/%.o: ../test/compat/%.c
+$(B)/include/test/c/%.o: include/test/%.c
 	@mkdir -p $(@D)
 	$(CC) $(subst -std=gnu11,-std=c99 -Wpedantic,$(CFLAGS_ALL)) $(FIELDS_FLAGS) -c $< -o $@
-$(B)/include/test/cc/%.o: ../test/compat/%.c
+$(B)/include/test/cc/%.o: include/test/%.c
 	@mkdir -p $(@D)
 	$(CXX) -x c++ $(subst -std=gnu++17,-std=c++11 -Wpedantic,$(CXXFLAGS_ALL)) $(FIELDS_FLAGS) -c $< -o $@
 $(B)/include/test/fields_c_test.o: include/test/fields_test.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS_ALL) -DEVERY_FIELD_IN_C -Iinclude/test -c $< -o $@
+	$(CXX) $(CXXFLAGS_ALL) -DFIELDS_IN_C -Iinclude/test -c $< -o $@
 $(B)/include/test/fields_cc_test.o: include/test/fields_test.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS_ALL) -Iinclude/test -c $< -o $@
 
 # RUNPATH: where the program's dlopen() finds the fake library before any other.
-$(B)/include/test/fields_%_test: $(B)/include/test/fields_%_test.o $(B)/include/test/%/every_field.o \
-    $(B)/include/test/%/every_field_tp.o | $(FAKE_WEFT)
+$(B)/include/test/fields_%_test: $(B)/include/test/fields_%_test.o $(B)/include/test/%/fields_program.o \
+    $(B)/include/test/%/fields_provider.o | $(FAKE_WEFT)
 	$(CXX) $(LDFLAGS_ALL) -Wl,-rpath,'$$ORIGIN/../fake' $^ -o $@ -ldl

@@ -1,5 +1,5 @@
 /*
- * The bytes that probes stage, and how they describe them, for every kind of field: the program of test/compat, compiled as C and as
+ * The bytes that probes stage, and how they describe them, for every kind of field: fields_program.c, compiled as C and as
  * C++, records into a fake library. The expected bytes are written here by hand, little-endian, without the macros.
  */
 #include <dlfcn.h>
@@ -11,7 +11,7 @@
 #include "fake_weft.h"
 #include "ring/test_cases.h"
 
-#ifdef EVERY_FIELD_IN_C
+#ifdef FIELDS_IN_C
 extern "C"
 #endif
     int every_main(int argc, char **argv);
@@ -238,7 +238,7 @@ void formatted_text(const char *provider, std::initializer_list<const char *> te
 
 void tracef_and_tracelog_format() {
     formatted_text("lttng_ust_tracef", {"formatted 42 of tracef", "from a list: text x"});
-    formatted_text("lttng_ust_tracelog", {"3 every_field.c:1 emit_round error 7", "5 every_field.c:1 print_events from a list: text x"});
+    formatted_text("lttng_ust_tracelog", {"3 fields_program.c:1 emit_round error 7", "5 fields_program.c:1 print_events from a list: text x"});
 }
 
 void nothing_else_was_recorded() {

@@ -1,4 +1,0 @@
-/* The probes and points of every_field.h: a file of its own, as LTTng-UST wants where tracef() is used too. */
-#define LTTNG_UST_TRACEPOINT_CREATE_PROBES
-#define LTTNG_UST_TRACEPOINT_DEFINE
-#include "every_field.h"

@@ -54,6 +54,8 @@ export const measureRecording = (tracer: Tracer, program: string, plan: Recordin
   const { events } = babeltrace(trace);
   const bytes = dataFiles(trace).reduce((sum, path) => sum + statSync(path).size, 0);
   const emitted = plan.events * plan.threads;
+  if (events === 0)
+    throw new Error(`${tracer.name} recorded nothing of ${emitted} events: no figure of this run means anything`);
   rmSync(trace, { recursive: true, force: true });
   return {
     nsPerEvent: nsPerEvent ?? Number.NaN,

@@ -1,6 +1,7 @@
 /**
  * The figures of this machine, side by side with LTTng where it is installed: `npm run bench -- [--runs N] [--events N] [--json]`.
- * The two take turns, each figure is the median of the runs. Status 1: a target was missed, or events are unaccounted for.
+ * The two take turns, each figure is the median of the runs. Status 1: a target was missed, or events are
+ * unaccounted for; 2: it could not be measured.
  */
 import { parseArgs } from 'node:util';
 import { ROOT } from '../test/support/weft.ts';
@@ -123,4 +124,7 @@ const main = async (): Promise<number> => {
   }
 };
 
-process.exitCode = await main();
+process.exitCode = await main().catch((error: unknown) => {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  return 2;
+});

@@ -124,6 +124,8 @@ const create: Handler<'session.create'> = async (parts, caller, request, key) =>
   }
   const document = newDocument(parts, caller, name, request.output);
   parts.documents.draft(document);
+  // The first start shall not wait for a process to come up.
+  parts.root.send({ type: 'ConsumerNeeded', uid: document.owner.uid, gid: document.owner.gid });
   return parts.replies.expect(key, () =>
     parts.root.send({ type: 'CreateRequested', sessionId: document.id, name, requestId: key }),
   );

@@ -96,14 +96,16 @@ export class DaemonParts {
   }
 
   /** Asks the registry of a scope for a pass; resolves when it ended. */
-  pass(sessionId: string, scope: RegistryScope): Promise<void> {
+  async pass(sessionId: string, scope: RegistryScope): Promise<void> {
+    // Whoever asks may be an action of the session itself, which takes events only when it is done with this one.
+    await null;
     const key = scopeKey(scope);
     const session = this.session(sessionId);
-    if (!session) return Promise.resolve();
+    if (!session) return;
     session.send({ type: 'ScopeSeen', scopeKey: key, scope });
     const { pass, ended } = this.passes.request(`${sessionId}/${key}`);
     session.getSnapshot().context.registries[key]?.send({ type: 'PassRequested', pass });
-    return ended;
+    await ended;
   }
 
   /** One pass of every scope that the session has or will have with the applications of now. */

@@ -21,7 +21,7 @@ export const realIds: Ids = { hex: (bytes) => randomBytes(bytes).toString('hex')
 
 /** Synchronous: the last line before a death is the one that matters. */
 export const openLog = (name: string, destination: string | number): Log => {
-  const logger = pino({ name }, pino.destination({ dest: destination, sync: true, mkdir: true }));
+  const logger = pino({ name, base: null }, pino.destination({ dest: destination, sync: true, mkdir: true }));
   return {
     info: (what, fields) => logger.info(fields ?? {}, what),
     warn: (what, fields) => logger.warn(fields ?? {}, what),

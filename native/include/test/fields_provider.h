@@ -160,7 +160,7 @@ LTTNG_UST_TRACEPOINT_EVENT(weft_every, unwritten, LTTNG_UST_TP_ARGS(const struct
         lttng_ust_field_sequence_network_nowrite_hex(uint16_t, qnh, s->network, size_t, count)
         lttng_ust_field_sequence_text_nowrite(char, qt, s->text, size_t, count)
         lttng_ust_field_enum_nowrite(weft_every, color, int, c, s->i32)
-        lttng_ust_field_integer(int, after, s->i32 + 1)
+        lttng_ust_field_integer(int, after, s->i32 ^ 1)
     )
 )
 

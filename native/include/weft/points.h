@@ -20,12 +20,14 @@
     static const int *const weft_needs_##provider##___##name __attribute__((used)) = &weft_probes_of_##provider;
 #endif
 
+/* A section of their own: AddressSanitizer leaves such variables alone, and would else call a point that two objects share an error. */
 #undef WEFT_DEFINE_POINT
-#define WEFT_DEFINE_POINT(provider, name, args)                                                                              \
-    struct weft_point weft_point_##provider##___##name WEFT_POINT_VISIBILITY = { NULL, sizeof(struct weft_point), #provider, \
-                                                                                 #name, WEFT_SIGNATURE(args), NULL };        \
-    static struct weft_point *weft_point_pointer_##provider##___##name                                                       \
-        __attribute__((used, section("weft_points"))) WEFT_RETAIN = &weft_point_##provider##___##name;                       \
+#define WEFT_DEFINE_POINT(provider, name, args)                                                                \
+    struct weft_point weft_point_##provider##___##name WEFT_POINT_VISIBILITY                                   \
+        __attribute__((section("weft_point_data"))) = { NULL, sizeof(struct weft_point), #provider, #name,     \
+                                                        WEFT_SIGNATURE(args), NULL };                          \
+    static struct weft_point *weft_point_pointer_##provider##___##name                                         \
+        __attribute__((used, section("weft_points"))) WEFT_RETAIN = &weft_point_##provider##___##name;         \
     WEFT_NEED_PROBES(provider, name)
 
 /* All pointers of this object, whichever of its files they come from. */

@@ -33,6 +33,7 @@ export const keeperArguments = (directories: Directories, words: readonly string
   join(directories.state, 'log/keeper.log'),
   '--',
   process.execPath,
+  '--max-semi-space-size=1',
   '--disable-warning=ExperimentalWarning',
   join(ROOT, 'cli/main.ts'),
   'sessiond-run',

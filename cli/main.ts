@@ -173,4 +173,6 @@ const main = async (argv: readonly string[]): Promise<number> => {
   return outcome.status ?? 0;
 };
 
+// Whoever reads our output may have enough of it (`weft list | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 process.exitCode = await main(process.argv.slice(2));

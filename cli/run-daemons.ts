@@ -1,4 +1,6 @@
 /** What the keeper starts: `weft sessiond-run` and `weft consumerd`. Nobody types these. */
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { directoriesOf } from '../actors/paths.ts';
 import type { External } from '../transport/nats-context.ts';
 import { type OptionSpec, type Parsed, parseOptions } from './options.ts';
@@ -19,6 +21,10 @@ const externalOf = (options: Parsed): External | undefined => {
 export const sessiond = async (argv: readonly string[]): Promise<never> => {
   const { parsed } = parseOptions(OPTIONS, argv);
   const directories = directoriesOf(process.getuid?.() ?? 0);
+  // The keeper passes no NODE_* on. Without the cache the daemon strips types itself, which costs 25 MB for its whole life; consumers
+  // of the same user inherit it.
+  process.env['NODE_COMPILE_CACHE'] = join(directories.state, 'compile-cache');
+  enableCompileCache(process.env['NODE_COMPILE_CACHE']);
   const { runSessionDaemon } = await import('../actors/sessiond-main.ts');
   const status = await runSessionDaemon({
     runtime: directories.runtime,

@@ -25,55 +25,57 @@
 /* Under the lock a second try finds the sub-buffer that the first one opened, unless somebody writes into the ring who should not. */
 #define LOCKED_TRIES_MAX 4u
 
-/* One record on its way: what stays the same over restarts, and what an attempt found. */
+/* What the rare paths need to know of a record on its way. The frequent path keeps it in registers. */
 struct attempt {
     const struct weft_target *target;
-    struct weft_channel *channel;
-    uint32_t generation;
-    uint32_t cpu;
+    const struct weft_channel *channel;
     struct weft_ring *ring;
     uint64_t word; /* position word as found */
+    uint32_t generation;
+    uint32_t cpu;
 };
 
 enum outcome { DONE, AGAIN, GONE, LOST };
 
 void (*weft_record_switched)(void);
 
-static void count_lost(const struct attempt *a, enum weft_loss cause)
+/* The ring belongs to this generation if the target still does: a thread that is late must not count on another session. */
+static __attribute__((noinline)) enum outcome count_lost(const struct attempt *a, enum weft_loss cause)
 {
-    /* The ring belongs to this generation if the sink still does: a thread that is late must not count on another session. */
-    if (a->ring && __atomic_load_n(&a->target->public.on, __ATOMIC_ACQUIRE) == a->generation)
+    if (__atomic_load_n(&a->target->public.on, __ATOMIC_ACQUIRE) == a->generation)
         __atomic_fetch_add(&a->ring->lost[cause], 1, __ATOMIC_RELAXED);
+    return LOST;
 }
 
-static char *ring_data(const struct attempt *a)
+static inline char *ring_data(const struct weft_channel *c, uint32_t cpu, uint64_t position)
 {
-    const struct weft_channel *c = a->channel;
-    return c->memory + c->data_offset + a->cpu * c->data_bytes;
+    return c->memory + c->data_offset + cpu * c->data_bytes + (position & (c->data_bytes - 1));
 }
 
-/* The header before `payload - context bytes`; returns its first byte. `last` is the last committed event's timestamp. */
-static inline char *put_header(char *end, uint32_t id, uint64_t timestamp, uint64_t last)
+/* The header of an event whose id or time step does not fit into four bytes. */
+static __attribute__((noinline)) char *put_long_header(char *end, uint32_t id, uint64_t timestamp, uint64_t last)
 {
-    const uint32_t low = (uint32_t)timestamp & WEFT_TIMESTAMP_MASK;
-    if (likely(timestamp - last <= WEFT_TIMESTAMP_MASK)) {
-        if (likely(id < WEFT_ID_MEDIUM)) {
-            const uint32_t word = id | low << WEFT_ID_BITS;
-            memcpy(end - 4, &word, 4);
-            return end - 4;
-        }
-        if (id <= UINT16_MAX) {
-            const uint32_t word = WEFT_ID_MEDIUM | low << WEFT_ID_BITS;
-            const uint16_t short_id = (uint16_t)id;
-            memcpy(end - 6, &word, 4);
-            memcpy(end - 2, &short_id, 2);
-            return end - 6;
-        }
+    if (id <= UINT16_MAX && timestamp - last <= WEFT_TIMESTAMP_MASK) {
+        const uint32_t word = (id < WEFT_ID_MEDIUM ? id : WEFT_ID_MEDIUM) | (uint32_t)timestamp << WEFT_ID_BITS;
+        const uint16_t short_id = (uint16_t)id;
+        memcpy(end - 6, &word, 4);
+        memcpy(end - 2, &short_id, 2);
+        return end - 6;
     }
     end[-13] = (char)WEFT_ID_EXTENDED;
     memcpy(end - 12, &id, 4);
     memcpy(end - 8, &timestamp, 8);
     return end - 13;
+}
+
+/* The header that ends at `end`; returns its first byte. `last` is the last committed event's timestamp. */
+static inline char *put_header(char *end, uint32_t id, uint64_t timestamp, uint64_t last)
+{
+    if (unlikely(timestamp - last > WEFT_TIMESTAMP_MASK || id >= WEFT_ID_MEDIUM))
+        return put_long_header(end, id, timestamp, last);
+    const uint32_t word = id | (uint32_t)timestamp << WEFT_ID_BITS;
+    memcpy(end - 4, &word, 4);
+    return end - 4;
 }
 
 static void wake_reader(const struct weft_channel *c, uint32_t cpu)
@@ -145,86 +147,83 @@ static enum outcome switch_locked(const struct attempt *a, const struct switchin
     return DONE;
 }
 
-/* Moves to the next sub-buffer: a commit of its own, before any byte goes there. */
-static __attribute__((noinline)) enum outcome switch_subbuffer(const struct attempt *a)
+/* A record of `bytes` does not fit into the rest of the current sub-buffer: moves to the next one, which is a commit of its own,
+ * before any byte goes there. */
+static __attribute__((noinline)) enum outcome switch_subbuffer(const struct attempt *a, size_t bytes)
 {
     struct switching s;
+    if (bytes + WEFT_TAIL_SLACK > a->channel->subbuf_size)
+        return count_lost(a, WEFT_LOST_TOO_BIG);
     prepare_switch(a, &s);
-    if (a->channel->mode == WEFT_MODE_DISCARD && !has_space(a, s.sequence)) {
-        count_lost(a, WEFT_LOST_FULL);
-        return LOST;
-    }
+    if (a->channel->mode == WEFT_MODE_DISCARD && !has_space(a, s.sequence))
+        return count_lost(a, WEFT_LOST_FULL);
     const enum outcome outcome = a->channel->sync == WEFT_SYNC_RSEQ ? switch_rseq(a, &s) : switch_locked(a, &s);
-    if (outcome == DONE) {
-        wake_reader(a->channel, a->cpu);
-        if (weft_record_switched)
-            weft_record_switched();
-        return AGAIN;
-    }
-    return outcome;
+    if (outcome != DONE)
+        return outcome;
+    wake_reader(a->channel, a->cpu);
+    if (weft_record_switched)
+        weft_record_switched();
+    return AGAIN;
 }
 
-/* Finds the ring of this CPU. GONE: switched off meanwhile. */
-static inline enum outcome find_ring(struct attempt *a, uint32_t cpu)
+/* This CPU's ring is missing or has no memory: counted on it, or on the first one. */
+static __attribute__((noinline)) enum outcome no_memory(const struct weft_target *target, const struct weft_channel *c,
+                                                        uint32_t generation, uint32_t cpu)
 {
-    struct weft_channel *c = a->channel;
-    a->cpu = cpu;
-    a->ring = NULL;
-    if (unlikely(cpu >= c->cpu_count)) {
-        a->ring = weft_channel_ring(c, 0);
-        a->cpu = 0;
-        count_lost(a, WEFT_LOST_NO_MEMORY);
-        return LOST;
-    }
-    a->ring = weft_channel_ring(c, cpu);
-    if (unlikely(!__atomic_load_n(&a->ring->ready, __ATOMIC_ACQUIRE))) {
-        count_lost(a, WEFT_LOST_NO_MEMORY);
-        return LOST;
-    }
-    return DONE;
+    const struct attempt a = { target, c, weft_channel_ring(c, cpu < c->cpu_count ? cpu : 0), 0, generation, cpu };
+    return count_lost(&a, WEFT_LOST_NO_MEMORY);
+}
+
+static inline int has_ring(const struct weft_channel *c, uint32_t cpu)
+{
+    return cpu < c->cpu_count && __atomic_load_n(&weft_channel_ring(c, cpu)->ready, __ATOMIC_ACQUIRE);
 }
 
 /* Stages header and contexts before the payload. Returns the record's first byte, and its timestamp. */
-static inline char *stage_head(const struct attempt *a, char *payload, void *ip, uint64_t last, uint64_t *timestamp)
+static inline __attribute__((always_inline)) char *stage_head(const struct weft_target *target, const struct weft_channel *c,
+                                                              uint32_t cpu, char *payload, void *ip, uint64_t last,
+                                                              uint64_t *timestamp)
 {
-    const struct weft_channel *c = a->channel;
-    uint64_t now = weft_clock_read(c->clock);
+    uint64_t now = weft_clock_read(__atomic_load_n(&c->clock, __ATOMIC_ACQUIRE));
     /* The clock's parameters may have changed between two readings that took long: a CPU's time still never goes back. */
     if (unlikely((int64_t)(now - last) < 0))
         now = last;
     *timestamp = now;
-    if (c->context_count) {
+    if (unlikely(c->context_count)) {
         payload -= c->context_bytes;
-        weft_context_write(c, payload, a->cpu, ip);
+        weft_context_write(c, payload, cpu, ip);
     }
-    return put_header(payload, a->target->event_id, now, last);
+    return put_header(payload, __atomic_load_n(&target->event_id, __ATOMIC_RELAXED), now, last);
 }
 
-static inline enum outcome try_rseq(struct attempt *a, char *payload, size_t length, void *ip)
+static inline uint64_t next_word(uint64_t word, uint64_t bytes)
 {
-    const struct weft_channel *c = a->channel;
-    const enum outcome found = find_ring(a, __atomic_load_n(&weft_rseq_area()->cpu_id, __ATOMIC_RELAXED));
-    if (unlikely(found != DONE))
-        return found;
-    a->word = __atomic_load_n(&a->ring->position, __ATOMIC_ACQUIRE);
-    const struct weft_slot *slot = &a->ring->slot[a->word & WEFT_SLOT_MASK];
+    return (((word >> WEFT_POS_SHIFT) + bytes) << WEFT_POS_SHIFT) | (~word & WEFT_SLOT_MASK);
+}
+
+static inline __attribute__((always_inline)) enum outcome try_rseq(const struct weft_target *target, const struct weft_channel *c,
+                                                                   uint32_t generation, char *payload, size_t length, void *ip)
+{
+    const uint32_t cpu = __atomic_load_n(&weft_rseq_area()->cpu_id, __ATOMIC_RELAXED);
+    if (unlikely(!has_ring(c, cpu)))
+        return no_memory(target, c, generation, cpu);
+    struct weft_ring *ring = weft_channel_ring(c, cpu);
+    const uint64_t word = __atomic_load_n(&ring->position, __ATOMIC_ACQUIRE);
+    const struct weft_slot *slot = &ring->slot[word & WEFT_SLOT_MASK];
     uint64_t timestamp;
-    const char *record = stage_head(a, payload, ip, slot->last_timestamp, &timestamp);
+    const char *record = stage_head(target, c, cpu, payload, ip, slot->last_timestamp, &timestamp);
     const size_t bytes = (size_t)(payload + length - record);
-    const uint64_t position = a->word >> WEFT_POS_SHIFT;
-    const uint64_t offset = position & (c->subbuf_size - 1);
-    if (unlikely(offset + bytes + WEFT_TAIL_SLACK > c->subbuf_size)) {
-        if (bytes + WEFT_TAIL_SLACK <= c->subbuf_size)
-            return switch_subbuffer(a);
-        count_lost(a, WEFT_LOST_TOO_BIG);
-        return LOST;
+    const uint64_t position = word >> WEFT_POS_SHIFT;
+    if (unlikely((position & (c->subbuf_size - 1)) + bytes + WEFT_TAIL_SLACK > c->subbuf_size)) {
+        const struct attempt a = { target, c, ring, word, generation, cpu };
+        return switch_subbuffer(&a, bytes);
     }
     const struct weft_commit commit = {
-        &a->target->public.on, a->generation, a->cpu, &a->ring->position, a->word,
-        ((position + bytes) << WEFT_POS_SHIFT) | (~a->word & WEFT_SLOT_MASK), &a->ring->slot[~a->word & WEFT_SLOT_MASK],
+        &target->public.on, generation, cpu, &ring->position, word, next_word(word, bytes), &ring->slot[~word & WEFT_SLOT_MASK],
     };
-    char *tail = ring_data(a) + (position & (c->data_bytes - 1));
-    return weft_commit_record(&commit, tail, record, bytes, timestamp, slot->event_count + 1) == WEFT_COMMIT_DONE ? DONE : AGAIN;
+    return weft_commit_record(&commit, ring_data(c, cpu, position), record, bytes, timestamp, slot->event_count + 1) == WEFT_COMMIT_DONE
+               ? DONE
+               : AGAIN;
 }
 
 /* The same under the ring's lock, which the caller holds. */
@@ -238,73 +237,79 @@ static enum outcome try_locked(struct attempt *a, char *payload, size_t length, 
     struct weft_slot *idle = &a->ring->slot[~a->word & WEFT_SLOT_MASK];
     uint64_t timestamp;
     weft_counter_fence();
-    const char *record = stage_head(a, payload, ip, slot->last_timestamp, &timestamp);
+    const char *record = stage_head(a->target, c, a->cpu, payload, ip, slot->last_timestamp, &timestamp);
     const size_t bytes = (size_t)(payload + length - record);
     const uint64_t position = a->word >> WEFT_POS_SHIFT;
-    if ((position & (c->subbuf_size - 1)) + bytes + WEFT_TAIL_SLACK > c->subbuf_size) {
-        if (bytes + WEFT_TAIL_SLACK <= c->subbuf_size)
-            return switch_subbuffer(a);
-        count_lost(a, WEFT_LOST_TOO_BIG);
-        return LOST;
-    }
-    memcpy(ring_data(a) + (position & (c->data_bytes - 1)), record, bytes);
+    if ((position & (c->subbuf_size - 1)) + bytes + WEFT_TAIL_SLACK > c->subbuf_size)
+        return switch_subbuffer(a, bytes);
+    memcpy(ring_data(c, a->cpu, position), record, bytes);
     idle->last_timestamp = timestamp;
     idle->event_count = slot->event_count + 1;
-    const uint64_t next = ((position + bytes) << WEFT_POS_SHIFT) | (~a->word & WEFT_SLOT_MASK);
-    __atomic_store_n(&a->ring->position, next, __ATOMIC_RELEASE);
+    __atomic_store_n(&a->ring->position, next_word(a->word, bytes), __ATOMIC_RELEASE);
     return DONE;
 }
 
-static __attribute__((noinline)) void record_locked(struct attempt *a, char *payload, size_t length, void *ip)
+/* Without rseq the kernel's answer may be old by the time it is used; the lock is what makes the commit exclusive. */
+static uint32_t any_cpu(void)
 {
     const int cpu = sched_getcpu();
-    if (find_ring(a, cpu < 0 ? 0 : (uint32_t)cpu) != DONE)
+    return cpu < 0 ? 0 : (uint32_t)cpu;
+}
+
+static __attribute__((noinline)) void record_locked(const struct weft_target *target, const struct weft_channel *c,
+                                                    uint32_t generation, char *payload, size_t length, void *ip)
+{
+    const uint32_t cpu = any_cpu();
+    if (!has_ring(c, cpu)) {
+        no_memory(target, c, generation, cpu);
         return;
-    const uint64_t me = (uint64_t)a->channel->application << 32 | (uint32_t)weft_context_tid();
-    const enum weft_lock_result taken = weft_lock_take(a->ring, me);
+    }
+    struct attempt a = { target, c, weft_channel_ring(c, cpu), 0, generation, cpu };
+    const uint64_t me = (uint64_t)__atomic_load_n(&c->application, __ATOMIC_RELAXED) << 32 | (uint32_t)weft_context_tid();
+    const enum weft_lock_result taken = weft_lock_take(a.ring, me);
     if (taken != WEFT_LOCK_TAKEN) {
-        count_lost(a, taken == WEFT_LOCK_NESTED ? WEFT_LOST_NESTED : WEFT_LOST_CONTENDED);
+        count_lost(&a, taken == WEFT_LOCK_NESTED ? WEFT_LOST_NESTED : WEFT_LOST_CONTENDED);
         return;
     }
     enum outcome outcome = AGAIN;
     for (uint32_t tries = 0; tries < LOCKED_TRIES_MAX && outcome == AGAIN; tries++)
-        outcome = try_locked(a, payload, length, ip);
+        outcome = try_locked(&a, payload, length, ip);
     if (outcome == AGAIN)
-        count_lost(a, WEFT_LOST_RESTARTS);
-    weft_lock_release(a->ring, me);
+        count_lost(&a, WEFT_LOST_RESTARTS);
+    weft_lock_release(a.ring, me);
 }
 
 void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip)
 {
-    struct attempt a = { .target = (const struct weft_target *)sink };
-    a.generation = __atomic_load_n(&sink->on, __ATOMIC_ACQUIRE);
-    if (unlikely(!a.generation))
+    const struct weft_target *target = (const struct weft_target *)sink;
+    const uint32_t generation = __atomic_load_n(&sink->on, __ATOMIC_ACQUIRE);
+    if (unlikely(!generation))
         return;
-    a.channel = __atomic_load_n(&a.target->channel, __ATOMIC_ACQUIRE);
-    if (unlikely(a.channel->sync != WEFT_SYNC_RSEQ)) {
+    /* Once, and after the generation: if the target has another channel by now, the generation is another one too. */
+    const struct weft_channel *c = __atomic_load_n(&target->channel, __ATOMIC_ACQUIRE);
+    if (unlikely(c->sync != WEFT_SYNC_RSEQ)) {
         const int saved = errno;
-        record_locked(&a, payload, length, ip);
+        record_locked(target, c, generation, payload, length, ip);
         errno = saved;
         return;
     }
     for (uint32_t restarts = 0; restarts < RESTARTS_MAX; restarts++) {
-        const enum outcome outcome = try_rseq(&a, payload, length, ip);
-        if (likely(outcome != AGAIN))
+        if (likely(try_rseq(target, c, generation, payload, length, ip) != AGAIN))
             return;
-        if (__atomic_load_n(&sink->on, __ATOMIC_ACQUIRE) != a.generation)
+        if (__atomic_load_n(&sink->on, __ATOMIC_ACQUIRE) != generation)
             return;
     }
-    count_lost(&a, WEFT_LOST_RESTARTS);
+    weft_record_lost(sink, WEFT_LOST_RESTARTS);
 }
 
 void weft_record_lost(struct weft_sink *sink, enum weft_loss cause)
 {
-    struct attempt a = { .target = (const struct weft_target *)sink };
-    a.generation = __atomic_load_n(&sink->on, __ATOMIC_ACQUIRE);
-    if (!a.generation)
+    const struct weft_target *target = (const struct weft_target *)sink;
+    const uint32_t generation = __atomic_load_n(&sink->on, __ATOMIC_ACQUIRE);
+    if (!generation)
         return;
-    a.channel = __atomic_load_n(&a.target->channel, __ATOMIC_ACQUIRE);
-    const int cpu = sched_getcpu();
-    if (find_ring(&a, cpu < 0 ? 0 : (uint32_t)cpu) == DONE)
-        count_lost(&a, cause);
+    const struct weft_channel *c = __atomic_load_n(&target->channel, __ATOMIC_ACQUIRE);
+    const uint32_t cpu = any_cpu();
+    const struct attempt a = { target, c, weft_channel_ring(c, cpu < c->cpu_count ? cpu : 0), 0, generation, cpu };
+    count_lost(&a, cause);
 }

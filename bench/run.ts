@@ -107,8 +107,9 @@ const main = async (): Promise<number> => {
   const machine = describeMachine(ROOT);
   // An interrupted step throws, and `finally` ends the daemons: this process must only outlive the signal.
   process.on('SIGINT', () => {});
-  const tracers: Tracer[] = [openWeft()];
+  const tracers: Tracer[] = [];
   try {
+    tracers.push(openWeft());
     const lttng = await openLttng();
     if (lttng) tracers.push(lttng);
     if (!plan.json) process.stdout.write(`${heading(machine, tracers, plan)}\n\n`);

@@ -1,7 +1,7 @@
 /** From the command line to the session daemon: find its sockets, start it when none runs, get a key, talk over the bus. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, mkdirSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -96,7 +96,7 @@ const chooseDirectories = (env: NodeJS.ProcessEnv): Directories => {
   return readable(join(root.runtime, 'client.sock')) ? root : own;
 };
 
-const startDaemon = (directories: Directories, options: ConnectOptions): number => {
+const startDaemon = (directories: Directories, options: ConnectOptions): ChildProcess => {
   prepareDirectories(directories);
   const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
   const child = spawn(KEEPER, keeperArguments(directories, ['--group', options.group]), {
@@ -106,25 +106,24 @@ const startDaemon = (directories: Directories, options: ConnectOptions): number 
   });
   child.on('error', () => {});
   child.unref();
+  closeSync(log);
   if (child.pid === undefined) throw failure('daemon-unreachable', { cause: `${KEEPER} cannot be run; try: npm run setup` });
-  return child.pid;
+  return child;
 };
 
-const alive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
+/** What a keeper ends with where another one serves: one that is coming up for somebody else, or that has not quite ended yet. */
+const ANOTHER_SERVES = 3;
 
-const waitForDaemon = async (directories: Directories, keeper: number): Promise<Access> => {
+const ended = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
+
+const startAndWait = async (directories: Directories, options: ConnectOptions): Promise<Access> => {
+  let keeper = startDaemon(directories, options);
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     const access = await askForAccess(directories);
     if (access) return access;
-    if (Date.now() > deadline || !alive(keeper)) {
+    if (keeper.exitCode === ANOTHER_SERVES) keeper = startDaemon(directories, options);
+    if (Date.now() > deadline || ended(keeper)) {
       const cause = `it did not come up; see ${join(directories.state, 'log')}`;
       throw failure('daemon-unreachable', { cause });
     }
@@ -138,8 +137,7 @@ const access = async (options: ConnectOptions): Promise<Access> => {
   if (found) return found;
   if (!options.start)
     throw failure('daemon-unreachable', { cause: `nobody answers at ${join(directories.runtime, 'client.sock')}` });
-  const own = directoriesOf(uidOf(), options.env);
-  return waitForDaemon(own, startDaemon(own, options));
+  return startAndWait(directoriesOf(uidOf(), options.env), options);
 };
 
 export class Daemon {

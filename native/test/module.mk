@@ -7,3 +7,7 @@ kill-points: $(B)/test/kill_points_test
 	./$<
 $(B)/test/kill_points_test: $(B)/test/kill_points_test.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) -no-pie $^ -o $@ -lpthread
+
+TESTS += $(B)/test/accounting_test
+$(B)/test/accounting_test: $(addprefix $(B)/test/,accounting_test.o emitter.o) $(RING_TEST_OBJECTS) $(B)/libweft-ust.a
+	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread -ldl

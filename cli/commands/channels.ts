@@ -6,6 +6,8 @@ import { parseSize, parseTime } from '../numbers.ts';
 import { type Parsed, UsageError } from '../options.ts';
 import { DOMAINS, HELP, later, listOf, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
 
+const ROUNDED: Readonly<Record<string, string>> = { subbufSize: 'Sub-buffer size', subbufCount: 'Sub-buffer count' };
+
 type Wanted = { -readonly [K in keyof ChannelAttributes]?: ChannelAttributes[K] };
 
 const number = (options: Parsed, name: string, parse: (text: string) => number | null): number | undefined => {
@@ -112,8 +114,11 @@ export const enableChannel: Command = {
   run: (environment) => {
     const wanted = attributes(environment.options);
     return forEachName(environment, 'enabled', async (session, name) => {
-      const { adjusted } = await environment.request('channel.enable', { session, name, attributes: wanted });
-      return adjusted.map((text) => `Warning: ${text}`);
+      const { channel, adjusted } = await environment.request('channel.enable', { session, name, attributes: wanted });
+      return adjusted.map((attribute) => {
+        const value = channel.attributes[attribute as keyof ChannelAttributes];
+        return `Warning: ${ROUNDED[attribute] ?? attribute} rounded up to the next power of two: ${value}`;
+      });
     });
   },
 };

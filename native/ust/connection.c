@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -75,10 +74,20 @@ static int send_message(struct weft_connection *c, size_t length)
     return sent < 0 ? -errno : 0;
 }
 
+/* The program's name is its first thread's, not the listener's. */
+static void read_procname(char *name, size_t size)
+{
+    const int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
+    const ssize_t length = fd < 0 ? 0 : read(fd, name, size - 1);
+    name[length > 0 && name[length - 1] == '\n' ? length - 1 : length > 0 ? length : 0] = 0;
+    if (fd >= 0)
+        close(fd);
+}
+
 static int send_hello(struct weft_connection *c)
 {
     char procname[17] = "", path[PATH_MAX] = "";
-    prctl(PR_GET_NAME, procname);
+    read_procname(procname, sizeof(procname));
     if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
         path[0] = 0;
     struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_HELLO);

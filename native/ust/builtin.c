@@ -37,11 +37,16 @@ struct weft_point weft_tracef_point = {
     .size = sizeof(struct weft_point), .provider = "lttng_ust_tracef", .name = "event", .signature = "weft",
 };
 
-#define FOR_EACH_LEVEL(do)                                                                                                  \
-    do(TRACE_EMERG, 0) do(TRACE_ALERT, 1) do(TRACE_CRIT, 2) do(TRACE_ERR, 3) do(TRACE_WARNING, 4) do(TRACE_NOTICE, 5)          \
-    do(TRACE_INFO, 6) do(TRACE_DEBUG_SYSTEM, 7) do(TRACE_DEBUG_PROGRAM, 8) do(TRACE_DEBUG_PROCESS, 9)                           \
-    do(TRACE_DEBUG_MODULE, 10) do(TRACE_DEBUG_UNIT, 11) do(TRACE_DEBUG_FUNCTION, 12) do(TRACE_DEBUG_LINE, 13)                   \
-    do(TRACE_DEBUG, 14)
+/* Named as LTTng-UST 2.13 names them in its traces. */
+#define FOR_EACH_LEVEL(do) \
+    do(LTTNG_UST_TRACEPOINT_LOGLEVEL_EMERG, 0) do(LTTNG_UST_TRACEPOINT_LOGLEVEL_ALERT, 1) \
+    do(LTTNG_UST_TRACEPOINT_LOGLEVEL_CRIT, 2) do(LTTNG_UST_TRACEPOINT_LOGLEVEL_ERR, 3) \
+    do(LTTNG_UST_TRACEPOINT_LOGLEVEL_WARNING, 4) do(LTTNG_UST_TRACEPOINT_LOGLEVEL_NOTICE, 5) \
+    do(LTTNG_UST_TRACEPOINT_LOGLEVEL_INFO, 6) do(LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_SYSTEM, 7) \
+    do(LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_PROGRAM, 8) do(LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_PROCESS, 9) \
+    do(LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_MODULE, 10) do(LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_UNIT, 11) \
+    do(LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_FUNCTION, 12) do(LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_LINE, 13) \
+    do(LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG, 14)
 
 #define DEFINE_LEVEL(level, value)                                                                                          \
     static const int level##_value = value;                                                                                 \

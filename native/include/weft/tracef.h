@@ -2,7 +2,7 @@
  * printf-style events without a provider:
  *     weft_tracef("reading %s took %d ms", path, ms);              event lttng_ust_tracef:event
  *     weft_vtracef(format, va_list)
- *     weft_tracelog(WEFT_LOGLEVEL_INFO, "connected to %s", host);  event lttng_ust_tracelog:TRACE_INFO, with file, line, function
+ *     weft_tracelog(WEFT_LOGLEVEL_INFO, "connected to %s", host);  event lttng_ust_tracelog:LTTNG_UST_TRACEPOINT_LOGLEVEL_INFO, with file, line, function
  *     weft_vtracelog(level, format, va_list)
  * Nothing is formatted unless somebody records it.
  */

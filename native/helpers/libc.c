@@ -9,6 +9,7 @@
 #define WEFT_TRACEPOINT_DEFINE
 #define WEFT_TRACEPOINT_CREATE_PROBES
 #define WEFT_TRACEPOINT_HIDDEN_DEFINITION
+#define WEFT_TP_IP_PARAM ip /* the context `ip` is the program's address, not one in here */
 #include <errno.h>
 #include <stdlib.h>
 

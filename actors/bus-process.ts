@@ -16,8 +16,10 @@ import type { BusPort, Host, KeeperLink, Log } from './ports.ts';
 const BUS_ID = keeperId('bus');
 const START_MS = 10_000;
 const DAY_S = 24 * 60 * 60;
-/** A caller's key is for one command line; a consumer's is renewed with every start of the daemon. */
+/** A caller's key; a consumer's is renewed with every start of the daemon. */
 const CALLER_S = DAY_S;
+/** A caller gets the same key again for so long: making one costs 20 ms, more than most commands. */
+const REUSE_MS = (DAY_S * 1000) / 2;
 
 export const homes = (): Homes => ({ home: homedir(), configHome: process.env.XDG_CONFIG_HOME });
 
@@ -65,7 +67,16 @@ export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => 
   let pid: number | null = null;
   const grant = (role: Role, expiresAtS?: number): Promise<Access> =>
     grantAccess(server!, placeOf(host), role, { version: host.version, ...(expiresAtS !== undefined && { expiresAtS }) });
+  const granted = new Map<string, { readonly access: Promise<Access>; readonly untilMs: number }>();
+  const grantCaller = (role: Role & { readonly kind: 'caller' }): Promise<Access> => {
+    const known = granted.get(JSON.stringify(role));
+    if (known && known.untilMs > Date.now()) return known.access;
+    const access = grant(role, Math.floor(Date.now() / 1000) + CALLER_S);
+    granted.set(JSON.stringify(role), { access, untilMs: Date.now() + REUSE_MS });
+    return access;
+  };
   const start = async (keeper: KeeperLink): Promise<void> => {
+    granted.clear();
     const found = await runningPid(keeper);
     // `null`: it ended a moment ago and the keeper is about to start it again.
     server = await prepareServer({ stateDirectory: state, running: found !== undefined });
@@ -92,7 +103,7 @@ export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => 
       if (alive) await keeper.adopt(specOf(host, server!), pid!);
       else pid = (await keeper.spawn(specOf(host, server!))).pid;
     },
-    grant: (role) => grant(role, role.kind === 'caller' ? Math.floor(Date.now() / 1000) + CALLER_S : undefined),
+    grant: (role) => (role.kind === 'caller' ? grantCaller(role) : grant(role)),
   };
 };
 

@@ -1,8 +1,8 @@
 /** The Bus on NATS: with the key that a daemon minted (access.ts), or as the operator configured an external server. */
-import { jwtAuthenticator } from '@nats-io/transport-node';
 import type { Fault } from './bus.ts';
 import { FaultError } from './errors.ts';
 import { connectNatsWire, type NatsOptions, type NatsWire } from './nats-wire.ts';
+import { signChallenge } from './nkey-signature.ts';
 import { WireBus, type WireBusOptions } from './wire-bus.ts';
 
 export interface Credentials {
@@ -58,10 +58,7 @@ export class NatsBus extends WireBus {
       servers: [...server.urls],
       name: options.name,
       inboxPrefix: server.inboxPrefix,
-      authenticator: jwtAuthenticator(
-        () => current.jwt,
-        () => new TextEncoder().encode(current.seed),
-      ),
+      authenticator: (nonce?: string) => ({ jwt: current.jwt, nkey: '', sig: nonce ? signChallenge(current.seed, nonce) : '' }),
       ...(tls && { tls }),
     };
     const wire = await connectPatiently(natsOptions, options.onRefused, options.waitMs ?? 0);

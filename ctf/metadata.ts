@@ -99,7 +99,8 @@ const TYPES = `typealias integer { size = 8; align = 8; signed = false; } := uin
 typealias integer { size = 16; align = 8; signed = false; } := uint16_t;
 typealias integer { size = 32; align = 8; signed = false; } := uint32_t;
 typealias integer { size = 64; align = 8; signed = false; } := uint64_t;
-typealias integer { size = 5; align = 1; signed = false; } := uint5_t;`;
+typealias integer { size = 5; align = 1; signed = false; } := uint5_t;
+typealias integer { size = 16; align = 1; signed = false; } := uint16_bits_t;`;
 
 const CLOCK_TYPES = `typealias integer { size = 27; align = 1; signed = false; map = clock.monotonic.value; } := uint27_clock_monotonic_t;
 typealias integer { size = 64; align = 8; signed = false; map = clock.monotonic.value; } := uint64_clock_monotonic_t;`;
@@ -114,6 +115,7 @@ const PACKET_CONTEXT = `struct packet_context {
 	uint32_t cpu_id;
 };`;
 
+/** `medium` must not be aligned to bytes, or its timestamp would begin behind the tag's byte: a struct is as aligned as its fields. */
 const EVENT_HEADER = `struct event_header {
 	enum : uint5_t { compact = 0 ... 29, medium = 30, extended = 31 } id;
 	variant <id> {
@@ -122,7 +124,7 @@ const EVENT_HEADER = `struct event_header {
 		} compact;
 		struct {
 			uint27_clock_monotonic_t timestamp;
-			uint16_t id;
+			uint16_bits_t id;
 		} medium;
 		struct {
 			uint32_t id;

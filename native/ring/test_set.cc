@@ -183,7 +183,7 @@ typealias integer { size = 64; align = 8; signed = false; map = clock.monotonic.
 struct packet_context { uint64_clock_t timestamp_begin; uint64_clock_t timestamp_end; uint64_t content_size;
  uint64_t packet_size; uint64_t packet_seq_num; uint64_t events_discarded; uint32_t cpu_id; };
 struct event_header { enum : uint5_t { compact = 0 ... 29, medium = 30, extended = 31 } id; variant <id> {
- struct { uint27_clock_t timestamp; } compact; struct { uint27_clock_t timestamp; uint16_t id; } medium;
+ struct { uint27_clock_t timestamp; } compact; struct { uint27_clock_t timestamp; integer { size = 16; align = 1; signed = false; } id; } medium;
  struct { uint32_t id; uint64_clock_t timestamp; } extended; } v; } align(8);
 stream { id = 0; event.header := struct event_header; packet.context := struct packet_context; };
 )";

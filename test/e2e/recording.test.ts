@@ -1,7 +1,7 @@
 /** What a user relies on when recording: real programs, real daemon, babeltrace2 as the judge. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { babeltrace, checkTrace, ROOT, Weft } from '../support/weft.ts';
@@ -180,6 +180,50 @@ test('log level rules and exclusions choose among the points of one program', ()
   const excluded = record('excluded', 'every:*', '-x', 'every:l*,*here');
   assert.match(excluded, /every:enums/);
   assert.doesNotMatch(excluded, /every:lists|every:here|every:there/);
+});
+
+test('a program with more events than small ids are read back by their names', () => {
+  const names = Array.from({ length: 80 }, (_, at) => `event_${at}`);
+  const header = [
+    '#undef WEFT_TRACEPOINT_PROVIDER',
+    '#define WEFT_TRACEPOINT_PROVIDER many',
+    '#undef WEFT_TRACEPOINT_INCLUDE',
+    '#define WEFT_TRACEPOINT_INCLUDE "./many.h"',
+    '#if !defined(MANY_H) || defined(WEFT_TRACEPOINT_HEADER_MULTI_READ)',
+    '#define MANY_H',
+    '#include <weft/tracepoint.h>',
+    ...names.map(
+      (name) => `WEFT_TRACEPOINT_EVENT(many, ${name}, WEFT_TP_ARGS(int, n), WEFT_TP_FIELDS(weft_field_integer(int, n, n)))`,
+    ),
+    '#endif',
+    '#include <weft/tracepoint-event.h>',
+  ];
+  const calls = names.map((name, at) => `weft_tracepoint(many, ${name}, ${at});`);
+  const program = `#define WEFT_TRACEPOINT_DEFINE\n#define WEFT_TRACEPOINT_CREATE_PROBES\n#include "many.h"\nint main(void) { ${calls.join(' ')} return 0; }`;
+  writeFileSync(join(weft.home, 'many.h'), `${header.join('\n')}\n`);
+  writeFileSync(join(weft.home, 'many.c'), `${program}\n`);
+  execFileSync('cc', [
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    `-I${weft.home}`,
+    `-I${ROOT}/native/include`,
+    join(weft.home, 'many.c'),
+    '-o',
+    join(weft.home, 'many'),
+  ]);
+  weft.ok('create', 'many', '-o', weft.trace('many'));
+  weft.ok('enable-event', '-u', '-s', 'many', 'many:*');
+  weft.ok('start', 'many');
+  execFileSync(join(weft.home, 'many'), { env: weft.env });
+  finish('many');
+  const read = spawnSync('babeltrace2', [weft.trace('many')], { encoding: 'utf8' });
+  assert.deepEqual([read.status, read.stderr], [0, '']);
+  const seen = [...read.stdout.matchAll(/many:(event_\d+): .*\{ n = (\d+) \}/g)].map((match) => `${match[1]} ${match[2]}`);
+  assert.deepEqual(
+    seen,
+    names.map((name, at) => `${name} ${at}`),
+  );
 });
 
 test('list shows the points and fields of running programs', async () => {

@@ -1,0 +1,185 @@
+/** A program of the world: it speaks the real encoding of wire.h and records into the rings it was handed, as libweft does. */
+import { decodeWire, encodeWire, type MessageOf, type ToApplication } from '../../../actors/wire.ts';
+import type { Field, PointDescription } from '../../../machines/document.ts';
+import type { Peer, SeqpacketConnection } from '../../../native/addon/index.ts';
+import type { Kernel } from './kernel.ts';
+import type { RingMemory } from './rings.ts';
+
+export const POINT: PointDescription = {
+  name: 'weft_test:count',
+  logLevel: 13,
+  modelEmfUri: '',
+  fields: [
+    {
+      name: 'number',
+      nowrite: false,
+      type: { kind: 'integer', integer: { bits: 64, signed: false, reverse: false, base: 10 } },
+    } satisfies Field,
+  ],
+};
+
+interface Channel {
+  readonly ringId: string;
+  readonly memory: RingMemory;
+  readonly enabled: Map<number, number>;
+  started: boolean;
+  attached: boolean;
+}
+
+export interface ApplicationOptions {
+  readonly points?: readonly PointDescription[];
+  readonly rseq?: boolean;
+  readonly peer: Peer;
+}
+
+export class WorldApplication {
+  readonly #kernel: Kernel;
+  readonly #path: string;
+  readonly #options: ApplicationOptions;
+  readonly #channels = new Map<number, Channel>();
+  #connection: SeqpacketConnection | null = null;
+  id = 0;
+  synced = 0;
+  refused: string | null = null;
+  closed = false;
+  /** Does not acknowledge. */
+  deaf = false;
+  /** Answers commands of this kind with that error. */
+  errors = new Map<string, number>();
+  readonly heard: ToApplication[] = [];
+  #recorded = 0;
+
+  constructor(kernel: Kernel, path: string, options: ApplicationOptions) {
+    this.#kernel = kernel;
+    this.#path = path;
+    this.#options = options;
+  }
+
+  get points(): readonly PointDescription[] {
+    return this.#options.points ?? [POINT];
+  }
+
+  get pid(): number {
+    return this.#options.peer.pid;
+  }
+
+  /** Connects without a word. */
+  connect(): void {
+    const connection = this.#kernel.connect(this.#path, this.#options.peer);
+    this.#connection = connection;
+    this.closed = false;
+    this.synced = 0;
+    for (const channel of this.#channels.values()) channel.attached = false;
+    connection.onMessage((bytes, fds) => this.#take(decodeWire(bytes) as ToApplication, fds));
+    connection.onClose(() => {
+      this.closed = true;
+    });
+  }
+
+  /** As a program that loads the library does. */
+  register(): void {
+    this.connect();
+    this.hello();
+    this.describe(this.points, 0);
+    this.ready(1);
+  }
+
+  hello(abi = 1): void {
+    const rseq = this.#options.rseq ?? true;
+    this.send(encodeWire('hello', { abi, pid: this.pid, bits: 64, rseq, reserved: null, procname: 'prog', path: '/bin/prog' }));
+  }
+
+  describe(points: readonly PointDescription[], first: number): void {
+    for (const [at, point] of points.entries()) this.send(encodeWire('point', { ...point, point: first + at }));
+  }
+
+  forget(point: number): void {
+    this.send(encodeWire('pointGone', { point }));
+  }
+
+  ready(batch: number): void {
+    this.send(encodeWire('ready', { batch }));
+  }
+
+  send(bytes: Buffer): void {
+    this.#connection?.send(bytes);
+  }
+
+  /** Dies, or closes its library. */
+  exit(): void {
+    this.#connection?.close();
+    this.#connection = null;
+    this.#channels.clear();
+  }
+
+  /** One event at point `point`; into how many rings it went. */
+  record(number: number, point = 0): number {
+    let rings = 0;
+    for (const channel of this.#channels.values()) {
+      const eventId = channel.enabled.get(point);
+      if (!channel.started || eventId === undefined) continue;
+      channel.memory.events.push({ eventId, name: (this.points[point] ?? POINT).name, number });
+      rings++;
+    }
+    this.#recorded += rings;
+    return rings;
+  }
+
+  get recorded(): number {
+    return this.#recorded;
+  }
+
+  rings(): readonly RingMemory[] {
+    return [...this.#channels.values()].map(({ memory }) => memory);
+  }
+
+  #take(message: ToApplication, fds: readonly number[]): void {
+    this.heard.push(message);
+    switch (message.kind) {
+      case 'welcome':
+        this.id = message.application;
+        break;
+      case 'refused':
+        this.refused = message.reason;
+        break;
+      case 'synced':
+        this.#sync(message.batch);
+        break;
+      default:
+        this.#obey(message, fds);
+    }
+    for (const fd of fds) this.#kernel.close(fd);
+  }
+
+  /** What a former daemon had attached and this one did not is given back. */
+  #sync(batch: number): void {
+    this.synced = batch;
+    for (const [handle, channel] of this.#channels) if (!channel.attached) this.#channels.delete(handle);
+  }
+
+  #obey(message: Exclude<ToApplication, MessageOf<'welcome' | 'refused' | 'synced'>>, fds: readonly number[]): void {
+    const error = this.errors.get(message.kind) ?? 0;
+    if (error === 0) this.#carryOut(message, fds);
+    if (!this.deaf) this.send(encodeWire('ack', { command: message.command, status: error }));
+  }
+
+  #carryOut(message: Exclude<ToApplication, MessageOf<'welcome' | 'refused' | 'synced'>>, fds: readonly number[]): void {
+    if (message.kind === 'attach') return this.#attach(message, this.#kernel.at<RingMemory>(fds[0]!));
+    const channel = this.#channels.get(message.channel);
+    if (!channel) throw new Error(`${message.kind} of a channel that is not attached`);
+    if (message.kind === 'enable') channel.enabled.set(message.point, message.eventId);
+    if (message.kind === 'disable') channel.enabled.delete(message.point);
+    if (message.kind === 'start') channel.started = true;
+    if (message.kind === 'stop') channel.started = false;
+    if (message.kind === 'detach') this.#channels.delete(message.channel);
+  }
+
+  /** A mapping that it has is kept, and goes on as it stood. */
+  #attach({ channel, ringId }: MessageOf<'attach'>, memory: RingMemory): void {
+    const known = [...this.#channels].find(([, one]) => one.ringId === ringId && !one.attached);
+    if (known) this.#channels.delete(known[0]);
+    const kept = known?.[1] ?? { ringId, memory, enabled: new Map(), started: false, attached: true };
+    kept.attached = true;
+    this.#channels.set(channel, kept);
+  }
+}

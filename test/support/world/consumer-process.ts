@@ -1,0 +1,81 @@
+/** A consumer process of the world: the real actors, upon rings and files of the world. */
+import { createActor } from 'xstate';
+import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from '../../../actors/consumer-process.ts';
+import type { ConsumerPorts } from '../../../actors/ports.ts';
+import type { ReaderNews, ReaderOptions } from '../../../native/addon/index.ts';
+import type { MemoryBus } from '../../../transport/memory-bus.ts';
+import type { SocketEnd } from './kernel.ts';
+import { Life, mortal } from './mortal.ts';
+import { WorldReader } from './rings.ts';
+import type { World } from './world.ts';
+
+export class WorldConsumer {
+  readonly pid: number;
+  readonly id: string;
+  readonly life = new Life();
+  readonly parts: ConsumerProcessParts;
+  readonly readers: WorldReader[] = [];
+  readonly link: SocketEnd;
+  readonly #root: ReturnType<typeof createActor<ReturnType<typeof provideConsumerProcess>>>;
+  bus: MemoryBus | null = null;
+
+  constructor(world: World, id: string, pid: number, owner: number, link: SocketEnd) {
+    this.id = id;
+    this.pid = pid;
+    this.link = link;
+    this.parts = new ConsumerProcessParts(this.#ports(world, owner));
+    this.#root = createActor(provideConsumerProcess(this.parts), { id: `consumer-${owner}`, clock: this.parts.ports.clock });
+    this.parts.root = this.#root;
+    this.#root.subscribe({
+      complete: () => world.consumerEnded(this, null),
+      error: (thrown) => world.crashed(`consumer ${owner}`, thrown),
+    });
+    if (world.inspectors.length > 0) this.#root.system.inspect((event) => world.inspect(event));
+    this.#root.start();
+    listenToDaemon(this.parts);
+  }
+
+  get state(): string {
+    return JSON.stringify(this.#root.getSnapshot().value);
+  }
+
+  terminate(): void {
+    this.#root.send({ type: 'ShutdownRequested' });
+  }
+
+  die(): void {
+    this.life.alive = false;
+    this.#root.stop();
+    this.bus?.cut();
+    for (const reader of this.readers) reader.closed = true;
+    this.link.close();
+  }
+
+  #ports(world: World, owner: number): ConsumerPorts {
+    const { kernel, files, faults } = world;
+    const clock = world.clockOf(this.life);
+    const native = {
+      startReader: (options: ReaderOptions, news: (news: ReaderNews) => void) => {
+        const reader = new WorldReader(kernel, files, options, (one) => this.life.alive && news(one));
+        this.readers.push(reader);
+        return mortal('reader', reader, ['flush', 'close'], this.life, faults);
+      },
+      closeFd: (fd: number) => kernel.close(fd),
+    };
+    const ports: ConsumerPorts = {
+      clock,
+      log: world.logOf('consumer'),
+      pid: this.pid,
+      owner: String(owner),
+      link: this.link,
+      native: mortal('consumer-native', native, [], this.life, faults),
+      connect: async () => {
+        this.bus = world.connectBus();
+        return { bus: mortal('consumer-bus', this.bus, ['serve', 'request'], this.life, faults), renew: () => world.note('key renewed') };
+      },
+      makeDirectory: (path) => void files.directories.add(path),
+      writeMetadata: (directory, text) => void files.metadata.set(directory, text),
+    };
+    return mortal('consumer-ports', ports, ['connect'], this.life, faults);
+  }
+}

@@ -1,0 +1,146 @@
+/** A session daemon of the world: the real actors upon ports that can fail, hang, and die with it. */
+import { createActor } from 'xstate';
+import { DaemonParts } from '../../../actors/daemon-parts.ts';
+import type { BusPort, DaemonPorts, Host, KeeperLink, KeeperPort } from '../../../actors/ports.ts';
+import { provideSessionDaemon } from '../../../actors/session-daemon.ts';
+import type { SeqpacketConnection } from '../../../native/addon/index.ts';
+import type { MemoryBus } from '../../../transport/memory-bus.ts';
+import type { SocketEnd } from './kernel.ts';
+import { Life, mortal } from './mortal.ts';
+import { worldRings } from './rings.ts';
+import type { World } from './world.ts';
+
+const KEEPER_WAITS = ['hello', 'spawn', 'adopt', 'kill', 'forget', 'deposit', 'fetch', 'release', 'list', 'shutdown'];
+
+/** Closing a duplicate of a socket closes nothing that somebody else holds. */
+const viewOf = (end: SocketEnd): SeqpacketConnection => ({
+  peer: end.peer,
+  send: (message, fds) => end.send(message, fds),
+  onMessage: (listener) => end.onMessage(listener),
+  onClose: (listener) => end.onClose(listener),
+  close: () => {},
+});
+
+export class WorldDaemon {
+  readonly life = new Life();
+  readonly parts: DaemonParts;
+  readonly root;
+  bus: MemoryBus | null = null;
+  ended = false;
+  readonly #world: World;
+
+  constructor(world: World, pid: number) {
+    this.#world = world;
+    this.parts = new DaemonParts(this.#ports(pid));
+    this.root = createActor(provideSessionDaemon(this.parts), { id: 'sessiond', clock: this.parts.ports.clock });
+    this.parts.root = this.root;
+    this.root.subscribe({
+      complete: () => {
+        this.ended = true;
+        this.die();
+      },
+      error: (thrown) => world.crashed('session daemon', thrown),
+    });
+    if (world.inspectors.length > 0) this.root.system.inspect((event) => world.inspect(event));
+    this.root.start();
+  }
+
+  /** kill -9 */
+  die(): void {
+    this.life.alive = false;
+    this.root.stop();
+    this.bus?.cut();
+    this.#world.lockHolder = null;
+    this.#world.daemonGone();
+  }
+
+  get state(): string {
+    return JSON.stringify(this.root.getSnapshot().value);
+  }
+
+  #ports(pid: number): DaemonPorts {
+    const world = this.#world;
+    const { life } = this;
+    const host: Host = {
+      hostname: 'host',
+      uid: 1000,
+      gid: 1000,
+      pid,
+      version: '0.1.0',
+      bootId: world.bootId,
+      clockOffsetNs: () => BigInt(world.clock.now()) * 1_000_000n,
+      possibleCpus: 2,
+      onlineCpus: () => [0, 1],
+      availableMemory: () => world.memory,
+      user: (uid) => ({ gid: uid, home: `/home/${uid}` }),
+      isTracing: () => false,
+      tracingGid: () => null,
+    };
+    return {
+      clock: world.clockOf(life),
+      ids: { hex: (bytes) => world.hex(bytes) },
+      log: world.logOf('sessiond'),
+      host,
+      disk: mortal('disk', world.disk, ['load', 'write', 'remove'], life, world.faults),
+      native: mortal('native', this.#native(pid), [], life, world.faults),
+      keeper: mortal('keepers', this.#keeper(), ['startAnother'], life, world.faults),
+      bus: mortal('buses', this.#bus(), ['open', 'adopt', 'grant'], life, world.faults),
+      paths: { lock: 'lock', clock: 'clock', appsSocket: 'apps.sock', clientSocket: 'client.sock' },
+      consumerProgram: (owner) => ({ arguments: ['consumerd', String(owner)], environment: {}, log: '' }),
+      defaultOutput: (owner, name) => `/home/${owner}/weft-traces/${name}`,
+    };
+  }
+
+  #native(pid: number): DaemonPorts['native'] {
+    const world = this.#world;
+    const { kernel } = world;
+    const own = { pid, uid: 1000, gid: 1000 };
+    return {
+      ...worldRings(kernel),
+      listenSeqpacket: (path, _options, accept) => {
+        const server = kernel.listen(path, own, (connection) => {
+          if (!this.life.alive) return;
+          world.connections.add(connection);
+          accept(mortal('socket', connection, [], this.life, world.faults));
+        });
+        return server;
+      },
+      adoptSeqpacket: (fd) => mortal('link', viewOf(kernel.at<SocketEnd>(fd)), [], this.life, world.faults),
+      openClockPage: () => ({ now: () => 0n, readOnlyFd: kernel.fd('clock page'), close: () => {} }),
+      wakeApplications: () => world.wake(),
+      lockFile: () => {
+        if (world.lockHolder) return null;
+        world.lockHolder = this;
+        return { close: () => world.releaseLock(this) };
+      },
+      closeFd: (fd) => kernel.close(fd),
+    };
+  }
+
+  #keeper(): KeeperPort {
+    const world = this.#world;
+    const link = (): KeeperLink => mortal('keeper', world.keeper.connect(), KEEPER_WAITS, this.life, world.faults);
+    return { connect: link, startAnother: async () => world.startKeeper() };
+  }
+
+  #bus(): BusPort {
+    const world = this.#world;
+    return {
+      open: async () => {
+        this.bus = world.connectBus();
+        return mortal('bus', this.bus, ['serve', 'request'], this.life, world.faults);
+      },
+      adopt: async () => world.note('bus adopted'),
+      grant: async (role) => ({
+        host: 'host',
+        uid: 1000,
+        who: role.kind === 'caller' ? role.who : role.owner,
+        realm: 'local',
+        urls: ['memory'],
+        ca: null,
+        inboxPrefix: '_INBOX',
+        version: '0.1.0',
+      }),
+    };
+  }
+}

@@ -1,0 +1,165 @@
+/** Ring sets of the world: what the shared memory is for writers and readers, without a byte of layout. */
+import { type Geometry, type Native, type ReaderNews, type ReaderOptions, STATS_FIELDS } from '../../../native/addon/index.ts';
+import type { Kernel } from './kernel.ts';
+
+export interface WorldEvent {
+  readonly eventId: number;
+  readonly name: string;
+  readonly number: number;
+}
+
+/** The shared memory: it lives as long as anybody holds it. */
+export class RingMemory {
+  readonly ringId: string;
+  readonly geometry: Geometry;
+  readonly events: WorldEvent[] = [];
+  /** Reader page: how much of `events` is in the files. */
+  consumed = 0;
+  lost = 0n;
+  locks: number[] = [];
+
+  constructor(ringId: string, geometry: Geometry) {
+    this.ringId = ringId;
+    this.geometry = geometry;
+  }
+}
+
+export interface ReaderSide {
+  readonly memory: RingMemory;
+  readonly news: (news: ReaderNews) => void;
+}
+
+/** The files of all traces: path -> what lies in it, in order; and the metadata of each directory. */
+export class TraceFiles {
+  readonly streams = new Map<string, WorldEvent[]>();
+  readonly metadata = new Map<string, string>();
+  readonly directories = new Set<string>();
+  /** Events that were written before the metadata knew them. */
+  readonly unreadable: WorldEvent[] = [];
+  /** ENOSPC. */
+  full = false;
+
+  append(directory: string, file: string, streamClassId: number, events: readonly WorldEvent[]): void {
+    const path = `${directory}/${file}`;
+    const metadata = this.metadata.get(directory) ?? '';
+    for (const event of events) {
+      const known = metadata.includes(`name = "${event.name}";\n\tid = ${event.eventId};\n\tstream_id = ${streamClassId};`);
+      if (!known) this.unreadable.push(event);
+    }
+    this.streams.set(path, [...(this.streams.get(path) ?? []), ...events]);
+  }
+
+  /** Numbers of all events below a directory, in order of files. */
+  numbers(output: string): number[] {
+    return [...this.streams].filter(([path]) => path.startsWith(`${output}/`)).flatMap(([, events]) => events.map((one) => one.number));
+  }
+}
+
+const totalsOf = (memory: RingMemory): ReturnType<Native['ringTotals']> => {
+  const zero = Object.fromEntries(STATS_FIELDS.map((name) => [name, 0n])) as ReturnType<Native['ringTotals']>;
+  return { ...zero, events: BigInt(memory.events.length), packets: BigInt(memory.consumed), lostFull: memory.lost };
+};
+
+/** The ring functions of the native module, for the session daemon. */
+export const worldRings = (kernel: Kernel) => {
+  const fdsOf = (memory: RingMemory, ringFd: number, readerFd: number) => ({
+    ringFd,
+    readerFd,
+    ringFdReadOnly: kernel.fd(memory),
+    readerFdReadOnly: kernel.fd(memory),
+    allocatedBytes: memory.geometry.subbufSize * memory.geometry.subbufCount,
+  });
+  return {
+    createRingSet: ({ ringId, geometry }: Parameters<Native['createRingSet']>[0]) => {
+      const memory = new RingMemory(ringId, geometry);
+      return fdsOf(memory, kernel.fd(memory), kernel.fd(memory));
+    },
+    adoptRingSet: ({ ringFd, readerFd, ringId }: Parameters<Native['adoptRingSet']>[0]) => {
+      const memory = kernel.at<RingMemory>(ringFd);
+      if (memory.ringId !== ringId) throw Object.assign(new Error('another ring set'), { code: 'EINVAL' });
+      return fdsOf(memory, ringFd, readerFd);
+    },
+    releaseLocks: ({ ringFd, applicationId }: Parameters<Native['releaseLocks']>[0]) => {
+      const memory = kernel.at<RingMemory>(ringFd);
+      const before = memory.locks.length;
+      memory.locks = memory.locks.filter((holder) => holder !== applicationId);
+      return before - memory.locks.length;
+    },
+    ringTotals: ({ ringFd }: Parameters<Native['ringTotals']>[0]) => totalsOf(kernel.at<RingMemory>(ringFd)),
+  };
+};
+
+/** A reader that takes what is committed when it is flushed, or when the world lets it wake up. */
+export class WorldReader {
+  readonly memory: RingMemory;
+  readonly options: ReaderOptions;
+  readonly #news: (news: ReaderNews) => void;
+  readonly #files: TraceFiles;
+  readonly #kernel: Kernel;
+  readonly stats = { values: new BigUint64Array(STATS_FIELDS.length) };
+  plan: 'append' | 'hold' | 'count' = 'append';
+  closed = false;
+  /** Its thread is in an endless loop. */
+  stuck = false;
+  #failing = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(kernel: Kernel, files: TraceFiles, options: ReaderOptions, news: (news: ReaderNews) => void) {
+    this.#kernel = kernel;
+    this.#files = files;
+    this.options = options;
+    this.#news = news;
+    this.memory = kernel.at<RingMemory>(options.ringFd);
+  }
+
+  setPlan(plan: 'append' | 'hold' | 'count'): void {
+    this.plan = plan;
+  }
+
+  flush(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.stuck) return;
+      this.#waiting.push(resolve);
+      this.wake();
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.#kernel.close(this.options.ringFd);
+    this.#kernel.close(this.options.readerFd);
+  }
+
+  tell(news: ReaderNews): void {
+    this.#news(news);
+  }
+
+  wake(): void {
+    if (this.closed || this.stuck) return;
+    const events = this.memory.events.slice(this.memory.consumed);
+    if (events.length > 0 && this.plan !== 'hold' && !this.#take(events)) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  #take(events: readonly WorldEvent[]): boolean {
+    if (this.plan === 'append' && this.#files.full) {
+      if (!this.#failing) this.#news({ kind: 'write-failed', cpu: 0, code: 'ENOSPC', message: 'no space left on device' });
+      this.#failing = true;
+      return false;
+    }
+    if (this.#failing) this.#news({ kind: 'write-resumed', cpu: 0 });
+    this.#failing = false;
+    const { directory, filePrefix, streamClassId } = this.options;
+    if (this.plan === 'append') this.#files.append(directory, `${filePrefix}_0`, streamClassId, events);
+    this.memory.consumed += events.length;
+    this.#report(events);
+    return true;
+  }
+
+  #report(events: readonly WorldEvent[]): void {
+    this.stats.values[STATS_FIELDS.indexOf('events')]! += BigInt(events.length);
+    const stream = { cpu: 0, first: 0n, packets: 1, bytes: events.length * 16, events: BigInt(events.length) };
+    this.#news({ kind: 'streams', streams: [{ ...stream, begin: 0n, end: 0n, lost: this.memory.lost }] });
+  }
+}

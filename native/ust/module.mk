@@ -12,6 +12,6 @@ $(B)/libweft-ust.a: $(UST_OBJECTS)
 $(B)/ust/record_bench: $(B)/ust/record_bench.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread
 
-TESTS += $(addprefix $(B)/ust/,record_test)
+TESTS += $(addprefix $(B)/ust/,record_test threads_test)
 $(B)/ust/%_test: $(B)/ust/%_test.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread

@@ -23,13 +23,13 @@ export const sessiond = async (argv: readonly string[]): Promise<never> => {
   const directories = directoriesOf(process.getuid?.() ?? 0);
   // The keeper passes no NODE_* on. Without the cache the daemon strips types itself, which costs 25 MB for its whole life; consumers
   // of the same user inherit it.
-  process.env['NODE_COMPILE_CACHE'] = join(directories.state, 'compile-cache');
-  enableCompileCache(process.env['NODE_COMPILE_CACHE']);
+  process.env.NODE_COMPILE_CACHE = join(directories.state, 'compile-cache');
+  enableCompileCache(process.env.NODE_COMPILE_CACHE);
   const { runSessionDaemon } = await import('../actors/sessiond-main.ts');
   const status = await runSessionDaemon({
     runtime: directories.runtime,
     state: directories.state,
-    traces: process.env['WEFT_HOME'] ? directories.traces : null,
+    traces: process.env.WEFT_HOME ? directories.traces : null,
     group: parsed.get('group') ?? 'tracing',
     host: parsed.get('host'),
     external: externalOf(parsed),

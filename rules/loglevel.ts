@@ -1,7 +1,7 @@
 /** Log levels of user-space instrumentation points, and rules about them. Severity falls as the number rises. */
 import type { LogLevelRule } from '../machines/document.ts';
 
-const NAMES = [
+const NAMES: readonly string[] = [
   'EMERG',
   'ALERT',
   'CRIT',
@@ -17,7 +17,7 @@ const NAMES = [
   'DEBUG_FUNCTION',
   'DEBUG_LINE',
   'DEBUG',
-] as const;
+];
 
 /** The level of a point that declares none. */
 export const DEFAULT_LOG_LEVEL = 13;
@@ -31,9 +31,9 @@ export const logLevelName = (level: number): string => {
 /** Accepts `INFO`, `TRACE_INFO`, for 7 to 13 also the last word alone (`MODULE`), in any case; null: no such level. */
 export const parseLogLevel = (text: string): number | null => {
   const name = text.toUpperCase().replace(/^TRACE_/, '');
-  const exact = NAMES.findIndex((known) => known === name);
+  const exact = NAMES.indexOf(name);
   if (exact >= 0) return exact;
-  const short = NAMES.findIndex((known) => known === `DEBUG_${name}`);
+  const short = NAMES.indexOf(`DEBUG_${name}`);
   return short >= 0 && name !== '' ? short : null;
 };
 

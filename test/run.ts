@@ -23,7 +23,7 @@ const chosenTiers = (names: readonly string[]) => {
 
 const soak = process.argv.includes('--soak');
 const tiers = chosenTiers(process.argv.slice(2).filter((word) => word !== '--soak'));
-const seed = process.env['WEFT_SEED'] ?? String(randomInt(2 ** 31));
+const seed = process.env.WEFT_SEED ?? String(randomInt(2 ** 31));
 process.stdout.write(`seed ${seed} (again: WEFT_SEED=${seed} npm test)\n`);
 const { NODE_OPTIONS: _ignored, ...surroundings } = process.env;
 const totals = await runTiers(tiers, {

@@ -52,7 +52,7 @@ for (const [compiler, standard, cxx] of DIALECTS) {
 test('without the library the program runs and says nothing', () => {
   const out = join(work, 'alone');
   compile('cc', WEFT_FLAGS, false, out, ['-ldl']);
-  const ran = spawnSync(out, { env: { PATH: process.env['PATH'] }, encoding: 'utf8' });
+  const ran = spawnSync(out, { env: { PATH: process.env.PATH }, encoding: 'utf8' });
   assert.deepEqual([ran.status, ran.stdout, ran.stderr], [0, '', '']);
 });
 

@@ -73,7 +73,7 @@ export class Weft {
   readonly #children: ChildProcess[] = [];
 
   constructor(extra: NodeJS.ProcessEnv = {}) {
-    const path = [join(ROOT, 'native/build'), process.env['LD_LIBRARY_PATH']].filter(Boolean).join(':');
+    const path = [join(ROOT, 'native/build'), process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
     this.env = { ...process.env, WEFT_HOME: this.home, LD_LIBRARY_PATH: path, ...extra };
   }
 

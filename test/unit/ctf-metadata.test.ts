@@ -68,7 +68,7 @@ const header = (id: number, timestamp: bigint, extended: boolean): Buffer => {
     return bytes;
   }
   const word = Buffer.alloc(4);
-  word.writeUInt32LE(((id < 30 ? id : 30) | ((Number(timestamp & 0x7ffffffn) << 5) >>> 0)) >>> 0);
+  word.writeUInt32LE((Math.min(id, 30) | ((Number(timestamp & 0x7ffffffn) << 5) >>> 0)) >>> 0);
   if (id < 30) return word;
   const more = Buffer.alloc(2);
   more.writeUInt16LE(id);
@@ -89,7 +89,7 @@ const packet = (id: number): Buffer => {
   head.writeUInt32LE(0xc1fc1fc1, 0);
   Buffer.from(UUID, 'hex').copy(head, 4);
   const bits = BigInt((84 + body.length) * 8);
-  [begin, begin + 7n, bits, bits, 0n, 0n].forEach((value, at) => head.writeBigUInt64LE(value, 32 + 8 * at));
+  for (const [at, value] of [begin, begin + 7n, bits, bits, 0n, 0n].entries()) head.writeBigUInt64LE(value, 32 + 8 * at);
   return Buffer.concat([head, body]);
 };
 

@@ -18,7 +18,7 @@ const aliceHome = join(home, 'alice');
 const malloryHome = join(home, 'mallory');
 
 const as = (uid: number, command: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
-  spawnSync(command, args, { uid, gid: uid, env: { PATH: process.env['PATH'], ...env }, encoding: 'utf8', timeout: 60_000 });
+  spawnSync(command, args, { uid, gid: uid, env: { PATH: process.env.PATH, ...env }, encoding: 'utf8', timeout: 60_000 });
 const alice = (...args: string[]) => as(ALICE, CLI, args, { WEFT_HOME: aliceHome, HOME: aliceHome });
 /** Mallory points everything at Alice's daemon. */
 const mallory = (...args: string[]) => as(MALLORY, CLI, args, { WEFT_HOME: aliceHome, HOME: malloryHome });

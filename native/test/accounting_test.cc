@@ -339,7 +339,7 @@ void balance(uint32_t seed) {
 void the_books_balance() {
     const char *given = std::getenv("WEFT_SEED");
     const uint32_t seed = given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device()() % 1000000;
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::getenv("WEFT_SOAK") != nullptr ? 90 : 40);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::getenv("WEFT_SOAK") != nullptr ? 90 : 15);
     uint32_t round = 0;
     while (!failed_here && std::chrono::steady_clock::now() < end)
         balance(seed + round++);

@@ -31,7 +31,7 @@ const nativeSteps = (root: string, settings: readonly string[]): Step[] => [
 
 const staticTier = (root: string): Tier => ({
   name: 'static',
-  budgetS: 45,
+  budgetS: 40,
   parallel: 1,
   steps: () => [
     commandStep('types: tsc finds nothing', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root]),
@@ -44,7 +44,7 @@ const FUZZ_S = process.env.WEFT_SOAK ? 300 : 10;
 
 const killTier = (root: string): Tier => ({
   name: 'kill',
-  budgetS: 280,
+  budgetS: 260,
   parallel: 1,
   steps: () => [
     ...testFiles(root, ['test/kill', 'test/hostile']).map((file) => nodeTestStep(file, root)),
@@ -60,17 +60,17 @@ const killTier = (root: string): Tier => ({
 
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
-  nodeTier(root, 'unit', 120, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 180, parallel: 1, steps: () => nativeSteps(root, []) },
-  nodeTier(root, 'model', 150, ['test/model']),
+  nodeTier(root, 'unit', 90, ['test/unit', 'test/contract'], 2),
+  { name: 'native', budgetS: 140, parallel: 1, steps: () => nativeSteps(root, []) },
+  nodeTier(root, 'model', 120, ['test/model']),
   {
     name: 'sanitizers',
-    budgetS: 280,
+    budgetS: 240,
     parallel: 1,
     steps: () => ['address,undefined', 'thread'].flatMap((kind) => nativeSteps(root, [`SANITIZE=${kind}`])),
   },
-  nodeTier(root, 'e2e', 180, ['test/e2e']),
+  nodeTier(root, 'e2e', 150, ['test/e2e']),
   nodeTier(root, 'compat', 100, ['test/compat']),
   killTier(root),
-  nodeTier(root, 'users', 60, ['test/users', 'test/hosts']),
+  nodeTier(root, 'users', 50, ['test/users', 'test/hosts']),
 ];

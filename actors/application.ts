@@ -43,18 +43,16 @@ const takeHello: Taker<'hello'> = (parts, application, ref, message) => {
   ref.send({ type: 'HelloReceived', identity: application.identity });
 };
 
-const takePoint: Taker<'point'> = (_parts, application, ref, { kind: _, point, ...description }) => {
+const takePoint: Taker<'point'> = (_parts, application, _ref, { kind: _, point, ...description }) => {
   if (application.points.has(point)) throw new WireError(`point ${point} was declared twice`);
   if (application.points.size >= POINTS_MAX) throw new WireError(`it has more than ${POINTS_MAX} points`);
   application.declare(point, description);
   if (application.descriptionSize > DESCRIPTIONS_MAX) throw new WireError('its descriptions are too long');
-  ref.send({ type: 'PointDeclared', point });
 };
 
-const takeGone: Taker<'pointGone'> = (_parts, application, ref, { point }) => {
+const takeGone: Taker<'pointGone'> = (_parts, application, _ref, { point }) => {
   if (!application.points.has(point)) throw new WireError(`point ${point} was never declared`);
   application.forgetPoint(point);
-  ref.send({ type: 'PointWithdrawn', point });
 };
 
 const TAKERS: { readonly [K in FromApplication['kind']]: Taker<K> } = {

@@ -56,8 +56,7 @@ const takeMemory = (parts: ConsumerProcessParts, ringId: string, fds: readonly n
   }
   const entry = parts.streams.find(ringId);
   if (entry && !entry.reader && !entry.memory) {
-    entry.memory = [ringFd, readerFd];
-    parts.stream(ringId)?.send({ type: 'MemoryArrived' });
+    entry.bring([ringFd, readerFd]);
     return;
   }
   for (const fd of parts.streams.keepMemory(ringId, [ringFd, readerFd]) ?? []) closeFd(fd);

@@ -15,6 +15,8 @@ export class StreamEntry {
   readonly directory: string;
   readonly opened: Deferred<void> = deferred();
   readonly drained: Deferred<void> = deferred();
+  /** Resolves when the memory came over the socket pair. */
+  readonly arrived: Deferred<void> = deferred();
   memory: RingMemory | null = null;
   reader: Reader | null = null;
   plan = 'append';
@@ -25,6 +27,11 @@ export class StreamEntry {
   constructor(attach: AttachRequest, directory: string) {
     this.attach = attach;
     this.directory = directory;
+  }
+
+  bring(memory: RingMemory): void {
+    this.memory = memory;
+    this.arrived.resolve();
   }
 
   /** Everything committed is in the files, or the files take nothing. */

@@ -62,10 +62,10 @@ const attach: Handler<'attach'> = async (parts, request) => {
   }
   const place = parts.streams.place(request.session, request.key);
   const entry = new StreamEntry(request, join(place.output, place.directory));
-  entry.memory = parts.streams.takeMemory(ringId);
+  const memory = parts.streams.takeMemory(ringId);
+  if (memory) entry.bring(memory);
   parts.streams.add(entry);
   parts.root.send({ type: 'StreamRequested', ringId, plan, cpuCount: geometry.cpuCount });
-  if (entry.memory) parts.stream(ringId)?.send({ type: 'MemoryArrived' });
   await entry.opened.promise;
   return {};
 };

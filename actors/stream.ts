@@ -26,9 +26,10 @@ const hear = (parts: ConsumerProcessParts, entry: StreamEntry, news: ReaderNews)
   }
 };
 
-const openReader = (parts: ConsumerProcessParts, entry: StreamEntry): void => {
-  const { attach, directory, memory } = entry;
-  const [ringFd, readerFd] = memory!;
+const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Promise<void> => {
+  await entry.arrived.promise;
+  const { attach, directory } = entry;
+  const [ringFd, readerFd] = entry.memory!;
   const { ringId, geometry, filePrefix, uuid, streamClassId, streamInstanceBase, readTimerUs, switchTimerUs } = attach;
   entry.reader = parts.ports.native.startReader(
     {
@@ -67,7 +68,7 @@ export const provideStream = (parts: ConsumerProcessParts) => {
   const at = (ringId: string): StreamEntry => parts.streams.find(ringId)!;
   return streamMachine.provide({
     actors: {
-      openReader: fromPromise(async ({ input }) => openReader(parts, at(input.ringId))),
+      openReader: fromPromise(({ input }) => openReader(parts, at(input.ringId))),
       drainReader: fromPromise(({ input }) => drainReader(at(input.ringId))),
     },
     actions: {

@@ -17,8 +17,6 @@ export interface ApplicationIdentity {
 export type ApplicationEvent =
   | { readonly type: 'HelloReceived'; readonly identity: ApplicationIdentity }
   | { readonly type: 'HelloRefused'; readonly reason: string }
-  | { readonly type: 'PointDeclared'; readonly point: number }
-  | { readonly type: 'PointWithdrawn'; readonly point: number }
   | { readonly type: 'ReadyReceived'; readonly batch: number }
   | { readonly type: 'MalformedReceived'; readonly reason: string }
   | { readonly type: 'ConnectionClosed' };
@@ -26,7 +24,6 @@ export type ApplicationEvent =
 export interface ApplicationContext {
   readonly application: number;
   readonly identity: ApplicationIdentity | null;
-  readonly points: number;
   readonly batch: number;
   readonly reason: string | null;
 }
@@ -50,21 +47,18 @@ export const applicationMachine = setup({
     rememberIdentity: assign((_, params: { identity: ApplicationIdentity }) => ({ identity: params.identity })),
     rememberBatch: assign((_, params: { batch: number }) => ({ batch: params.batch })),
     rememberReason: assign((_, params: { reason: string }) => ({ reason: params.reason })),
-    countPoint: assign(({ context }, params: { change: 1 | -1 }) => ({ points: context.points + params.change })),
   },
   delays: { helloTimeout: 5_000, registerTimeout: 30_000, synchroniseTimeout: 2_000 },
 }).createMachine({
   id: 'application',
   initial: 'connecting',
-  context: ({ input }) => ({ application: input.application, identity: null, points: 0, batch: 0, reason: null }),
+  context: ({ input }) => ({ application: input.application, identity: null, batch: 0, reason: null }),
   on: {
     ConnectionClosed: '.gone',
     MalformedReceived: {
       target: '.gone',
       actions: { type: 'rememberReason', params: ({ event }) => ({ reason: event.reason }) },
     },
-    PointDeclared: { actions: { type: 'countPoint', params: { change: 1 } } },
-    PointWithdrawn: { actions: { type: 'countPoint', params: { change: -1 } } },
   },
   states: {
     connecting: {

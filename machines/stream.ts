@@ -9,7 +9,6 @@ import { type Refusal, refusal, refusalOf } from './refusal.ts';
 export type Plan = 'append' | 'hold' | 'count';
 
 export type StreamEvent =
-  | { readonly type: 'MemoryArrived' }
   | { readonly type: 'PlanRequested'; readonly plan: Plan }
   | { readonly type: 'RingCorrupted'; readonly cpu: number; readonly cause: string }
   | { readonly type: 'WriteFailed'; readonly cpu: number; readonly cause: string }
@@ -68,25 +67,15 @@ export const streamMachine = setup({
     noRingLeft: ({ context }) => context.corrupt.length === context.cpuCount,
     allFilesGrow: ({ context }) => context.failing.length === 0,
   },
-  delays: { memoryTimeout: 5_000, openTimeout: 5_000, drainTimeout: 10_000 },
+  delays: { memoryTimeout: 5_000, drainTimeout: 10_000 },
 }).createMachine({
   id: 'stream',
-  initial: 'waiting',
+  initial: 'opening',
   context: ({ input }) => ({ ...input, corrupt: [], failing: [], refusal: null }),
   states: {
-    waiting: {
-      on: { MemoryArrived: 'opening', DrainRequested: 'drained' },
-      after: {
-        memoryTimeout: {
-          target: 'refused',
-          actions: {
-            type: 'rememberRefusal',
-            params: () => ({ refusal: refusal('consumer-failed', { owner: 0, cause: 'the memory of a ring did not arrive' }) }),
-          },
-        },
-      },
-    },
+    // The memory comes over the socket pair, before or after the request.
     opening: {
+      on: { DrainRequested: 'drained' },
       invoke: {
         id: 'openReader',
         src: 'openReader',
@@ -101,11 +90,11 @@ export const streamMachine = setup({
         },
       },
       after: {
-        openTimeout: {
+        memoryTimeout: {
           target: 'refused',
           actions: {
             type: 'rememberRefusal',
-            params: () => ({ refusal: refusal('consumer-failed', { owner: 0, cause: 'a ring could not be opened in time' }) }),
+            params: { refusal: refusal('timeout', { subject: 'the memory of a ring', ms: 5_000 }) },
           },
         },
       },

@@ -164,7 +164,10 @@ export class WorldApplication {
   }
 
   #carryOut(message: Exclude<ToApplication, MessageOf<'welcome' | 'refused' | 'synced'>>, fds: readonly number[]): void {
-    if (message.kind === 'attach') return this.#attach(message, this.#kernel.at<RingMemory>(fds[0]!));
+    if (message.kind === 'attach') {
+      this.#attach(message, this.#kernel.at<RingMemory>(fds[0]!));
+      return;
+    }
     const channel = this.#channels.get(message.channel);
     if (!channel) throw new Error(`${message.kind} of a channel that is not attached`);
     if (message.kind === 'enable') channel.enabled.set(message.point, message.eventId);

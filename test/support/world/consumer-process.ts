@@ -71,7 +71,10 @@ export class WorldConsumer {
       native: mortal('consumer-native', native, [], this.life, faults),
       connect: async () => {
         this.bus = world.connectBus();
-        return { bus: mortal('consumer-bus', this.bus, ['serve', 'request'], this.life, faults), renew: () => world.note('key renewed') };
+        return {
+          bus: mortal('consumer-bus', this.bus, ['serve', 'request'], this.life, faults),
+          renew: () => world.note('key renewed'),
+        };
       },
       makeDirectory: (path) => void files.directories.add(path),
       writeMetadata: (directory, text) => void files.metadata.set(directory, text),

@@ -51,7 +51,9 @@ export class TraceFiles {
 
   /** Numbers of all events below a directory, in order of files. */
   numbers(output: string): number[] {
-    return [...this.streams].filter(([path]) => path.startsWith(`${output}/`)).flatMap(([, events]) => events.map((one) => one.number));
+    return [...this.streams]
+      .filter(([path]) => path.startsWith(`${output}/`))
+      .flatMap(([, events]) => events.map((one) => one.number));
   }
 }
 

@@ -13,8 +13,8 @@ import { type ApplicationOptions, WorldApplication } from './application.ts';
 import { settle, WorldClock } from './clock.ts';
 import { WorldConsumer } from './consumer-process.ts';
 import { WorldDaemon } from './daemon.ts';
-import { Kernel, type SocketEnd } from './kernel.ts';
 import { WorldKeeper } from './keeper.ts';
+import { Kernel, type SocketEnd } from './kernel.ts';
 import { Faults, type Life } from './mortal.ts';
 import { TraceFiles } from './rings.ts';
 
@@ -78,7 +78,10 @@ export class World {
   }
 
   hex(bytes: number): string {
-    return (++this.#ids).toString(16).padStart(bytes * 2, '0').slice(-bytes * 2);
+    return (++this.#ids)
+      .toString(16)
+      .padStart(bytes * 2, '0')
+      .slice(-bytes * 2);
   }
 
   connectBus() {

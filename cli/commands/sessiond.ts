@@ -27,10 +27,21 @@ const pidOf = async (directories: Directories): Promise<number> => {
   return connection.peer.pid;
 };
 
+/** The keeper listens as long as anything of the daemon is left. */
+const keeperListens = async (directories: Directories): Promise<boolean> => {
+  const { loadNative } = await import('../../native/addon/index.ts');
+  try {
+    loadNative().connectSeqpacket(join(directories.runtime, 'keeper.sock')).close();
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 const stop = async (environment: Environment): Promise<Outcome> => {
   await environment.request('daemon.shutdown', {});
   const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);
-  for (let tries = 0; tries < 1500 && (await askForAccess(directories).catch(() => null)); tries++) await delay(10);
+  for (let tries = 0; tries < 1500 && (await keeperListens(directories)); tries++) await delay(10);
   return { lines: ['Session daemon stopped'], json: { stopped: true } };
 };
 

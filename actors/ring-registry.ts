@@ -52,20 +52,21 @@ const newClasses = (
   });
 };
 
-const describePoints = (parts: DaemonParts, sessionId: string, key: string, scope: RegistryScope): Promise<void> => {
+/** Most passes find nothing new, and then wait for no disk. */
+const describePoints = async (parts: DaemonParts, sessionId: string, key: string, scope: RegistryScope): Promise<void> => {
   const applications = parts.applications.in(scope);
-  return parts.documents.edit(sessionId, (document) => {
-    const known = registryOf(document, key);
-    const classes = newClasses(document, known?.eventClasses ?? [], applications);
-    if (classes.length === 0) return { document, value: undefined };
-    const registry: RegistryDocument = known ?? {
+  const lacking = (document: SessionDocument): readonly EventClass[] =>
+    newClasses(document, registryOf(document, key)?.eventClasses ?? [], applications);
+  if (lacking(parts.documents.current(sessionId)).length === 0) return;
+  await parts.documents.edit(sessionId, (document) => {
+    const registry: RegistryDocument = registryOf(document, key) ?? {
       ...registryPlace(scope, 1),
       scope,
       uuid: parts.ports.ids.hex(16),
       eventClasses: [],
       ringSets: [],
     };
-    const grown = { ...registry, eventClasses: [...registry.eventClasses, ...classes] };
+    const grown = { ...registry, eventClasses: [...registry.eventClasses, ...lacking(document)] };
     return { document: withRegistry(document, grown), value: undefined };
   });
 };

@@ -36,7 +36,11 @@ export const life = (world: World, name = 's'): string => {
   const ref = Object.values(world.daemon!.root.getSnapshot().context.sessions).find(
     (one) => one.getSnapshot().context.name === name,
   );
-  return ref ? JSON.stringify((ref.getSnapshot().value as { life: unknown }).life).replaceAll(/[{}"]/g, '').replaceAll(':', '.') : 'none';
+  return ref
+    ? JSON.stringify((ref.getSnapshot().value as { life: unknown }).life)
+        .replaceAll(/[{}"]/g, '')
+        .replaceAll(':', '.')
+    : 'none';
 };
 
 /** How much time of the world something takes. */

@@ -2,7 +2,8 @@
  * Ports of a process that can be killed, and whose calls can be made to fail or to hang: every call goes through `Faults`. What a
  * dead process still does (its promises run on) reaches nothing.
  */
-export type Trouble = 'fail' | 'hang' | Error;
+/** A number: it takes so many milliseconds. */
+export type Trouble = 'fail' | 'hang' | number | Error;
 
 interface Planned {
   readonly trouble: Trouble;
@@ -11,8 +12,13 @@ interface Planned {
 }
 
 export class Faults {
+  readonly after: (ms: number) => Promise<void>;
   readonly #planned = new Map<string, Planned>();
   readonly seen = new Map<string, number>();
+
+  constructor(after: (ms: number) => Promise<void>) {
+    this.after = after;
+  }
 
   /** The next `times` calls of `name` (after `after` good ones) fail, or never return. */
   plan(name: string, trouble: Trouble, { times = 1, after = 0 }: { times?: number; after?: number } = {}): void {
@@ -42,7 +48,7 @@ export class Life {
 
 const never = new Promise<never>(() => {});
 
-const errorOf = (name: string, trouble: Trouble): Error =>
+const errorOf = (name: string, trouble: 'fail' | Error): Error =>
   trouble instanceof Error ? trouble : Object.assign(new Error(`${name} failed, as planned`), { code: 'EIO' });
 
 /** `waits`: names of methods that return promises; the others answer at once. */
@@ -57,9 +63,11 @@ export const mortal = <T extends object>(prefix: string, target: T, waits: reado
         if (!life.alive) return asynchronous ? never : undefined;
         const trouble = faults.take(name);
         if (trouble === 'hang') return asynchronous ? never : undefined;
+        const call = (): unknown => (value as (...words: unknown[]) => unknown).apply(object, words);
+        if (typeof trouble === 'number') return faults.after(trouble).then(() => (life.alive ? call() : never));
         if (trouble && asynchronous) return Promise.reject(errorOf(name, trouble));
         if (trouble) throw errorOf(name, trouble);
-        return (value as (...words: unknown[]) => unknown).apply(object, words);
+        return call();
       };
     },
   });

@@ -24,7 +24,7 @@ export class World {
   readonly clock = new WorldClock();
   readonly kernel = new Kernel();
   readonly files = new TraceFiles();
-  readonly faults = new Faults();
+  readonly faults = new Faults((ms) => new Promise((resolve) => void this.clock.setTimeout(resolve, ms)));
   readonly fabric: MemoryFabric;
   readonly logs: string[] = [];
   readonly events: BusMessage[] = [];

@@ -1,0 +1,287 @@
+/** kill -9 of any process, power cuts, and what the next one makes of the documents. */
+import assert from 'node:assert/strict';
+import { holds, life, OUT, recording, type Scenario, scenario, session, took } from './scenario.ts';
+
+const rereads = (world: Parameters<typeof recording>[0]): boolean =>
+  world.consumers[0]?.readers.some((reader) => !reader.closed) ?? false;
+
+export const RECOVERY: readonly Scenario[] = [
+  scenario('kill -9 of the daemon while a program records loses nothing', async (world) => {
+    const program = await recording(world);
+    const first = world.record(program, 2);
+    world.killDaemon();
+    await world.rest();
+    const second = world.record(program, 2);
+    await world.start();
+    await world.until('the program is taken back', () => program.synced === 1, 10_000);
+    assert.equal(life(world), 'active');
+    assert.equal(world.published('session', 'recovered').length, 1);
+    const third = world.record(program, 2);
+    assert.equal(third.length, 2, 'it kept its rings');
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [...first, ...second, ...third]);
+    assert.equal(program.rings().length, 1);
+  }),
+
+  scenario('a restarted daemon keeps inactive sessions as they were', async (world) => {
+    await session(world);
+    await world.restart();
+    assert.equal(life(world), 'inactive');
+    await world.ok('session.start', { session: 's' });
+    const program = await world.program();
+    const numbers = world.record(program, 1);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, numbers);
+  }),
+
+  scenario('a start that the daemon had promised is carried out by the next one, and answered', async (world) => {
+    await session(world);
+    const program = await world.program();
+    world.faults.plan('disk.write', 'hang', { after: 3 });
+    void world.ask('session.start', { session: 's' }, { id: 'start' });
+    await world.until('it was promised', () => world.document('s')?.operation?.kind === 'starting', 10_000);
+    await world.restart();
+    await world.until('the program is taken back', () => program.synced === 1, 10_000);
+    assert.equal(life(world), 'active');
+    assert.equal(world.document('s')!.operation, null);
+    await world.ok('session.start', { session: 's' }, { id: 'start' });
+    const numbers = world.record(program, 1);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, numbers);
+  }),
+
+  scenario('a stop that the daemon had promised is carried out by the next one, and answered', async (world) => {
+    const program = await recording(world);
+    const numbers = world.record(program, 2);
+    program.deaf = true;
+    void world.ask('session.stop', { session: 's' }, { id: 'stop' });
+    await world.until('it was promised', () => world.document('s')?.operation?.kind === 'stopping', 10_000);
+    await world.restart();
+    assert.equal(life(world), 'inactive');
+    assert.equal(world.document('s')!.operation, null);
+    const again = await world.ok('session.stop', { session: 's' }, { id: 'stop' });
+    assert.deepEqual(again.stats, { recorded: 2, lost: 0 });
+    holds(world, numbers);
+    assert.equal(world.record(program, 1).length, 0);
+  }),
+
+  scenario('a destruction that the daemon had promised is carried out by the next one', async (world) => {
+    const program = await recording(world);
+    const numbers = world.record(program, 2);
+    program.deaf = true;
+    void world.ask('session.destroy', { session: 's' });
+    await world.until('it was promised', () => world.document('s')?.operation?.kind === 'destroying', 10_000);
+    await world.restart();
+    await world.until('the document is gone', () => world.documents.size === 0, 10_000);
+    holds(world, numbers);
+    assert.deepEqual(Object.keys(world.daemon!.root.getSnapshot().context.sessions), []);
+  }),
+
+  scenario('after a reboot the session goes on in a new trace beside the old one', async (world) => {
+    const before = await recording(world);
+    const first = world.record(before, 2);
+    world.consumers[0]!.readers[0]!.wake();
+    world.reboot();
+    await world.start();
+    assert.equal(life(world), 'active');
+    const after = await world.program();
+    const second = world.record(after, 2);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [...first, ...second]);
+    const [old, fresh] = [...world.files.streams.keys()];
+    assert.equal(old, `${OUT}/ust/uid/1000/64-bit/channel0_0`);
+    assert.equal(fresh, `${OUT}/ust/uid/1000/64-bit-2/channel0_0`);
+    assert.equal(world.document('s')!.clock.uuid, 'c'.repeat(32));
+  }),
+
+  scenario('kill -9 of the consumer: the next one reads on at once, nothing is lost, nothing twice', async (world) => {
+    const program = await recording(world);
+    const first = world.record(program, 2);
+    world.consumers[0]!.readers[0]!.wake();
+    world.killConsumer();
+    const second = world.record(program, 2);
+    await world.until('another consumer reads', () => rereads(world), 3_000);
+    assert.equal(world.published('consumer', 'failed').length, 1);
+    world.consumers[0]!.readers[0]!.wake();
+    holds(world, [...first, ...second]);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [...first, ...second]);
+  }),
+
+  scenario('kill -9 of the consumer during a start: the next one reads on at once', async (world) => {
+    await session(world);
+    const program = await world.program();
+    world.faults.plan('disk.write', 'hang', { after: 3 });
+    let started = false;
+    void world.ask('session.start', { session: 's' }).then(() => {
+      started = true;
+    });
+    await world.until('it settles', () => life(world) === 'starting.settling', 10_000);
+    world.killConsumer();
+    await world.until('another consumer reads', () => rereads(world), 3_000);
+    await world.until('it is answered', () => started, 10_000);
+    const numbers = world.record(program, 2);
+    world.consumers[0]!.readers[0]!.wake();
+    holds(world, numbers);
+  }),
+
+  scenario('a program that comes during a start is recorded', async (world) => {
+    await session(world);
+    world.faults.plan('disk.write', 1_000, { after: 1 });
+    void world.ask('session.start', { session: 's' });
+    await world.until('it settles', () => life(world) === 'starting.settling', 10_000);
+    const program = await world.program();
+    assert.equal(world.record(program, 1).length, 1);
+  }),
+
+  scenario('kill -9 of the consumer during the flush of a stop: the next one writes everything out', async (world) => {
+    const program = await recording(world);
+    const numbers = world.record(program, 3);
+    world.consumers[0]!.readers[0]!.stuck = true;
+    let stopped: unknown = null;
+    void world.ask('session.stop', { session: 's' }).then((reply) => {
+      stopped = reply;
+    });
+    await world.until('it flushes', () => life(world) === 'stopping.flushing', 10_000);
+    await world.rest();
+    const time = await took(world, async () => {
+      world.killConsumer();
+      await world.until('it is answered', () => stopped !== null, 60_000);
+    });
+    assert.ok(time < 5_000, `${time} ms: the death is heard of, not waited for`);
+    assert.equal((stopped as { ok: boolean }).ok, true);
+    holds(world, numbers);
+  }),
+
+  scenario('kill -9 of the consumer during the flush of a destroy: the next one writes everything out', async (world) => {
+    const program = await recording(world);
+    const numbers = world.record(program, 3);
+    world.consumers[0]!.readers[0]!.stuck = true;
+    let gone: unknown = null;
+    void world.ask('session.destroy', { session: 's' }).then((reply) => {
+      gone = reply;
+    });
+    await world.until('it flushes', () => life(world) === 'destroying.flushing', 10_000);
+    await world.rest();
+    world.killConsumer();
+    await world.until('it is answered', () => gone !== null, 5_000);
+    assert.equal((gone as { ok: boolean }).ok, true);
+    holds(world, numbers);
+  }),
+
+  scenario('a consumer that hangs in a flush is replaced, and the flush is done by its successor', async (world) => {
+    const program = await recording(world);
+    const numbers = world.record(program, 3);
+    world.consumers[0]!.readers[0]!.stuck = true;
+    const time = await took(world, () => world.ok('session.stop', { session: 's' }));
+    assert.ok(time >= 30_000 && time < 32_000, `${time} ms`);
+    holds(world, numbers);
+  }),
+
+  scenario('kill -9 of the keeper: another one holds the rings, and the daemon may die after that', async (world) => {
+    const program = await recording(world);
+    const first = world.record(program, 2);
+    world.killKeeper();
+    await world.until('a keeper is back', () => world.logged('a keeper holds the rings again'), 10_000);
+    assert.ok(world.logged('bus adopted'));
+    const before = world.consumers[0];
+    await world.restart();
+    await world.until('the program is taken back', () => program.synced === 1, 10_000);
+    assert.equal(world.consumers[0], before, 'the consumer lives on');
+    const second = world.record(program, 2);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [...first, ...second]);
+    assert.equal([...world.files.streams.keys()].length, 1, 'the trace is the same');
+  }),
+
+  scenario('a keeper that dies again and again is started again and again', async (world) => {
+    await session(world);
+    for (let time = 1; time <= 2; time++) {
+      world.killKeeper();
+      await world.until('a keeper is back', () => world.keeper.alive, 10_000);
+      await world.rest();
+    }
+    await world.ok('session.start', { session: 's' });
+  }),
+
+  scenario('a keeper that cannot be started, or does not come up, is tried again', async (world) => {
+    await session(world);
+    world.faults.plan('keepers.startAnother', 'fail');
+    world.killKeeper();
+    await world.until('a keeper is back', () => world.keeper.alive, 3_000);
+    assert.ok(world.logged('no keeper could be started'));
+    await world.rest();
+    world.faults.plan('keepers.startAnother', 'hang');
+    world.killKeeper();
+    await world.until('a keeper is back', () => world.keeper.alive, 15_000);
+    assert.ok(world.logged('no keeper came up in time'));
+  }),
+
+  scenario('daemon and keeper die together: the consumer writes everything out and ends', async (world) => {
+    const program = await recording(world);
+    const first = world.record(program, 2);
+    world.killKeeper();
+    world.killDaemon();
+    await world.until('the consumer ended', () => world.consumers.length === 0, 5_000);
+    holds(world, first);
+    world.startKeeper();
+    await world.start();
+    await world.until('the program is taken back', () => program.synced === 1, 10_000);
+    const second = world.record(program, 2);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [...first, ...second]);
+  }),
+
+  scenario('rings that no document knows are given back at the next start', async (world) => {
+    await session(world);
+    await world.program();
+    world.faults.plan('disk.write', 'hang', { after: 1 });
+    void world.ask('session.start', { session: 's' });
+    await world.until('the ring set is at the keeper', () => world.keeper.deposits.size === 2, 10_000);
+    await world.restart();
+    assert.deepEqual(
+      [...world.keeper.deposits.values()].map(({ role }) => role),
+      [3],
+    );
+  }),
+
+  scenario('recovery waits for a keeper that does not answer, and tries again', async (world) => {
+    for (const trouble of ['fail', 'hang'] as const) {
+      const again = trouble === 'hang';
+      const program = again ? world.applications[0]! : await recording(world);
+      world.killDaemon();
+      world.faults.plan('keeper.fetch', trouble);
+      await world.start();
+      await world.until('the program is taken back', () => program.synced === 1, 30_000);
+      assert.equal(life(world), 'active');
+      assert.equal(world.record(program, 1).length, 1, 'with the rings it had');
+    }
+    assert.ok(world.logged('it cannot be recovered yet'));
+    assert.ok(world.logged('recovering it takes too long'));
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [1, 2]);
+  }),
+
+  scenario('a session that cannot be recovered does not keep the daemon from serving the others', async (world) => {
+    await recording(world);
+    world.killDaemon();
+    world.faults.plan('keeper.fetch', 'hang', { times: 100 });
+    const time = await took(world, () => world.start());
+    assert.ok(world.serving);
+    assert.ok(time >= 60_000 && time < 61_000, `${time} ms`);
+    await world.ok('session.create', { name: 'other', output: '/out/other' });
+  }),
+
+  scenario('a restart that finds the consumer gone starts another; nothing is lost', async (world) => {
+    const program = await recording(world);
+    const first = world.record(program, 2);
+    world.killDaemon();
+    world.killConsumer();
+    const second = world.record(program, 2);
+    await world.start();
+    await world.until('another consumer reads', () => rereads(world), 5_000);
+    await world.until('the program is taken back', () => program.synced === 1, 10_000);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [...first, ...second]);
+  }),
+];

@@ -11,3 +11,7 @@ $(B)/test/kill_points_test: $(B)/test/kill_points_test.o $(B)/libweft-ust.a
 TESTS += $(B)/test/accounting_test
 $(B)/test/accounting_test: $(addprefix $(B)/test/,accounting_test.o emitter.o) $(RING_TEST_OBJECTS) $(B)/libweft-ust.a
 	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread -ldl
+
+TESTS += $(B)/test/registry_test
+$(B)/test/registry_test: $(B)/test/registry_test.o $(B)/libweft-ust.a
+	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread

@@ -26,6 +26,10 @@
 #define LOOK_AGAIN_MS 5000
 /* How often we look round for what wakes nobody: the process became another user's, a socket was closed by the program. */
 #define LOOK_ROUND_MS 30000
+/* A connection that ended is tried again after so long, twice as long each time until one gets as far as SYNCED: the daemon may be
+ * alive, and we or the program ended it. One that is dead does not answer, and the next one bumps the wait page. */
+#define RETRY_MIN_MS 5
+#define RETRY_MAX_MS 5000
 /* Messages served before others get the lock. */
 #define SERVE_MAX 64
 
@@ -34,6 +38,8 @@ static struct {
     struct weft_connection connections[WEFT_CONNECTIONS];
     uint32_t thread; /* number of the present listener thread; 0: none. An older one ends when it wakes. */
     uint32_t batch;  /* counts registrations */
+    int lost;        /* a connection ended in this turn */
+    int retry_ms;
     uid_t uid;
     pthread_cond_t changed;
     uint32_t *word;
@@ -134,17 +140,27 @@ static void converse(struct weft_connection *c)
     int status = serve(c);
     if (status == -EAGAIN && c->application && c->batch_sent != listener.batch)
         status = weft_connection_announce(c, listener.batch);
+    if (c->application && c->batch_synced == listener.batch)
+        listener.retry_ms = RETRY_MIN_MS;
     if (status && status != -EAGAIN) {
         weft_debug("connection over: %s", strerror(-status));
         weft_connection_close(c);
+        listener.lost = 1;
     }
 }
 
+/* What a turn found: how many daemons are connected, the wait page's word before they were looked for, how long to sleep. */
+struct turn {
+    int up;
+    uint32_t seen;
+    int limit_ms;
+};
+
 /* Sleeps until a daemon says something, something new is registered, or a daemon appears. */
-static void sleep_until_news(int up, int down, uint32_t seen)
+static void sleep_until_news(const struct turn *t)
 {
-    if (!up && listener.word) {
-        weft_wait_page_sleep(listener.word, seen, LOOK_ROUND_MS);
+    if (!t->up && listener.word) {
+        weft_wait_page_sleep(listener.word, t->seen, t->limit_ms);
         return;
     }
     struct pollfd fds[WEFT_CONNECTIONS + 1] = { { listener.doorbell.ear.fd, POLLIN, 0 } };
@@ -153,12 +169,22 @@ static void sleep_until_news(int up, int down, uint32_t seen)
         if (listener.connections[i].state == WEFT_CONNECTION_UP)
             fds[count++] = (struct pollfd){ listener.connections[i].socket.fd, POLLIN, 0 };
     }
-    if (poll(fds, (nfds_t)count, down ? LOOK_AGAIN_MS : LOOK_ROUND_MS) > 0 && fds[0].revents)
+    if (poll(fds, (nfds_t)count, t->limit_ms) > 0 && fds[0].revents)
         weft_doorbell_silence(&listener.doorbell);
 }
 
+static int sleep_limit(int up, int down)
+{
+    if (listener.lost) {
+        const int limit = listener.retry_ms;
+        listener.retry_ms = 2 * limit < RETRY_MAX_MS ? 2 * limit : RETRY_MAX_MS;
+        return limit;
+    }
+    return down && (up || !listener.word) ? LOOK_AGAIN_MS : LOOK_ROUND_MS;
+}
+
 /* One turn with the registry locked: connects, serves, announces. */
-static void take_turn(int *up, int *down, uint32_t *seen)
+static struct turn take_turn(void)
 {
     follow_uid();
     if (!weft_doorbell_intact(&listener.doorbell)) {
@@ -166,32 +192,31 @@ static void take_turn(int *up, int *down, uint32_t *seen)
         weft_doorbell_open(&listener.doorbell);
     }
     /* Read before trying to connect: a daemon that appears in between bumps it, and the sleep below ends at once. */
-    *seen = listener.word ? __atomic_load_n(listener.word, __ATOMIC_ACQUIRE) : 0;
+    struct turn t = { 0, listener.word ? __atomic_load_n(listener.word, __ATOMIC_ACQUIRE) : 0, 0 };
+    listener.lost = 0;
     connect_missing();
-    *up = *down = 0;
     const int possible = weft_directories_find(listener.uid).count;
     for (int i = 0; i < possible; i++) {
         converse(&listener.connections[i]);
-        *up += listener.connections[i].state == WEFT_CONNECTION_UP;
-        *down += listener.connections[i].state != WEFT_CONNECTION_UP;
+        t.up += listener.connections[i].state == WEFT_CONNECTION_UP;
     }
+    t.limit_ms = sleep_limit(t.up, possible - t.up);
     pthread_cond_broadcast(&listener.changed);
+    return t;
 }
 
 static void *listen_for_daemons(void *number)
 {
     pthread_setname_np(pthread_self(), "weft-listener");
     for (;;) {
-        int up, down;
-        uint32_t seen;
         weft_registry_lock();
         if (listener.thread != (uint32_t)(uintptr_t)number) {
             weft_registry_unlock();
             return NULL;
         }
-        take_turn(&up, &down, &seen);
+        const struct turn t = take_turn();
         weft_registry_unlock();
-        sleep_until_news(up, down, seen);
+        sleep_until_news(&t);
     }
 }
 
@@ -268,6 +293,7 @@ static void reset(void)
     for (int i = 0; i < WEFT_CONNECTIONS; i++)
         listener.connections[i] = (struct weft_connection){ .index = i, .socket = { .fd = -1 }, .state = WEFT_CONNECTION_PENDING };
     listener.thread = 0;
+    listener.retry_ms = RETRY_MIN_MS;
     listener.uid = own_uid();
     weft_wait_page_close(listener.word);
     listener.word = weft_wait_page_open(listener.uid);

@@ -1,0 +1,291 @@
+/* A traced program and its session daemon, which this test plays message by message: registering, commands, bad commands. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "ust/test_trace.h"
+
+static struct test_daemon d;
+static struct test_app a;
+static struct seam s;
+
+static void announces(void)
+{
+    trace_begin(&d, &a);
+    CHECK_EQUAL(d.pid, a.pid);
+    CHECK_EQUAL(d.rseq, trace_sync == WEFT_SYNC_RSEQ);
+    CHECK_EQUAL(d.point_count, 1 + 1 + 15);
+    CHECK(daemon_point(&d, "lttng_ust_tracef:event") && daemon_point(&d, "lttng_ust_tracelog:LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_LINE"));
+    for (uint32_t i = 0; i < d.point_count; i++) {
+        if (strcmp(d.points[i].name, "app:tick") == 0)
+            CHECK(d.points[i].level == 6 && d.points[i].fields == 2);
+        if (strcmp(d.points[i].name, "lttng_ust_tracelog:LTTNG_UST_TRACEPOINT_LOGLEVEL_WARNING") == 0)
+            CHECK(d.points[i].level == 4 && d.points[i].fields == 4);
+    }
+    /* What a later dlopen() brings is announced alone, and taken back by dlclose(). */
+    trace_release(&d, &a);
+    d.point_count = 0;
+    app_order(&a, APP_REGISTER_LATE, 0);
+    CHECK(daemon_until_ready(&d));
+    while (!daemon_point(&d, "app:late") && daemon_until_ready(&d))
+        ;
+    CHECK(d.point_count == 1);
+    trace_release(&d, &a);
+    app_do(&a, APP_UNREGISTER_LATE, 0);
+    int type;
+    do {
+        type = daemon_receive(&d, 5000);
+    } while (type == WEFT_WIRE_READY);
+    CHECK_EQUAL(type, WEFT_WIRE_POINT_GONE);
+    trace_end(&d, &a);
+}
+
+static void waits_until_synced(void)
+{
+    uint64_t ms;
+    trace_begin(&d, &a);
+    CHECK(!app_answered(&a, 100, &ms));
+    trace_release(&d, &a);
+    trace_end(&d, &a);
+}
+
+static uint64_t register_unanswered(const char *timeout, int daemon_there)
+{
+    uint64_t ms = 0;
+    daemon_home(&d);
+    if (daemon_there)
+        daemon_start(&d);
+    app_start(&a, &d, timeout);
+    app_order(&a, APP_REGISTER, 0);
+    CHECK(app_answered(&a, 15000, &ms));
+    trace_end(&d, &a);
+    return ms;
+}
+
+static void bounded_wait(void)
+{
+    const uint64_t short_wait = register_unanswered("WEFT_REGISTER_TIMEOUT=300", 1);
+    CHECK(short_wait >= 299 && short_wait < 2500);
+    CHECK(register_unanswered("WEFT_REGISTER_TIMEOUT=0", 1) < 250);
+    CHECK(register_unanswered("WEFT_REGISTER_TIMEOUT=-1", 0) < 250); /* no daemon: nothing to wait for */
+}
+
+static void records(void)
+{
+    trace_begin(&d, &a);
+    trace_open(&s);
+    CHECK_EQUAL(trace_record(&d, &s, 1, "app:tick", 5), 0);
+    trace_release(&d, &a);
+    app_do(&a, APP_EMIT, 1000);
+    struct tally t = trace_tally(&s);
+    CHECK(!t.wrong);
+    CHECK_EQUAL(t.total, 1000);
+    CHECK_EQUAL(t.by_id[5], t.by_thread[0]);
+    /* Once more what is so already: changes nothing. */
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 5, 0), 0);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
+    app_do(&a, APP_EMIT, 10);
+    CHECK_EQUAL(trace_tally(&s).total, 1010);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_STOP, 1), 0);
+    app_do(&a, APP_EMIT, 10);
+    CHECK_EQUAL(trace_tally(&s).total, 1010);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
+    CHECK_EQUAL(daemon_disable(&d, 1, daemon_point(&d, "app:tick")), 0);
+    app_do(&a, APP_EMIT, 10);
+    CHECK_EQUAL(trace_tally(&s).total, 1010);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 6, 0), 0);
+    app_do(&a, APP_EMIT, 10);
+    CHECK_EQUAL(trace_tally(&s).by_id[6], 10);
+    seam_close(&s);
+    trace_end(&d, &a);
+}
+
+static void two_channels(void)
+{
+    struct seam other;
+    trace_begin(&d, &a);
+    trace_open(&s);
+    trace_open(&other);
+    CHECK_EQUAL(trace_record(&d, &s, 1, "app:tick", 1), 0);
+    CHECK_EQUAL(trace_record(&d, &other, 2, "app:tick", 2), 0);
+    trace_release(&d, &a);
+    app_do(&a, APP_EMIT, 20);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_STOP, 1), 0);
+    app_do(&a, APP_EMIT, 20);
+    CHECK_EQUAL(trace_tally(&s).by_id[1], 20);
+    CHECK_EQUAL(trace_tally(&other).by_id[2], 40);
+    seam_close(&other);
+    seam_close(&s);
+    trace_end(&d, &a);
+}
+
+/* After the acknowledgement not one event more, though threads record at full speed all the time. */
+static void stop_under_load(void)
+{
+    trace_begin(&d, &a);
+    trace_open(&s);
+    CHECK_EQUAL(trace_record(&d, &s, 1, "app:tick", 1), 0);
+    trace_release(&d, &a);
+    app_do(&a, APP_EMIT_FOR_EVER, 3);
+    uint64_t recorded = 0;
+    for (int round = 0; round < 30; round++) {
+        const uint64_t before = trace_committed(&s);
+        while (trace_committed(&s) == before)
+            sched_yield();
+        CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_STOP, 1), 0);
+        const uint64_t at_stop = trace_committed(&s), reached = app_do(&a, APP_EMITTED, 0);
+        while (app_do(&a, APP_EMITTED, 0) < reached + 1000)
+            ;
+        CHECK_EQUAL(trace_committed(&s), at_stop);
+        recorded += at_stop - before;
+        CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
+    }
+    CHECK(recorded > 0);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_DETACH, 1), 0);
+    const uint64_t at_end = trace_committed(&s), reached = app_do(&a, APP_EMITTED, 0);
+    while (app_do(&a, APP_EMITTED, 0) < reached + 1000)
+        ;
+    CHECK_EQUAL(trace_committed(&s), at_end);
+    seam_close(&s);
+    trace_end(&d, &a);
+}
+
+static int attach_geometry(struct weft_geometry g)
+{
+    const uint8_t id[16] = { 9 };
+    return daemon_attach(&d, 9, id, &g, s.ring_fd, s.reader_fd, NULL, 0);
+}
+
+static void refuses_geometry(void)
+{
+    struct weft_geometry g = s.geometry;
+    g.subbuf_size = 5000;
+    CHECK_EQUAL(attach_geometry(g), EINVAL);
+    g = s.geometry;
+    g.subbuf_count = 0;
+    CHECK_EQUAL(attach_geometry(g), EINVAL);
+    g = s.geometry;
+    g.cpu_count = UINT32_MAX;
+    CHECK_EQUAL(attach_geometry(g), EINVAL);
+    g = s.geometry;
+    g.mode = 7;
+    CHECK_EQUAL(attach_geometry(g), EINVAL);
+    g = s.geometry;
+    g.cpu_count *= 2; /* more than the memory that comes with it */
+    CHECK_EQUAL(attach_geometry(g), EBADF);
+    if (trace_sync == WEFT_SYNC_LOCK) {
+        g = s.geometry;
+        g.sync = WEFT_SYNC_RSEQ;
+        CHECK_EQUAL(attach_geometry(g), EOPNOTSUPP);
+    }
+}
+
+static void refuses_memory(void)
+{
+    static const uint16_t unknown[] = { 1, 99 }, many[17] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 },
+                          wide[] = { 3, 3, 3, 3, 3, 3 };
+    const uint8_t id[16] = { 9 };
+    const int unsealed = memfd_create("unsealed", MFD_CLOEXEC);
+    const int resized = ftruncate(unsealed, (off_t)weft_ring_memory_bytes(&s.geometry));
+    CHECK_EQUAL(resized, 0);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, unsealed, s.reader_fd, NULL, 0), EBADF);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.reader_fd, s.ring_fd, NULL, 0), EBADF);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, -1, NULL, 0), EINVAL);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, unknown, 2), EINVAL);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, many, 17), EINVAL);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, wide, 6), EINVAL);
+    close(unsealed);
+}
+
+static void refuses(void)
+{
+    trace_begin(&d, &a);
+    trace_open(&s);
+    refuses_geometry();
+    refuses_memory();
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 9), ENOENT);
+    CHECK_EQUAL(daemon_enable(&d, 9, daemon_point(&d, "app:tick"), 1, 0), ENOENT);
+    CHECK_EQUAL(trace_attach(&d, &s, 1, 1), 0);
+    CHECK_EQUAL(trace_attach(&d, &s, 1, 2), EINVAL); /* the handle is taken */
+    CHECK_EQUAL(daemon_enable(&d, 1, 4711, 1, 0), ENOENT);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1, 8), ENOTSUP);
+    CHECK_EQUAL(daemon_disable(&d, 1, daemon_point(&d, "app:tick")), ENOENT);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1, 0), 0);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
+    trace_release(&d, &a);
+    app_do(&a, APP_EMIT, 10);
+    CHECK_EQUAL(trace_tally(&s).total, 10);
+    seam_close(&s);
+    trace_end(&d, &a);
+}
+
+/* Reads until the program gives the connection up. */
+static int hangs_up(void)
+{
+    int type;
+    while ((type = daemon_receive(&d, 5000)) > 0)
+        ;
+    return type == -1;
+}
+
+static void nonsense_from_the_daemon(void)
+{
+    static uint8_t noise[WEFT_WIRE_MAX];
+    trace_begin(&d, &a);
+    trace_release(&d, &a);
+    const int handed[3] = { STDERR_FILENO, STDERR_FILENO, STDERR_FILENO };
+    srandom(7);
+    for (int round = 0; round < 60; round++) {
+        uint32_t length = (uint32_t)random() % (round % 10 ? 80 : sizeof(noise) - 1) + 1;
+        for (uint32_t i = 0; i < length; i++)
+            noise[i] = (uint8_t)random();
+        const struct weft_wire_header header = { (uint16_t)(60 + round % 15), 0, length + (round % 7 == 0) };
+        if (length >= sizeof(header) && round % 3)
+            memcpy(noise, &header, sizeof(header));
+        daemon_send_raw(&d, noise, length, handed, round % 4);
+        /* Sane or not: nothing that we send now is a proper message, so the connection ends here at the latest. */
+        daemon_send_raw(&d, noise, 3, NULL, 0);
+        CHECK(hangs_up());
+        CHECK(daemon_register(&d));
+        daemon_synced(&d);
+    }
+    app_do(&a, APP_EMIT, 10);
+    trace_end(&d, &a);
+}
+
+static void descriptions_of_one_event(void)
+{
+    trace_begin(&d, &a);
+    trace_open(&s);
+    CHECK_EQUAL(trace_record(&d, &s, 1, "app:tick", 1), 0);
+    trace_release(&d, &a);
+    app_do(&a, APP_REGISTER_TWIN, 0);
+    app_do(&a, APP_EMIT, 10);
+    CHECK_EQUAL(trace_tally(&s).by_thread[0], 10);
+    app_do(&a, APP_UNREGISTER, 0);
+    app_do(&a, APP_EMIT, 10);
+    CHECK_EQUAL(trace_tally(&s).by_thread[200], 10);
+    CHECK_EQUAL(trace_tally(&s).total, 20);
+    seam_close(&s);
+    trace_end(&d, &a);
+}
+
+static void cases(void)
+{
+    seam_case("a program announces its points, built-in ones, and later ones alone", announces);
+    seam_case("the constructor waits until the daemon has said everything", waits_until_synced);
+    seam_case("the wait is bounded by WEFT_REGISTER_TIMEOUT, and there is none without a daemon", bounded_wait);
+    seam_case("enable, start, stop, disable: exactly the events in between are recorded", records);
+    seam_case("one event into two channels, each with its own id", two_channels);
+    seam_case("no event is committed after a stop or detach is acknowledged, under load", stop_under_load);
+    seam_case("bad commands are answered with their reason, and good ones still work", refuses);
+    seam_case("nonsense from a daemon ends the connection, never the program", nonsense_from_the_daemon);
+    seam_case("an event described by two objects outlives the first one", descriptions_of_one_event);
+}
+
+int main(void)
+{
+    return trace_run(cases);
+}

@@ -15,3 +15,14 @@ $(B)/test/accounting_test: $(addprefix $(B)/test/,accounting_test.o emitter.o) $
 TESTS += $(B)/test/registry_test
 $(B)/test/registry_test: $(B)/test/registry_test.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread
+
+# The lock mode on another processor, where a cross compiler and qemu-user are at hand.
+AARCH64_CC ?= aarch64-linux-gnu-gcc
+AARCH64_RUN ?= qemu-aarch64
+AARCH64_SOURCES := test/aarch64_lock_test.c $(addprefix ust/,record.c channel.c context.c) ring/format.c
+.PHONY: aarch64-check
+aarch64-check: build/aarch64/lock_test
+	$(AARCH64_RUN) $<
+build/aarch64/lock_test: $(AARCH64_SOURCES) $(wildcard ust/*.h ring/*.h test/*.h)
+	@mkdir -p $(@D)
+	$(AARCH64_CC) -std=gnu11 -O2 -g $(WARN) -I. -Iinclude -static $(AARCH64_SOURCES) -o $@ -lpthread

@@ -13,7 +13,7 @@ $(B)/test/accounting_test: $(addprefix $(B)/test/,accounting_test.o emitter.o) $
 	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread -ldl
 
 TESTS += $(B)/test/registry_test
-$(B)/test/registry_test: $(B)/test/registry_test.o $(B)/libweft-ust.a
+$(B)/test/registry_test: $(addprefix $(B)/test/,registry_test.o suppressions.o) $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread
 
 # The lock mode on another processor, where a cross compiler and qemu-user are at hand.

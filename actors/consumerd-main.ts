@@ -1,5 +1,4 @@
 /** The consumer process on a real host: fd 3 is the daemon's socket pair, stdout the log. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createActor, toPromise } from 'xstate';
 import { loadNative } from '../native/addon/index.ts';
@@ -8,6 +7,7 @@ import { writeWhole } from '../transport/private-file.ts';
 import { homes } from './bus-process.ts';
 import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './consumer-process.ts';
 import { openLog, realClock } from './host-ports.ts';
+import { makeDirectories } from './make-directories.ts';
 import type { ConsumerPorts } from './ports.ts';
 
 const LINK_FD = 3;
@@ -32,7 +32,7 @@ export const runConsumer = async (): Promise<number> => {
       const bus = await connectAccess(access, { name: `weft-consumer-${owner}`, waitMs: JOIN_MS }, homes());
       return { bus, renew: (next) => renewAccess(bus, next) };
     },
-    makeDirectory: (path) => void mkdirSync(path, { recursive: true, mode: 0o755 }),
+    makeDirectory: (path) => makeDirectories(path, 0o755),
     writeMetadata: (directory, text) => writeWhole(join(directory, 'metadata'), text, METADATA_MODE),
   };
   const parts = new ConsumerProcessParts(ports);

@@ -1,12 +1,13 @@
 /** The seam on a real host: its clock, its users and memory, its disk. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
 import { writeWhole } from '../transport/private-file.ts';
+import { makeDirectories } from './make-directories.ts';
 import type { Clock, Disk, Host, Ids, Log, User } from './ports.ts';
 
 export const VERSION = '0.1.0';
@@ -130,7 +131,7 @@ const parseDocument = (path: string, log: Log): SessionDocument | null => {
 export const realDisk = (stateDirectory: string, log: Log): Disk => {
   const directory = join(stateDirectory, 'sessions');
   const path = (id: string): string => join(directory, `${id}.json`);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeDirectories(directory, 0o700);
   return {
     load: async () =>
       readdirSync(directory)

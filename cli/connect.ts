@@ -1,10 +1,11 @@
 /** From the command line to the session daemon: find its sockets, start it when none runs, get a key, talk over the bus. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { accessSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeDirectories } from '../actors/make-directories.ts';
 import { type Directories, directoriesOf } from '../actors/paths.ts';
 import { NativeError } from '../native/addon/errors.ts';
 import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
@@ -42,10 +43,25 @@ export const keeperArguments = (directories: Directories, words: readonly string
 
 export const KEEPER = join(ROOT, 'native/build/weft-keeper');
 
+const errnoOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
+
+/** Whoever owns the runtime directory could pose as the daemon: below /tmp anybody may have made it first. */
+const checkOwner = (path: string): void => {
+  const status = lstatSync(path);
+  const ours = status.isDirectory() && status.uid === uidOf() && (status.mode & 0o022) === 0;
+  if (!ours) throw failure('permission-denied', { what: `${path} is not a directory of yours that only you can write` });
+};
+
 export const prepareDirectories = (directories: Directories): void => {
   const open = uidOf() === 0 ? 0o755 : 0o700;
-  mkdirSync(directories.runtime, { recursive: true, mode: open });
-  mkdirSync(join(directories.state, 'log'), { recursive: true, mode: 0o700 });
+  const log = join(directories.state, 'log');
+  try {
+    makeDirectories(directories.runtime, open);
+    makeDirectories(log, 0o700);
+  } catch (error) {
+    throw failure('daemon-unreachable', { cause: `${directories.runtime} or ${log} cannot be made (${errnoOf(error)})` });
+  }
+  checkOwner(directories.runtime);
 };
 
 const firstMessage = (connection: SeqpacketConnection): Promise<Body> =>

@@ -1,6 +1,7 @@
 /** The session that commands without a name mean: one line in the caller's own state directory. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDirectories } from '../actors/make-directories.ts';
 import { directoriesOf } from '../actors/paths.ts';
 import { UsageError } from './options.ts';
 
@@ -24,7 +25,7 @@ export const writeCurrentSession = (env: NodeJS.ProcessEnv, name: string | null)
   const path = file(env);
   if (name === null) rmSync(path, { force: true });
   else {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeDirectories(dirname(path), 0o700);
     writeFileSync(path, `${name}\n`);
   }
 };

@@ -1,9 +1,10 @@
 /** Wrong input gets a clear sentence, a stable code and a stable exit status, and nothing already recorded is lost. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Weft } from '../support/weft.ts';
+import { CLI, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
 before(() => {
@@ -135,6 +136,29 @@ test('without a daemon, --no-sessiond says how to get one', () => {
   } finally {
     nobody.dispose();
   }
+});
+
+test('a home that cannot be made, or is somebody else’s, is named at once', () => {
+  const nowhere = spawnSync(CLI, ['list'], {
+    env: { ...weft.env, WEFT_HOME: '/proc/nowhere' },
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  assert.equal(nowhere.status, 1, nowhere.stderr);
+  assert.match(nowhere.stderr, /cannot be made \(ENOENT\)/);
+  const open = join(weft.home, 'open');
+  mkdirSync(join(open, 'run'), { recursive: true });
+  chmodSync(join(open, 'run'), 0o777);
+  const shared = spawnSync(CLI, ['list'], { env: { ...weft.env, WEFT_HOME: open }, encoding: 'utf8', timeout: 20_000 });
+  assert.equal(shared.status, 1);
+  assert.match(shared.stderr, /only you can write/);
+});
+
+test('an output below a file system that makes no directories is refused, not waited for', () => {
+  weft.ok('create', 'proc', '-o', '/proc/nowhere/trace');
+  weft.ok('enable-event', '-u', '-s', 'proc', 'weft_test:*');
+  refuses('output-not-writable', 1, /ENOENT/, 'start', 'proc');
+  weft.ok('destroy', 'proc');
 });
 
 test('a bus that is not there is named', () => {

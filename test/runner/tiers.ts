@@ -29,6 +29,14 @@ const nativeSteps = (root: string, settings: readonly string[]): Step[] => [
   ...nativePrograms(root, settings).map(nativeStep),
 ];
 
+/** qemu-user has no rseq: what runs there is the lock mode. */
+const aarch64Step = commandStep('lock mode on aarch64, under qemu-user (which has no rseq)', 'make', [
+  '-s',
+  '-C',
+  'native',
+  'aarch64-check',
+]);
+
 const staticTier = (root: string): Tier => ({
   name: 'static',
   budgetS: 40,
@@ -61,7 +69,7 @@ const killTier = (root: string): Tier => ({
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
   nodeTier(root, 'unit', 90, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 140, parallel: 1, steps: () => nativeSteps(root, []) },
+  { name: 'native', budgetS: 140, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
   nodeTier(root, 'model', 120, ['test/model']),
   {
     name: 'sanitizers',

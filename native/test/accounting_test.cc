@@ -34,6 +34,12 @@ namespace {
 
 constexpr uint32_t kProcesses = 3, kThreads = 8, kHandlers = kProcesses * kThreads, kSources = 2 * kHandlers;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kSeconds = 15;
+#else
+constexpr int kSeconds = 40;
+#endif
+
 enum class Begin { kBefore, kDuring, kAfter };
 
 struct Shape {

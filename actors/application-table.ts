@@ -70,7 +70,7 @@ export class Application {
   send(bytes: Buffer, fds: readonly number[] = []): void {
     if (this.#closed) return;
     this.#outbox.push({ bytes, fds });
-    if (this.#outbox.length === 1) this.#flush();
+    if (this.#retry === null) this.#flush();
   }
 
   /** Tells the application what differs from what it was told; resolves with the errors it answered. */
@@ -172,12 +172,11 @@ export class Application {
 
   #flush(): void {
     this.#retry = null;
-    for (let next = this.#outbox[0]; next; next = this.#outbox[0]) {
-      if (!this.connection.send(next.bytes, next.fds)) {
-        this.#retry = this.#clock.setTimeout(() => this.#flush(), RETRY_MS);
-        return;
-      }
-      this.#outbox.shift();
+    for (let next = this.#outbox.shift(); next; next = this.#outbox.shift()) {
+      if (this.connection.send(next.bytes, next.fds)) continue;
+      this.#outbox.unshift(next);
+      this.#retry = this.#clock.setTimeout(() => this.#flush(), RETRY_MS);
+      return;
     }
   }
 }

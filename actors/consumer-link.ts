@@ -4,7 +4,6 @@
  */
 import { z } from 'zod';
 import type { RegistryDocument, RingSetDocument } from '../machines/document.ts';
-import type { Refusal } from '../machines/refusal.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
@@ -13,7 +12,7 @@ import { consumerSubject, type Place } from '../transport/subjects.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
 import type { Clock, Ids, KeeperLink } from './ports.ts';
-import { Refused, refuse, refusedBy } from './refused.ts';
+import { refuse, refusedBy } from './refused.ts';
 
 const RETRY_MS = 100;
 /** The waiting states of the machines end sooner; this only keeps a lost answer from being awaited for ever. */
@@ -57,6 +56,7 @@ export class ConsumerLink {
   #connection: SeqpacketConnection | null = null;
   #spareFd: number | null = null;
   #ready: Deferred<void> = deferred();
+  #isReady = false;
   #epoch = 0;
   #opened = new Set<string>();
   #metadata = new Map<string, string>();
@@ -88,14 +88,17 @@ export class ConsumerLink {
     this.#tell({ kind: 'credentials', ...access });
   }
 
-  /** Whatever waits for an answer of the one that is lost fails now. */
-  lose(why: Refusal): void {
+  /**
+   * Whatever waits for an answer of the one that is lost fails; whoever waits for one that can be asked waits for the next. Waiting
+   * has its bounds in the machines.
+   */
+  lose(): void {
     this.#epoch++;
     this.#opened = new Set();
     this.#metadata = new Map();
     this.#rings = new Map();
-    this.#ready.reject(new Refused(why));
-    this.#ready = deferred();
+    if (this.#isReady) this.#ready = deferred();
+    this.#isReady = false;
   }
 
   close(): void {
@@ -106,6 +109,7 @@ export class ConsumerLink {
   }
 
   markReady(): void {
+    this.#isReady = true;
     this.#ready.resolve();
   }
 

@@ -17,7 +17,6 @@ export class ConsumerProcessParts {
   readonly streams = new ConsumerStreams();
   access: Access | null = null;
   connection: ConsumerBus | null = null;
-  joining: Promise<void> = Promise.resolve();
   #root: Root | null = null;
   #events: EventPublisher | null = null;
 
@@ -85,12 +84,8 @@ export const listenToDaemon = (parts: ConsumerProcessParts): void => {
   parts.ports.link.onClose(() => parts.root.send({ type: 'DaemonLost' }));
 };
 
-const join = async (parts: ConsumerProcessParts): Promise<void> => {
+const joinBus = async (parts: ConsumerProcessParts): Promise<void> => {
   const access = parts.access!;
-  if (parts.connection) {
-    parts.connection.renew(access);
-    return;
-  }
   const connection = await parts.ports.connect(access);
   const { bus } = connection;
   const { host, uid, version } = access;
@@ -103,22 +98,25 @@ const join = async (parts: ConsumerProcessParts): Promise<void> => {
     if (status === 'cut') parts.root.send({ type: 'BusCut' });
   });
   parts.connection = connection;
+  if (parts.access !== access) connection.renew(parts.access!);
   parts.ports.log.info('serving', { owner: parts.ports.owner, pid: parts.ports.pid });
 };
 
-/** One after the other: a second key must not make a second connection beside the first. */
-const joinBus = (parts: ConsumerProcessParts): Promise<void> => {
-  parts.joining = parts.joining.then(
-    () => join(parts),
-    () => join(parts),
-  );
-  return parts.joining;
+/** For the next time that the connection is made; the one that stands needs no other. */
+const renewKey = (parts: ConsumerProcessParts): void => {
+  try {
+    parts.connection?.renew(parts.access!);
+  } catch (thrown) {
+    parts.ports.log.error('the new key of the bus does not work; the old one stays', { cause: String(thrown) });
+  }
 };
 
+/** Rejects when files take nothing: what the rings hold then stays in them. */
 const drainStreams = async (parts: ConsumerProcessParts): Promise<void> => {
   const entries = parts.streams.all();
+  const written = entries.map((entry) => entry.flush());
   for (const { attach } of entries) parts.stream(attach.ringId)?.send({ type: 'DrainRequested' });
-  await Promise.all(entries.map(({ drained }) => drained.promise));
+  await Promise.all([...written, ...entries.map(({ drained }) => drained.promise)]);
 };
 
 export const provideConsumerProcess = (parts: ConsumerProcessParts) =>
@@ -130,6 +128,7 @@ export const provideConsumerProcess = (parts: ConsumerProcessParts) =>
     },
     actions: {
       leaveBus: () => void parts.connection?.bus.close(),
+      renewKey: () => renewKey(parts),
       logProcess: (_, { what }) => parts.ports.log.warn(what),
     },
   });

@@ -1,7 +1,6 @@
 /** Supervising one owner's consumer: the keeper runs it, the socket pair and the bus reach it. */
 import { fromPromise } from 'xstate';
 import { consumerMachine, type Flush } from '../machines/consumer.ts';
-import { refusal } from '../machines/refusal.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { keeperId, type ProcessSpec } from './keeper-client.ts';
 import { Refused, refusedFrom } from './refused.ts';
@@ -64,14 +63,14 @@ export const provideConsumer = (parts: DaemonParts) =>
       reportReady: (_, { uid }) => ready(parts, uid),
       reportLost: (_, { uid, refusal: why, flushes }) => {
         parts.ports.log.error('a consumer was lost', { owner: uid, ...why });
-        parts.consumer(uid).lose(why);
+        parts.consumer(uid).lose();
         for (const { flush } of flushes) parts.flushes.settle(flush, new Refused(why));
         parts.events.publish(uid, 'consumer', String(uid), 'failed', { cause: why.code });
       },
       killProcess: (_, { uid }) =>
         void parts.keeper.kill(consumerId(uid), 'SIGKILL').catch(ignoreAbsence(parts, 'the consumer had ended')),
       forgetProcess: (_, { uid }) => {
-        parts.consumer(uid).lose(refusal('consumer-failed', { owner: uid, cause: 'it was ended' }));
+        parts.consumer(uid).lose();
         parts.consumer(uid).close();
         void parts.keeper.release(consumerId(uid)).catch(ignoreAbsence(parts, 'the socket pair of a consumer was gone'));
       },

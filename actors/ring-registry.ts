@@ -17,7 +17,6 @@ import { channelMatches } from '../rules/match.ts';
 import type { Application, Point, WantedChannel } from './application-table.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
-import { refuse } from './refused.ts';
 import { geometryOf } from './rings.ts';
 import { registryOf, registryPlace, withRegistry } from './scopes.ts';
 
@@ -198,8 +197,8 @@ const arm = async (parts: DaemonParts, sessionId: string, key: string): Promise<
       .filter((wanted) => wanted !== null)
       .map((wanted) => application.apply(wanted)),
   );
-  const errors = (await Promise.all(answers)).flat();
-  if (errors[0] !== undefined) throw refuse('internal', { cause: errors[0] });
+  // An application that refuses is left, like one that does not answer: the next pass tells it again.
+  for (const cause of (await Promise.all(answers)).flat()) parts.ports.log.warn(cause, { session: document.name });
   return { recording: document.active };
 };
 

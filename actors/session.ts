@@ -99,6 +99,11 @@ const quiet = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   if (first !== undefined) throw refuse('internal', { cause: first });
 };
 
+const holdIfAny = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  const { registries } = parts.documents.current(sessionId);
+  if (registries.some(({ ringSets }) => ringSets.length > 0)) await holdAll(parts, sessionId);
+};
+
 const flush = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
   if (document.registries.every(({ ringSets }) => ringSets.length === 0)) return;
@@ -193,7 +198,7 @@ export const provideSession = (parts: DaemonParts) => {
     if (document) parts.events.publish(document.owner.uid, 'session', document.name, what);
   };
   const failPass = (sessionId: string) => (thrown: unknown) =>
-    log.warn('an application could not be included', { sessionId, cause: String(thrown) });
+    log.warn('its rings are not all attached', { sessionId, cause: String(thrown) });
   return sessionMachine.provide({
     actors: provideActors(parts),
     actions: {
@@ -221,6 +226,7 @@ export const provideSession = (parts: DaemonParts) => {
         parts.passes.include(application, parts.pass(sessionId, scopeFor(parts.documents.current(sessionId), identity)));
       },
       includeAll: (_, { sessionId }) => void parts.passAll(sessionId).catch(failPass(sessionId)),
+      holdRings: (_, { sessionId }) => void holdIfAny(parts, sessionId).catch(failPass(sessionId)),
       logSession: (_, { sessionId, what }) =>
         log.warn(what, { sessionId, session: parts.documents.find(sessionId)?.name ?? null }),
     },

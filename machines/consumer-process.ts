@@ -46,6 +46,7 @@ export const consumerProcessMachine = setup({
   },
   actions: {
     leaveBus: notProvided<[unknown]>('action leaveBus'),
+    renewKey: notProvided<[unknown]>('action renewKey'),
     logProcess: notProvided<[unknown, { what: string }]>('action logProcess'),
     rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal })),
     addStream: assign({
@@ -56,7 +57,7 @@ export const consumerProcessMachine = setup({
     }),
     removeStream: assign(({ context }, params: { ringId: string }) => ({ streams: without(context.streams, params.ringId) })),
   },
-  delays: { credentialsTimeout: 15_000, joinTimeout: 30_000, drainTimeout: 15_000 },
+  delays: { credentialsTimeout: 15_000, joinTimeout: 30_000, drainTimeout: 5_000 },
 }).createMachine({
   id: 'consumer-process',
   initial: 'waiting',
@@ -71,8 +72,6 @@ export const consumerProcessMachine = setup({
       after: { credentialsTimeout: { target: 'ended', actions: late('waiting for the key of the bus', 15_000) } },
     },
     joining: {
-      // A key that replaces the one in use: the daemon was started anew.
-      on: { CredentialsReceived: { target: 'joining', reenter: true } },
       invoke: {
         id: 'joinBus',
         src: 'joinBus',
@@ -82,7 +81,7 @@ export const consumerProcessMachine = setup({
       after: { joinTimeout: { target: 'ended', actions: late('joining the bus', 30_000) } },
     },
     serving: {
-      type: 'parallel',
+      initial: 'connected',
       on: {
         StreamRequested: {
           actions: {
@@ -90,33 +89,14 @@ export const consumerProcessMachine = setup({
             params: ({ event }) => ({ ringId: event.ringId, plan: event.plan, cpuCount: event.cpuCount }),
           },
         },
+        // The daemon was started anew, or the bus moved.
+        CredentialsReceived: { actions: 'renewKey' },
         ShutdownRequested: 'draining',
         DaemonLost: 'draining',
       },
       states: {
-        key: {
-          initial: 'valid',
-          states: {
-            // The daemon was started anew, or the bus moved.
-            valid: { on: { CredentialsReceived: 'renewing' } },
-            renewing: {
-              invoke: {
-                id: 'renewKey',
-                src: 'joinBus',
-                onDone: 'valid',
-                onError: { target: 'valid', actions: log('the new key of the bus does not work; the old one stays') },
-              },
-              after: { joinTimeout: { target: 'valid', actions: log('the bus does not take the new key; the old one stays') } },
-            },
-          },
-        },
-        bus: {
-          initial: 'connected',
-          states: {
-            connected: { on: { BusCut: { target: 'cut', actions: log('the bus is cut; recording goes on') } } },
-            cut: { on: { BusConnected: { target: 'connected', actions: log('the bus is back') } } },
-          },
-        },
+        connected: { on: { BusCut: { target: 'cut', actions: log('the bus is cut; recording goes on') } } },
+        cut: { on: { BusConnected: { target: 'connected', actions: log('the bus is back') } } },
       },
     },
     draining: {
@@ -126,7 +106,7 @@ export const consumerProcessMachine = setup({
         onDone: 'ended',
         onError: { target: 'ended', actions: failedWith },
       },
-      after: { drainTimeout: { target: 'ended', actions: late('writing out the streams', 15_000) } },
+      after: { drainTimeout: { target: 'ended', actions: late('writing out the streams', 5_000) } },
     },
     ended: { type: 'final', entry: 'leaveBus' },
   },

@@ -78,6 +78,7 @@ export const sessionSetup = setup({
     publishSession: notProvided<[unknown, Id & { what: string }]>('action publishSession'),
     includeApplication: notProvided<[unknown, Id & { application: number }]>('action includeApplication'),
     includeAll: notProvided<[unknown, Id]>('action includeAll'),
+    holdRings: notProvided<[unknown, Id]>('action holdRings'),
     logSession: notProvided<[unknown, Id & { what: string }]>('action logSession'),
     takeRequest: assign((_, params: { requestId: string | null }) => ({
       requestId: params.requestId,

@@ -101,6 +101,8 @@ export const sessionMachine = sessionSetup.createMachine({
         },
         inactive: {
           on: {
+            // What a stop could not have written out is written now.
+            ConsumerReady: { actions: { type: 'holdRings', params: id } },
             StartRequested: { target: 'starting', actions: take },
             StopRequested: { actions: refuseAtOnce('already-stopped') },
             DestroyRequested: { target: 'destroying', actions: [take, remember(false)] },

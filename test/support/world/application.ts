@@ -158,7 +158,8 @@ export class WorldApplication {
   }
 
   #obey(message: Exclude<ToApplication, MessageOf<'welcome' | 'refused' | 'synced'>>, fds: readonly number[]): void {
-    const error = this.errors.get(message.kind) ?? 0;
+    const known = message.kind === 'attach' || this.#channels.has(message.channel);
+    const error = this.errors.get(message.kind) ?? (known ? 0 : 2);
     if (error === 0) this.#carryOut(message, fds);
     if (!this.deaf) this.send(encodeWire('ack', { command: message.command, status: error }));
   }
@@ -168,8 +169,7 @@ export class WorldApplication {
       this.#attach(message, this.#kernel.at<RingMemory>(fds[0]!));
       return;
     }
-    const channel = this.#channels.get(message.channel);
-    if (!channel) throw new Error(`${message.kind} of a channel that is not attached`);
+    const channel = this.#channels.get(message.channel)!;
     if (message.kind === 'enable') channel.enabled.set(message.point, message.eventId);
     if (message.kind === 'disable') channel.enabled.delete(message.point);
     if (message.kind === 'start') channel.started = true;

@@ -39,6 +39,11 @@ export class WorldConsumer {
     return JSON.stringify(this.#root.getSnapshot().value);
   }
 
+  /** With what word it ended. */
+  get refusal(): string | null {
+    return this.#root.getSnapshot().context.refusal?.code ?? null;
+  }
+
   terminate(): void {
     this.#root.send({ type: 'ShutdownRequested' });
   }
@@ -73,7 +78,10 @@ export class WorldConsumer {
         this.bus = world.connectBus();
         return {
           bus: mortal('consumer-bus', this.bus, ['serve', 'request'], this.life, faults),
-          renew: () => world.note('key renewed'),
+          renew: () => {
+            if (faults.take('consumer-key.renew')) throw new Error('a key that is none');
+            world.note('key renewed');
+          },
         };
       },
       makeDirectory: (path) => void files.directories.add(path),

@@ -27,6 +27,7 @@ export class WorldDaemon {
   readonly root;
   bus: MemoryBus | null = null;
   ended = false;
+  #locked = false;
   readonly #world: World;
 
   constructor(world: World, pid: number) {
@@ -37,6 +38,7 @@ export class WorldDaemon {
     this.root.subscribe({
       complete: () => {
         this.ended = true;
+        if (this.#locked) world.daemonGone();
         this.die();
       },
       error: (thrown) => world.crashed('session daemon', thrown),
@@ -50,8 +52,9 @@ export class WorldDaemon {
     this.life.alive = false;
     this.root.stop();
     this.bus?.cut();
-    this.#world.lockHolder = null;
-    this.#world.daemonGone();
+    // One that never got the lock held nothing else either.
+    if (this.#world.lockHolder === this) this.#world.daemonGone();
+    this.#world.releaseLock(this);
   }
 
   get state(): string {
@@ -111,6 +114,7 @@ export class WorldDaemon {
       lockFile: () => {
         if (world.lockHolder) return null;
         world.lockHolder = this;
+        this.#locked = true;
         return { close: () => world.releaseLock(this) };
       },
       closeFd: (fd) => kernel.close(fd),

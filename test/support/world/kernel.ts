@@ -13,6 +13,8 @@ class End implements SeqpacketConnection {
   readonly #early: [Buffer, number[]][] = [];
   /** False: nobody takes anything out of the buffer. */
   reads = true;
+  /** The next message is lost on the way. */
+  dropNext = false;
   open = true;
 
   constructor(kernel: Kernel, peer: Peer) {
@@ -29,7 +31,8 @@ class End implements SeqpacketConnection {
   }
 
   deliver(message: Buffer, fds: number[]): void {
-    if (!this.open) for (const fd of fds) this.#kernel.close(fd);
+    if (this.dropNext) this.dropNext = false;
+    else if (!this.open) for (const fd of fds) this.#kernel.close(fd);
     else if (this.#message) this.#message(message, fds);
     else this.#early.push([message, fds]);
   }

@@ -123,6 +123,12 @@ export class World {
     this.keeper.ended(consumer.id, signal);
   }
 
+  /** Nothing of it runs on. */
+  end(): void {
+    this.daemon?.die();
+    for (const consumer of [...this.consumers]) consumer.die();
+  }
+
   // What a scenario does.
 
   async start(): Promise<WorldDaemon> {

@@ -1,0 +1,16 @@
+import { CONSUMERS } from './consumers.ts';
+import { PROGRAMS } from './programs.ts';
+import { RECORDING } from './recording.ts';
+import { RECOVERY } from './recovery.ts';
+import type { Scenario } from './scenario.ts';
+import { BEGINNING, STARTING, WRITING } from './trouble.ts';
+
+export const SCENARIOS: readonly Scenario[] = [
+  ...RECORDING,
+  ...RECOVERY,
+  ...PROGRAMS,
+  ...CONSUMERS,
+  ...BEGINNING,
+  ...STARTING,
+  ...WRITING,
+];

@@ -15,7 +15,7 @@
 
 #define THREADS 3
 #define EVENTS 2
-#define CYCLES 40
+#define CYCLES 20
 #define ATTACHED_MAX 8192
 #define CALLS 200 /* of each thread: enough for any that was inside to come out and try again */
 

@@ -56,6 +56,7 @@ export class ConsumerLink {
   #connection: SeqpacketConnection | null = null;
   #spareFd: number | null = null;
   #ready: Deferred<void> = deferred();
+  #exited: Deferred<void> = deferred();
   #isReady = false;
   #epoch = 0;
   #opened = new Set<string>();
@@ -77,6 +78,7 @@ export class ConsumerLink {
     this.close();
     this.#connection = connection;
     this.#spareFd = spareFd;
+    this.#exited = deferred();
   }
 
   /** With a new keeper: the way to this process has to outlive the daemon again. */
@@ -176,8 +178,19 @@ export class ConsumerLink {
     for (const place of this.#metadata.keys()) if (place.startsWith(`${sessionId}/`)) this.#metadata.delete(place);
   }
 
+  /** Resolves when it has written everything out. */
   async shutdown(): Promise<void> {
     await this.#ask('shutdown', {});
+  }
+
+  /** Tells it to end; resolves when it has. */
+  async end(): Promise<void> {
+    const exited = this.#exited.promise;
+    await Promise.race([exited, this.shutdown().then(() => exited)]);
+  }
+
+  noteExit(): void {
+    this.#exited.resolve();
   }
 
   #tell(message: Body, fds: readonly number[] = []): void {

@@ -57,7 +57,7 @@ export const provideConsumer = (parts: DaemonParts) =>
           parts.flushes.settle(flush.flush, refused);
         }
       }),
-      endProcess: fromPromise(({ input }) => parts.consumer(input.uid).shutdown()),
+      endProcess: fromPromise(({ input }) => parts.consumer(input.uid).end()),
     },
     actions: {
       reportReady: (_, { uid }) => ready(parts, uid),

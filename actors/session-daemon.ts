@@ -35,7 +35,9 @@ const exited = (parts: DaemonParts, report: ExitReport): void => {
   const uid = Object.values(parts.root.getSnapshot().context.consumers)
     .map((ref) => ref.getSnapshot().context.uid)
     .find((one) => consumerId(one) === report.id);
-  if (uid !== undefined) parts.root.send({ type: 'ConsumerExited', uid, cause: causeOf(report) });
+  if (uid === undefined) return;
+  parts.consumer(uid).noteExit();
+  parts.root.send({ type: 'ConsumerExited', uid, cause: causeOf(report) });
 };
 
 /** Reports of ends come here from now on. */

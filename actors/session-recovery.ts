@@ -53,6 +53,9 @@ export const recoverSession = async (
   await collect(parts, sessionId);
   const document = parts.documents.current(sessionId);
   const session = parts.session(sessionId)!;
+  const { uid, gid } = document.owner;
+  // What a dead consumer left in the rings is written out, whether the session is active or not.
+  if (document.registries.some(({ ringSets }) => ringSets.length > 0)) parts.root.send({ type: 'ConsumerNeeded', uid, gid });
   for (const { name, enabled } of document.channels) {
     session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
   }

@@ -166,8 +166,8 @@ export const consumerMachine = setup({
             ],
           },
         },
+        // Until the process is gone: a successor must not find it on its way out.
         draining: {
-          on: { ConsumerExited: 'stopped' },
           invoke: {
             id: 'endProcess',
             src: 'endProcess',

@@ -213,7 +213,9 @@ const SUPERVISION: readonly Scenario[] = [
     world.faults.plan('keeper.spawn', 'fail', { times: 10_000 });
     world.killConsumer();
     await world.refused('session.stop', { session: 's' });
+    world.killDaemon();
     world.faults.clear();
+    await world.start();
     await up(world, 10_000);
     await world.rest();
     world.consumers[0]!.readers[0]!.wake();
@@ -234,6 +236,8 @@ const REGISTRIES: readonly Scenario[] = [
     await world.until('it goes on', () => other.synced === 1, 5_000);
     const time = await took(world, () => world.ok('event.enable', { session: 's', pattern: 'late:*' }));
     assert.ok(time >= 5_000 && time < 5_100, `${time} ms`);
+    await world.advance(12_000);
+    assert.equal(world.published('channel', 'degraded').length, 1);
     world.faults.clear();
     await world.until('it is recorded when the consumer is back', () => world.record(other, 1).length === 1, 30_000);
   }),

@@ -1,13 +1,15 @@
 /** Sessions, channels, rules and programs when nothing breaks. */
 import assert from 'node:assert/strict';
 import { POINT } from '../../support/world/application.ts';
-import { holds, life, OUT, recording, type Scenario, scenario, session } from './scenario.ts';
+import { holds, life, OUT, recording, type Scenario, scenario, session, took } from './scenario.ts';
 
 const other = { ...POINT, name: 'weft_other:count' };
 
 export const RECORDING: readonly Scenario[] = [
   scenario('a program that registers with a started session is recorded', async (world) => {
     const program = await recording(world);
+    const time = await took(world, () => world.program());
+    assert.ok(time < 500, `${time} ms: no program waits longer than it must`);
     const numbers = world.record(program, 5);
     assert.equal(numbers.length, 5);
     const stopped = await world.ok('session.stop', { session: 's' });
@@ -15,7 +17,7 @@ export const RECORDING: readonly Scenario[] = [
     holds(world, numbers);
     assert.equal(world.record(program, 1).length, 0, 'nothing is recorded after stop');
     for (const what of ['created', 'started', 'stopped']) assert.equal(world.published('session', what).length, 1, what);
-    assert.equal(world.published('application', 'registered').length, 1);
+    assert.equal(world.published('application', 'registered').length, 2);
   }),
 
   scenario('a program that runs already is recorded from start on', async (world) => {
@@ -215,6 +217,14 @@ export const RECORDING: readonly Scenario[] = [
   scenario('who watches sees the changes of the state charts until the lease ends', async (world) => {
     await session(world);
     await world.ok('inspect.watch', { leaseMs: 1_000 });
+    await world.program();
+    await world.ok('session.start', { session: 's' });
+    const shown = world.events.filter(({ subject }) => subject.includes('.inspect.')).map(({ body }) => body.state);
+    assert.ok(
+      shown.some((state) => String(state).includes('recording')),
+      'the rings record',
+    );
+    await world.ok('session.stop', { session: 's' });
     await world.advance(600);
     await world.ok('inspect.watch', { leaseMs: 1_000 });
     await world.advance(600);

@@ -25,7 +25,8 @@ export const RECOVERY: readonly Scenario[] = [
 
   scenario('a restarted daemon keeps inactive sessions as they were', async (world) => {
     await session(world);
-    await world.restart();
+    const time = await took(world, () => world.restart());
+    assert.ok(time < 1_000, `${time} ms: nobody waits for a session that is recovered`);
     assert.equal(life(world), 'inactive');
     await world.ok('session.start', { session: 's' });
     const program = await world.program();
@@ -123,6 +124,22 @@ export const RECOVERY: readonly Scenario[] = [
     const numbers = world.record(program, 2);
     world.consumers[0]!.readers[0]!.wake();
     holds(world, numbers);
+  }),
+
+  scenario('a start whose consumer dies after the promise, and does not come back, is answered after 5 s', async (world) => {
+    await session(world);
+    await world.program();
+    world.faults.plan('disk.write', 1_000, { after: 2 });
+    let started = false;
+    void world.ask('session.start', { session: 's' }).then(() => {
+      started = true;
+    });
+    await world.until('it is being promised', () => life(world) === 'starting.promising', 10_000);
+    world.faults.plan('keeper.spawn', 'fail', { times: 10_000 });
+    world.killConsumer();
+    const time = await took(world, () => world.until('it is answered', () => started, 30_000));
+    assert.ok(time >= 5_000 && time < 7_000, `${time} ms`);
+    assert.ok(world.logged('not every application recorded in time'));
   }),
 
   scenario('a program that comes during a start is recorded', async (world) => {

@@ -78,7 +78,7 @@ int weft_listener_uses_rseq(void)
 
 void weft_listener_switched(void)
 {
-    if (own_uid() != listener.uid)
+    if (own_uid() != __atomic_load_n(&listener.uid, __ATOMIC_RELAXED))
         weft_doorbell_ring(&listener.doorbell);
 }
 
@@ -101,7 +101,7 @@ static void follow_uid(void)
         weft_registry_detach_all(i);
         weft_registry_unannounce(i);
     }
-    listener.uid = uid;
+    __atomic_store_n(&listener.uid, uid, __ATOMIC_RELAXED);
     weft_wait_page_close(listener.word);
     listener.word = weft_wait_page_open(uid);
 }
@@ -149,28 +149,22 @@ static void converse(struct weft_connection *c)
     }
 }
 
-/* What a turn found: how many daemons are connected, the wait page's word before they were looked for, how long to sleep. */
-struct turn {
-    int up;
-    uint32_t seen;
+/* How to sleep after a turn: on sockets, or, when no daemon is connected, on the wait page. Taken while the registry is locked, for
+ * another thread may have taken this one's place when it wakes. */
+struct sleep {
+    struct pollfd fds[WEFT_CONNECTIONS + 1];
+    nfds_t count; /* 0: on the wait page */
+    uint32_t *word, seen;
     int limit_ms;
 };
 
-/* Sleeps until a daemon says something, something new is registered, or a daemon appears. */
-static void sleep_until_news(const struct turn *t)
+/* Until a daemon says something, something new is registered, or a daemon appears. */
+static void sleep_until_news(struct sleep *s)
 {
-    if (!t->up && listener.word) {
-        weft_wait_page_sleep(listener.word, t->seen, t->limit_ms);
-        return;
-    }
-    struct pollfd fds[WEFT_CONNECTIONS + 1] = { { listener.doorbell.ear.fd, POLLIN, 0 } };
-    int count = 1;
-    for (int i = 0; i < WEFT_CONNECTIONS; i++) {
-        if (listener.connections[i].state == WEFT_CONNECTION_UP)
-            fds[count++] = (struct pollfd){ listener.connections[i].socket.fd, POLLIN, 0 };
-    }
-    if (poll(fds, (nfds_t)count, t->limit_ms) > 0 && fds[0].revents)
-        weft_doorbell_silence(&listener.doorbell);
+    if (s->count)
+        poll(s->fds, s->count, s->limit_ms);
+    else
+        weft_wait_page_sleep(s->word, s->seen, s->limit_ms);
 }
 
 static int sleep_limit(int up, int down)
@@ -183,26 +177,44 @@ static int sleep_limit(int up, int down)
     return down && (up || !listener.word) ? LOOK_AGAIN_MS : LOOK_ROUND_MS;
 }
 
-/* One turn with the registry locked: connects, serves, announces. */
-static struct turn take_turn(void)
+static void check_doorbell(void)
 {
-    follow_uid();
     if (!weft_doorbell_intact(&listener.doorbell)) {
         weft_doorbell_close(&listener.doorbell);
         weft_doorbell_open(&listener.doorbell);
     }
-    /* Read before trying to connect: a daemon that appears in between bumps it, and the sleep below ends at once. */
-    struct turn t = { 0, listener.word ? __atomic_load_n(listener.word, __ATOMIC_ACQUIRE) : 0, 0 };
+    weft_doorbell_silence(&listener.doorbell);
+}
+
+/* Serves and announces on each connection. Returns how many are up. */
+static int converse_with_all(int possible, struct sleep *s)
+{
+    int up = 0;
+    s->fds[0] = (struct pollfd){ listener.doorbell.ear.fd, POLLIN, 0 };
+    for (int i = 0; i < possible; i++) {
+        struct weft_connection *c = &listener.connections[i];
+        converse(c);
+        if (c->state == WEFT_CONNECTION_UP)
+            s->fds[++up] = (struct pollfd){ c->socket.fd, POLLIN, 0 };
+    }
+    return up;
+}
+
+/* One turn with the registry locked: connects, serves, announces. */
+static void take_turn(struct sleep *s)
+{
+    follow_uid();
+    check_doorbell();
+    /* Read before trying to connect: a daemon that appears in between bumps it, and the sleep ends at once. */
+    s->word = listener.word;
+    s->seen = s->word ? __atomic_load_n(s->word, __ATOMIC_ACQUIRE) : 0;
     listener.lost = 0;
     connect_missing();
     const int possible = weft_directories_find(listener.uid).count;
-    for (int i = 0; i < possible; i++) {
-        converse(&listener.connections[i]);
-        t.up += listener.connections[i].state == WEFT_CONNECTION_UP;
-    }
-    t.limit_ms = sleep_limit(t.up, possible - t.up);
+    const int up = converse_with_all(possible, s);
+    s->count = up || !s->word ? (nfds_t)up + 1 : 0;
+    s->limit_ms = sleep_limit(up, possible - up);
     pthread_cond_broadcast(&listener.changed);
-    return t;
 }
 
 static void *listen_for_daemons(void *number)
@@ -214,9 +226,10 @@ static void *listen_for_daemons(void *number)
             weft_registry_unlock();
             return NULL;
         }
-        const struct turn t = take_turn();
+        struct sleep s;
+        take_turn(&s);
         weft_registry_unlock();
-        sleep_until_news(&t);
+        sleep_until_news(&s);
     }
 }
 

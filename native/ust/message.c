@@ -43,7 +43,8 @@ void weft_put_string(struct weft_writer *w, const char *text)
         return;
     }
     weft_put_u16(w, (uint16_t)length);
-    weft_put(w, text, length);
+    if (length)
+        weft_put(w, text, length);
 }
 
 size_t weft_message_end(struct weft_writer *w)

@@ -13,9 +13,9 @@ $(B)/ust/record_bench: $(B)/ust/record_bench.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread
 
 # Tests without a daemon, then those that play one for a traced program, which takes libweft.so.0 as any program does.
-TESTS += $(addprefix $(B)/ust/,record_test threads_test registration_test lifecycle_test)
+TESTS += $(addprefix $(B)/ust/,record_test threads_test registration_test lifecycle_test builtin_test)
 $(B)/ust/%_test: $(B)/ust/%_test.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) -o $@ -lpthread
-$(B)/ust/registration_test $(B)/ust/lifecycle_test: $(B)/ust/test_daemon.o | $(B)/ust/test_app $(B)/libweft.so.0
+$(addprefix $(B)/ust/,registration_test lifecycle_test builtin_test): $(B)/ust/test_daemon.o | $(B)/ust/test_app $(B)/libweft.so.0
 $(B)/ust/test_app: $(B)/ust/test_app.o
 	$(CC) $(LDFLAGS_ALL) $^ -o $@ -ldl -lpthread

@@ -317,7 +317,7 @@ static void single_stepped(void)
     }
     int status, steps = 0;
     waitpid(pid, &status, 0);
-    while (WIFSTOPPED(status) && steps++ < 1000000) {
+    while (WIFSTOPPED(status) && steps++ < 5000000) {
         ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
         waitpid(pid, &status, 0);
     }

@@ -19,7 +19,7 @@
 
 #include "weft/abi.h"
 
-#define FDS 300
+#define FILES 300
 
 static const struct weft_library *library;
 
@@ -63,8 +63,8 @@ static void hit(struct weft_point *point, uint32_t thread, uint64_t number)
 {
     struct weft_sink *s = __atomic_load_n(&point->sinks, __ATOMIC_ACQUIRE);
     for (; s; s = __atomic_load_n(&s->next, __ATOMIC_ACQUIRE)) {
-        if (s->on)
-            ((void (*)(struct weft_sink *, uint32_t, uint64_t))s->probe)(s, thread, number);
+        if (__atomic_load_n(&s->on, __ATOMIC_ACQUIRE))
+            ((void (*)(struct weft_sink *, uint32_t, uint64_t))__atomic_load_n(&s->probe, __ATOMIC_ACQUIRE))(s, thread, number);
     }
 }
 
@@ -135,24 +135,23 @@ static void trace_text(uint32_t length)
     free(text);
 }
 
-/* Every number that was ours a moment ago is a file of the program's now. */
+static int files[FILES];
+
+/* Numbers that were libweft's a moment ago are files of the program's now. */
 static uint64_t close_fds(void)
 {
     close_range(3, UINT_MAX, 0);
-    for (int fd = 3; fd < FDS; fd++) {
-        const int file = memfd_create("program", 0);
-        if (file != fd)
-            return 1;
-    }
+    for (int i = 0; i < FILES; i++)
+        files[i] = memfd_create("program", 0);
     return 0;
 }
 
 static uint64_t files_touched(void)
 {
     uint64_t touched = 0;
-    for (int fd = 3; fd < FDS; fd++) {
+    for (int i = 0; i < FILES; i++) {
         struct stat st;
-        touched += fstat(fd, &st) != 0 || st.st_size != 0;
+        touched += fstat(files[i], &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != 0;
     }
     return touched;
 }

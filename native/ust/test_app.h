@@ -15,8 +15,8 @@ enum app_verb {
     APP_EMIT_FOR_EVER,   /* `argument` threads do, until the program ends */
     APP_EMITTED,         /* how many events those threads have emitted */
     APP_TRACE_TEXT,      /* tracef() and tracelog() with `argument` characters */
-    APP_CLOSE_FDS,       /* closes every descriptor above 2 and opens a file under each of the numbers */
-    APP_FILES_TOUCHED,   /* how many of those files are no longer empty */
+    APP_CLOSE_FDS,       /* closes every descriptor above 2 and opens so many files that the numbers are taken again */
+    APP_FILES_TOUCHED,   /* how many of those files are no longer empty files */
     APP_FORK,            /* a child emits `argument` ticks of thread 100 and ends; answers its status */
     APP_SETUID,          /* becomes user `argument` */
     APP_QUIT

@@ -290,6 +290,7 @@ static void become_app(const struct test_daemon *d, const char *variable, int or
     dup2(answers, 1);
     close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
     setenv("WEFT_HOME", d->home, 1);
+    setenv("TSAN_OPTIONS", "die_after_fork=0", 0); /* a forked child has a listener thread of its own */
     if (variable)
         putenv((char *)(uintptr_t)variable);
     if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0) {

@@ -135,7 +135,6 @@ static void stop_grace(enum weft_sync sync)
     const struct weft_geometry g = { .cpu_count = CPUS, .subbuf_size = 1 << 14, .subbuf_count = 8, .mode = WEFT_MODE_OVERWRITE,
                                      .sync = (uint8_t)sync };
     pthread_t threads[THREADS];
-    uint64_t committed = 0;
     seam_open(&seam, &g, NULL, 0);
     target = seam_target(&seam, 1);
     running = 1;
@@ -144,7 +143,7 @@ static void stop_grace(enum weft_sync sync)
     for (uint32_t round = 1; round <= ROUNDS; round++) {
         __atomic_store_n(&target.public.on, round, __ATOMIC_RELEASE);
         const uint64_t before = positions();
-        for (int i = 0; i < 100 && positions() == before; i++)
+        while (positions() == before)
             sched_yield();
         __atomic_store_n(&target.public.on, 0, __ATOMIC_RELEASE);
         if (sync == WEFT_SYNC_RSEQ)
@@ -152,14 +151,12 @@ static void stop_grace(enum weft_sync sync)
         else
             CHECK_EQUAL(weft_channel_quiesce(&seam.channel), 0);
         const uint64_t at_stop = positions();
-        committed += at_stop != before;
         sched_yield();
         CHECK_EQUAL(positions(), at_stop);
     }
     __atomic_store_n(&running, 0, __ATOMIC_RELEASE);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    CHECK(committed > ROUNDS / 2);
     seam_close(&seam);
 }
 
@@ -168,6 +165,7 @@ static void lock_stop(void) { stop_grace(WEFT_SYNC_LOCK); }
 
 int main(void)
 {
+    alarm(100); /* a thread that is held up ends the test */
     struct sigaction action = { .sa_handler = trace_in_handler };
     sigaction(SIGUSR1, &action, NULL);
     sigset_t traced;

@@ -25,13 +25,21 @@ type Taker<K extends FromApplication['kind']> = (
 export const compactDate = (ms: number): string =>
   new Date(ms).toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
 
-const identityOf = (parts: DaemonParts, application: Application, hello: MessageOf<'hello'>): ApplicationIdentity => ({
-  pid: application.connection.peer.pid,
-  uid: application.connection.peer.uid,
-  rseq: hello.rseq,
-  procname: hello.procname,
-  startedAt: compactDate(parts.ports.clock.now()),
-});
+/** A process that a former daemon knew goes on with the trace that it has: found by uid, pid and name while rings of it are held. */
+const knownSince = (parts: DaemonParts, uid: number, pid: number, procname: string): string | null => {
+  for (const { scope, ringSets } of parts.documents.all().flatMap(({ registries }) => registries)) {
+    if (scope.kind !== 'process' || ringSets.length === 0) continue;
+    if (scope.uid === uid && scope.pid === pid && scope.procname === procname) return scope.startedAt;
+  }
+  return null;
+};
+
+const identityOf = (parts: DaemonParts, application: Application, hello: MessageOf<'hello'>): ApplicationIdentity => {
+  const { pid, uid } = application.connection.peer;
+  const { rseq, procname } = hello;
+  const startedAt = knownSince(parts, uid, pid, procname) ?? compactDate(parts.ports.clock.now());
+  return { pid, uid, rseq, procname, startedAt };
+};
 
 const takeHello: Taker<'hello'> = (parts, application, ref, message) => {
   if (application.identity) throw new WireError('HELLO came twice');

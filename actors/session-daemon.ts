@@ -14,6 +14,7 @@ import type { ExitReport } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
 import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
+import { scopeKey } from './scopes.ts';
 import { provideSession } from './session.ts';
 
 /** What was opened and has to be closed. */
@@ -101,6 +102,17 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });
 };
 
+const endAbandonedScopes = (parts: DaemonParts): void => {
+  for (const { id, registries } of parts.documents.all()) {
+    for (const { scope, ringSets } of registries) {
+      if (scope.kind !== 'process' || ringSets.length === 0 || parts.applications.in(scope).length > 0) continue;
+      const session = parts.session(id);
+      session?.send({ type: 'ScopeSeen', scopeKey: scopeKey(scope), scope });
+      session?.getSnapshot().context.registries[scopeKey(scope)]?.send({ type: 'ScopeEnded' });
+    }
+  }
+};
+
 /** The rings are ours still, and the processes live: a new keeper is told of both. */
 const restoreKeeper = async (parts: DaemonParts): Promise<void> => {
   await parts.ports.keeper.startAnother();
@@ -152,6 +164,7 @@ export const provideSessionDaemon = (parts: DaemonParts) => {
       logDaemon: (_, { what }) => log.warn(what),
       attachInspector: ({ self }) => inspector.attach(self),
       detachInspector: () => inspector.detach(),
+      endAbandonedScopes: () => endAbandonedScopes(parts),
       letGo: () => letGo(parts, opened),
     },
   });

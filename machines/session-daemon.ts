@@ -83,6 +83,7 @@ const daemonSetup = setup({
     logDaemon: notProvided<[unknown, { what: string }]>('action logDaemon'),
     attachInspector: notProvided<[unknown]>('action attachInspector'),
     detachInspector: notProvided<[unknown]>('action detachInspector'),
+    endAbandonedScopes: notProvided<[unknown]>('action endAbandonedScopes'),
     letGo: notProvided<[unknown]>('action letGo'),
     rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal })),
     rememberLease: assign((_, params: { leaseMs: number }) => ({ leaseMs: params.leaseMs })),
@@ -141,6 +142,7 @@ const daemonSetup = setup({
     loadTimeout: 15_000,
     recoverTimeout: 60_000,
     doorsTimeout: 15_000,
+    returnGrace: 10_000,
     keeperTimeout: 10_000,
     keeperPause: 1_000,
     leaseEnd: ({ context }) => context.leaseMs,
@@ -179,7 +181,8 @@ const service = daemonSetup.createStateConfig({
       },
       after: { doorsTimeout: { target: '#session-daemon.failed', actions: late('opening the sockets', 15_000) } },
     },
-    serving: {},
+    // Processes that ended while no daemon ran do not come back: their rings are written out and given back.
+    serving: { after: { returnGrace: { actions: 'endAbandonedScopes' } } },
   },
 });
 

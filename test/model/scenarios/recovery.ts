@@ -249,6 +249,29 @@ export const RECOVERY: readonly Scenario[] = [
     holds(world, [...first, ...second]);
   }),
 
+  scenario('per-process buffers: a restarted daemon takes a process back with its trace', async (world) => {
+    const program = await recording(world, { ownership: 'process' });
+    const first = world.record(program, 2);
+    await world.restart();
+    await world.until('the program is taken back', () => program.synced === 1, 10_000);
+    await world.advance(15_000);
+    const second = world.record(program, 2);
+    assert.equal(second.length, 2);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [...first, ...second]);
+    assert.equal(world.files.streams.size, 1, 'in one trace');
+  }),
+
+  scenario('per-process buffers: a process that ended while no daemon ran is drained by the next', async (world) => {
+    const program = await recording(world, { ownership: 'process' });
+    const numbers = world.record(program, 2);
+    world.killDaemon();
+    program.exit();
+    await world.start();
+    await world.until('its rings are given back', () => world.keeper.deposits.size === 1, 12_000);
+    holds(world, numbers);
+  }),
+
   scenario('rings that no document knows are given back at the next start', async (world) => {
     await session(world);
     await world.program();

@@ -47,7 +47,8 @@ export class WorldApplication {
   /** Answers commands of this kind with that error. */
   errors = new Map<string, number>();
   readonly heard: ToApplication[] = [];
-  #recorded = 0;
+  /** What it recorded, in order. */
+  readonly recorded: number[] = [];
 
   constructor(kernel: Kernel, path: string, options: ApplicationOptions) {
     this.#kernel = kernel;
@@ -121,12 +122,8 @@ export class WorldApplication {
       channel.memory.events.push({ eventId, name: (this.points[point] ?? POINT).name, number });
       rings++;
     }
-    this.#recorded += rings;
+    if (rings > 0) this.recorded.push(number);
     return rings;
-  }
-
-  get recorded(): number {
-    return this.#recorded;
   }
 
   rings(): readonly RingMemory[] {

@@ -40,6 +40,8 @@ export class World {
   memory = 1 << 30;
   bootId = 'b'.repeat(32);
   lockHolder: unknown = null;
+  /** Ends the scenario at its next wait. */
+  broken: Error | null = null;
   #pids = 100;
   #ids = 0;
   #requests = 0;
@@ -238,7 +240,11 @@ export class World {
   }
 
   until(what: string, holds: () => boolean, ms: number): Promise<void> {
-    return this.clock.until(what, holds, ms);
+    const unbroken = (): boolean => {
+      if (this.broken) throw this.broken;
+      return holds();
+    };
+    return this.clock.until(what, unbroken, ms);
   }
 
   advance(ms: number): Promise<void> {

@@ -188,17 +188,20 @@ export class Weft {
     }
   }
 
+  /** Until nothing is left: a session daemon whose keeper is killed first starts another one. */
   dispose(): void {
     for (const child of this.#children) child.kill('SIGKILL');
-    const order = ['keeper', 'sessiond', 'consumer', 'bus'] as const;
-    for (const role of order) {
-      for (const entry of this.processes().filter((process) => process.role === role)) {
+    for (let quiet = 0; quiet < 3; ) {
+      const left = this.processes();
+      quiet = left.length === 0 ? quiet + 1 : 0;
+      for (const { pid } of left) {
         try {
-          process.kill(entry.pid, 'SIGKILL');
+          process.kill(pid, 'SIGKILL');
         } catch {
           // gone already
         }
       }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
     }
     rmSync(this.home, { recursive: true, force: true });
   }

@@ -15,7 +15,12 @@
 
 #define THREADS 3
 #define EVENTS 2
+/* Under a sanitizer each cycle takes many times as long. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CYCLES 6
+#else
 #define CYCLES 20
+#endif
 #define ATTACHED_MAX 8192
 #define CALLS 200 /* of each thread: enough for any that was inside to come out and try again */
 

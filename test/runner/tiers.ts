@@ -39,7 +39,7 @@ const aarch64Step = commandStep('lock mode on aarch64, under qemu-user (which ha
 
 const staticTier = (root: string): Tier => ({
   name: 'static',
-  budgetS: 40,
+  budgetS: 30,
   parallel: 1,
   steps: () => [
     commandStep('types: tsc finds nothing', process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root]),
@@ -52,7 +52,7 @@ const FUZZ_S = process.env.WEFT_SOAK ? 300 : 10;
 
 const killTier = (root: string): Tier => ({
   name: 'kill',
-  budgetS: 260,
+  budgetS: 200,
   parallel: 1,
   steps: () => [
     ...testFiles(root, ['test/kill', 'test/hostile']).map((file) => nodeTestStep(file, root)),
@@ -68,17 +68,17 @@ const killTier = (root: string): Tier => ({
 
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
-  nodeTier(root, 'unit', 90, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 140, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
-  nodeTier(root, 'model', 120, ['test/model']),
+  nodeTier(root, 'unit', 70, ['test/unit', 'test/contract'], 2),
+  { name: 'native', budgetS: 160, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
+  nodeTier(root, 'model', 150, ['test/model']),
   {
     name: 'sanitizers',
-    budgetS: 240,
+    budgetS: 330,
     parallel: 1,
     steps: () => ['address,undefined', 'thread'].flatMap((kind) => nativeSteps(root, [`SANITIZE=${kind}`])),
   },
-  nodeTier(root, 'e2e', 150, ['test/e2e']),
-  nodeTier(root, 'compat', 100, ['test/compat']),
+  nodeTier(root, 'e2e', 120, ['test/e2e']),
+  nodeTier(root, 'compat', 90, ['test/compat']),
   killTier(root),
-  nodeTier(root, 'users', 50, ['test/users', 'test/hosts']),
+  nodeTier(root, 'users', 40, ['test/users', 'test/hosts']),
 ];

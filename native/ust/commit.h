@@ -9,7 +9,8 @@
  *
  * Preempted, migrated or interrupted by a signal before the last store, the kernel continues the thread at the abort label
  * instead (WEFT_COMMIT_ABORTED): all that was stored lies where nobody reads, and the caller starts from scratch.
- * The signature word before the abort label is what glibc registered (RSEQ_SIG).
+ * The signature word before the abort label is what glibc registered (RSEQ_SIG). The child of a vfork() runs on its parent's area but
+ * is not registered, and cannot see that: it must not trace before exec() (docs/adr/0013).
  */
 #ifndef WEFT_UST_COMMIT_H
 #define WEFT_UST_COMMIT_H

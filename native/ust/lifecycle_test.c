@@ -229,6 +229,21 @@ static void distrusts_peers(void)
     daemon_clean_up(&d);
 }
 
+/* Whoever comes after an object's destructor may still trace: nothing is withdrawn from a process that ends. */
+static void traces_at_exit(void)
+{
+    trace_begin(&d, &a);
+    trace_open(&s);
+    CHECK_EQUAL(trace_record(&d, &s, 1, "app:tick", 1), 0);
+    trace_release(&d, &a);
+    app_do(&a, APP_EMIT_AT_EXIT, 30);
+    CHECK(app_end(&a));
+    const struct tally t = trace_tally(&s);
+    CHECK(!t.wrong && t.by_thread[0] == 30 && t.by_thread[1] == 30);
+    seam_close(&s);
+    daemon_clean_up(&d);
+}
+
 /* A library must not disturb programs that look at their children, environment or descriptors: few, high and close-on-exec. */
 static void keeps_out_of_the_way(void)
 {
@@ -253,6 +268,7 @@ static void cases(void)
     seam_case("a program that changes its user registers anew and leaves the old user's rings", changes_user);
     seam_case("a runtime directory of another user, or open to all, is not used", distrusts_directories);
     seam_case("a daemon that runs as another user is not talked to", distrusts_peers);
+    seam_case("events after main() and after the destructors are recorded", traces_at_exit);
     seam_case("libweft's descriptors are out of the program's way", keeps_out_of_the_way);
 }
 

@@ -168,6 +168,19 @@ static uint64_t fork_and_emit(uint32_t count)
     return (uint64_t)status;
 }
 
+static uint32_t last_words;
+
+/* Runs after the handlers of atexit(), as the destructors of a traced program's objects do. */
+static __attribute__((destructor)) void unload(void)
+{
+    if (!last_words)
+        return;
+    emit(last_words, 0);
+    library->points_unregister(tick_points, 1);
+    library->provider_unregister(&tick_provider);
+    emit(last_words, 1);
+}
+
 static uint64_t carry_out(const struct app_order *o)
 {
     switch (o->verb) {
@@ -204,8 +217,11 @@ static uint64_t carry_out(const struct app_order *o)
         return fork_and_emit(o->argument);
     case APP_SETUID:
         return (uint64_t)setuid(o->argument);
+    case APP_EMIT_AT_EXIT:
+        last_words = o->argument;
+        return 0;
     default:
-        exit(0);
+        exit(5);
     }
 }
 

@@ -1,5 +1,5 @@
 /** The bus of a real host: our own nats-server as a child of the keeper, or the operator's. */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type Access, connectAccess, connectExternal } from '../transport/access.ts';
@@ -60,11 +60,22 @@ const specOf = (host: Host, server: PreparedServer): ProcessSpec => ({
 const runningPid = async (keeper: KeeperLink): Promise<number | null | undefined> =>
   (await keeper.list()).processes.find(({ id }) => id === BUS_ID)?.pid;
 
+/** Our nats-server, if it runs without a keeper that knows it: by its pid file, and by what it was started with. */
+const orphanPid = (state: string): number | null => {
+  const directory = join(state, 'bus');
+  try {
+    const pid = Number(readFileSync(join(directory, 'nats-server.pid'), 'utf8'));
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return Number.isInteger(pid) && pid > 0 && words.includes(join(directory, 'nats-server.conf')) ? pid : null;
+  } catch {
+    return null;
+  }
+};
+
 const placeOf = (host: Host) => ({ host: host.hostname, uid: host.uid });
 
 export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => {
   let server: PreparedServer | null = null;
-  let pid: number | null = null;
   const grant = (role: Role, expiresAtS?: number): Promise<Access> =>
     grantAccess(server!, placeOf(host), role, { version: host.version, ...(expiresAtS !== undefined && { expiresAtS }) });
   const granted = new Map<string, { readonly access: Promise<Access>; readonly untilMs: number }>();
@@ -75,12 +86,20 @@ export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => 
     granted.set(JSON.stringify(role), { access, untilMs: Date.now() + REUSE_MS });
     return access;
   };
+  /** The keeper gets it as a child: the one that outlived another keeper, or a new one. */
+  const engage = async (keeper: KeeperLink): Promise<number> => {
+    const orphan = orphanPid(state);
+    if (orphan === null) return (await keeper.spawn(specOf(host, server!))).pid;
+    await keeper.adopt(specOf(host, server!), orphan);
+    return orphan;
+  };
   const start = async (keeper: KeeperLink): Promise<void> => {
     granted.clear();
     const found = await runningPid(keeper);
+    const running = found !== undefined || orphanPid(state) !== null;
+    server = await prepareServer({ stateDirectory: state, running });
     // `null`: it ended a moment ago and the keeper is about to start it again.
-    server = await prepareServer({ stateDirectory: state, running: found !== undefined });
-    pid = found ?? (found === null ? null : (await keeper.spawn(specOf(host, server))).pid);
+    const pid = found === undefined ? await engage(keeper) : found;
     log.info('bus', { pid, port: server.port });
   };
   return {
@@ -98,22 +117,9 @@ export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => 
       });
       return bus;
     },
-    adopt: async (keeper) => {
-      const alive = pid !== null && isAlive(pid);
-      if (alive) await keeper.adopt(specOf(host, server!), pid!);
-      else pid = (await keeper.spawn(specOf(host, server!))).pid;
-    },
+    adopt: async (keeper) => void (await engage(keeper)),
     grant: (role) => (role.kind === 'caller' ? grantCaller(role) : grant(role)),
   };
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 };
 
 /** The operator's server: who may do what is its own business. */

@@ -39,8 +39,9 @@ before(() => {
 
 after(() => {
   if (!root) return;
-  // A session daemon whose keeper is killed first starts another one: until there is nobody left.
-  for (let quiet = 0; quiet < 5; ) quiet = spawnSync('pkill', ['-9', '-u', `${ALICE},${MALLORY}`]).status === 1 ? quiet + 1 : 0;
+  // A session daemon whose keeper is killed first starts another one, so once is not enough. Bounded: the dead count until somebody
+  // has reaped them.
+  for (let round = 0; round < 20; round++) spawnSync('pkill', ['-9', '-u', `${ALICE},${MALLORY}`]);
   rmSync(home, { recursive: true, force: true });
 });
 

@@ -6,7 +6,7 @@ import { connectAccess, renewAccess } from '../transport/access.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { homes } from './bus-process.ts';
 import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './consumer-process.ts';
-import { openLog, realClock } from './host-ports.ts';
+import { logCrashes, openLog, realClock } from './host-ports.ts';
 import { makeDirectories } from './make-directories.ts';
 import type { ConsumerPorts } from './ports.ts';
 
@@ -21,6 +21,7 @@ export const runConsumer = async (): Promise<number> => {
   const native = loadNative();
   const owner = String(process.getuid!());
   const log = openLog('weft-consumer', STDOUT);
+  logCrashes(log);
   const ports: ConsumerPorts = {
     clock: realClock,
     log,

@@ -30,7 +30,13 @@ const admit = (parts: DaemonParts, connection: SeqpacketConnection): void => {
   parts.applications.add(application);
   parts.root.send({ type: 'ApplicationConnected', application: application.id });
   const ref = parts.root.getSnapshot().context.applications[application.id];
-  if (ref) listenTo(parts, application, ref);
+  if (ref) {
+    listenTo(parts, application, ref);
+    return;
+  }
+  // The daemon is ending.
+  parts.applications.remove(application.id);
+  connection.close();
 };
 
 /** Own user and root; of root's daemon also members of group tracing. */

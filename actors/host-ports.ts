@@ -30,6 +30,16 @@ export const openLog = (name: string, destination: string | number): Log => {
   };
 };
 
+/** A defect ends the process, with its place in the log; what started it starts it again. */
+export const logCrashes = (log: Log): void => {
+  process.on('uncaughtException', (error) => {
+    log.error('this is a defect: the process ends', {
+      stack: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    process.exit(70);
+  });
+};
+
 /** `0-3,8-11` */
 export const parseCpuList = (text: string): readonly number[] =>
   text

@@ -9,7 +9,7 @@ import type { External } from '../transport/nats-context.ts';
 import { externalBus, ownBus } from './bus-process.ts';
 import { localStamp } from './commands.ts';
 import { DaemonParts } from './daemon-parts.ts';
-import { openLog, realClock, realDisk, realHost, realIds } from './host-ports.ts';
+import { logCrashes, openLog, realClock, realDisk, realHost, realIds } from './host-ports.ts';
 import { KeeperClient } from './keeper-client.ts';
 import type { ConsumerProgram, DaemonPorts, Host, KeeperPort, Log } from './ports.ts';
 import { provideSessionDaemon } from './session-daemon.ts';
@@ -108,6 +108,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
 /** Resolves with the exit status when the daemon was told to end, or could not begin. */
 export const runSessionDaemon = async (options: SessionDaemonOptions): Promise<number> => {
   const log = openLog('weft-sessiond', join(options.state, 'log/sessiond.log'));
+  logCrashes(log);
   const ports = portsOf(options, log);
   const parts = new DaemonParts(ports);
   const root = createActor(provideSessionDaemon(parts), { id: 'sessiond', clock: ports.clock });

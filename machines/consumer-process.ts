@@ -68,10 +68,11 @@ export const consumerProcessMachine = setup({
   output: ({ context }) => ({ refusal: context.refusal }),
   states: {
     waiting: {
-      on: { CredentialsReceived: 'joining', DaemonLost: 'ended' },
+      on: { CredentialsReceived: 'joining', ShutdownRequested: 'ended', DaemonLost: 'ended' },
       after: { credentialsTimeout: { target: 'ended', actions: late('waiting for the key of the bus', 15_000) } },
     },
     joining: {
+      on: { ShutdownRequested: 'ended' },
       invoke: {
         id: 'joinBus',
         src: 'joinBus',

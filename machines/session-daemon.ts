@@ -250,6 +250,7 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
   output: ({ context }) => ({ refusal: context.refusal }),
   states: {
     starting: {
+      on: { ShutdownRequested: 'stopped' },
       invoke: {
         id: 'openHost',
         src: 'openHost',
@@ -259,6 +260,7 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
       after: { openTimeout: { target: 'failed', actions: late('reaching the keeper', 15_000) } },
     },
     connecting: {
+      on: { ShutdownRequested: 'stopped' },
       invoke: {
         id: 'openBus',
         src: 'openBus',

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import type { InspectionEvent } from 'xstate';
 import { declaredStates } from '../support/machine-transitions.ts';
 import { World } from '../support/world/world.ts';
+import { CONSUMER_PROCESSES } from './scenarios/consumer-processes.ts';
 import { CONSUMERS } from './scenarios/consumers.ts';
 import { PROGRAMS } from './scenarios/programs.ts';
 import { RECORDING } from './scenarios/recording.ts';
@@ -30,7 +31,16 @@ const statesIn = (event: InspectionEvent): string[] => {
 
 /** Stories that throw events away on purpose, or that end with all power gone, prove nothing about loss. */
 const tells = ({ name }: Scenario): boolean => !/plan of a stream|reboot/.test(name);
-const STORIES = [...RECORDING, ...WRITING, ...STARTING, ...PROGRAMS, ...CONSUMERS, ...RECOVERY, ...BEGINNING].filter(tells);
+const STORIES = [
+  ...RECORDING,
+  ...WRITING,
+  ...STARTING,
+  ...PROGRAMS,
+  ...CONSUMERS,
+  ...CONSUMER_PROCESSES,
+  ...RECOVERY,
+  ...BEGINNING,
+].filter(tells);
 
 const wanted = declaredStates()
   .filter(({ machine, config }) => DAEMON_MACHINES.includes(machine) && config.states === undefined)

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type AnyStateMachine, type EventObject, fromPromise } from 'xstate';
 import { getAdjacencyMap } from 'xstate/graph';
 import { provideApplication } from '../../actors/application.ts';
 import { provideChannel } from '../../actors/channel.ts';
@@ -95,29 +96,103 @@ test('events are what happened or what was requested, by name', () => {
   assert.deepEqual([...new Set(imperative)], []);
 });
 
-test('every transition that the graph of a machine has is declared, and the other way round', () => {
-  for (const name of names) {
-    const events = [
-      ...new Set(
-        declaredTransitions()
-          .filter(({ machine }) => machine === name)
-          .map(({ event }) => event),
-      ),
-    ]
-      .filter((event) => event !== '' && !/^(after|done|error) /.test(event))
-      .map((type) => ({ type }));
-    assert.ok(Object.keys(adjacencies(name, events)).length > 0, name);
-  }
-});
+/** The machine alone: actions do nothing, invoked actors never end by themselves; the walk says what they answer. */
+const alone = (name: Name): AnyStateMachine => {
+  const machine = MACHINES[name] as unknown as AnyStateMachine;
+  const { actions, actors } = machine.implementations as unknown as Implementations;
+  const never = fromPromise(() => new Promise(() => {}));
+  const silent = Object.entries(actions).filter(([, action]) => describe(action as object) !== '');
+  const unended = Object.entries(actors).filter(([, actor]) => !(actor as { root?: unknown }).root);
+  return machine.provide({
+    actions: Object.fromEntries(silent.map(([key]) => [key, () => {}])),
+    actors: Object.fromEntries(unended.map(([key]) => [key, never])),
+  } as never);
+};
 
-/** From the initial state on, as far as pure transitions reach. */
-const adjacencies = (name: Name, events: readonly { type: string }[]) => {
-  try {
-    return getAdjacencyMap(MACHINES[name] as never, { events: events as never, limit: 200 } as never);
-  } catch {
-    // An action that needs its actor's effects ends the walk; the scenarios walk the rest.
-    return { reached: true };
-  }
+/** One event of every kind that a machine can hear, with every payload that a guard asks about. */
+const PAYLOADS: readonly Record<string, unknown>[] = [
+  { plan: 'hold', cpu: 0, implied: 'destroying', recording: true, pass: 1, requestId: 'r', edit: { kind: 'x' } },
+  { plan: 'count', cpu: 0, implied: 'stopping', recording: false, pass: 1, requestId: 'r', edit: { kind: 'x' } },
+  { plan: 'append', cpu: 0, implied: 'active', pass: 2, requestId: 'r', edit: { kind: 'x' } },
+  { plan: 'append', cpu: 0, implied: 'inactive', pass: 2, requestId: 'r', edit: { kind: 'x' } },
+];
+
+const INPUTS: Readonly<Record<Name, unknown>> = {
+  'session-daemon': undefined,
+  session: { sessionId: 's', name: 's', requestId: null },
+  channel: { sessionId: 's', name: 'c', enabled: true, frozen: false },
+  'ring-registry': { sessionId: 's', scopeKey: 'uid-1', scope: { kind: 'user', uid: 1 } },
+  application: { application: 1 },
+  consumer: { uid: 1, gid: 1 },
+  'consumer-process': undefined,
+  stream: { ringId: 'r', plan: 'append', cpuCount: 1 },
+};
+
+/** Events that make children: the walk stays within one machine. */
+const SPAWNING =
+  /^(CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|Stream\w+)$/;
+
+const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process'];
+
+const eventsOf = (name: Name): EventObject[] =>
+  declaredTransitions()
+    .filter(({ machine, event }) => machine === name && event !== '' && !(PARENTS.includes(name) && SPAWNING.test(event)))
+    .flatMap(({ event, state }) => {
+      const type = event
+        .replace(/^after (.*)$/, `xstate.after.$1.${state}`)
+        .replace(/^(done|error) (.*)$/, 'xstate.$1.actor.$2');
+      const failing = event.startsWith('error');
+      return PAYLOADS.map((payload) => ({
+        type,
+        ...payload,
+        sessionId: 's',
+        flush: 1,
+        leaseMs: 5,
+        ...(failing ? { error: new Error('x') } : { output: name === 'session-daemon' ? [] : payload }),
+      }));
+    });
+
+for (const name of names) {
+  test(`${name}: its graph, walked from the initial state, reaches every state`, () => {
+    const events = eventsOf(name);
+    const reached = new Set<string>();
+    const map = getAdjacencyMap(alone(name), {
+      events: events as never,
+      input: INPUTS[name] as never,
+      limit: 200_000,
+      serializeState: (snapshot) => JSON.stringify((snapshot as { value: unknown }).value) + summary(snapshot),
+    });
+    for (const { state } of Object.values(map)) {
+      for (const node of (state as unknown as { _nodes: { id: string }[] })._nodes) reached.add(node.id);
+    }
+    const resting = declaredStates().filter(({ machine, config }) => machine === name && config.states === undefined);
+    assert.deepEqual(
+      resting.map(({ id }) => id).filter((id) => !reached.has(id) && !PASSED.test(id)),
+      [],
+    );
+  });
+}
+
+/** States that are left at once, and what begins only with another input or with children. */
+const PASSED =
+  /\.choosing$|^session\.life\.destroying\.refused$|^session\.life\.creating$|^session-daemon\.running\.service\.recovering$/;
+
+/** What guards look at, besides the state. */
+const summary = (snapshot: unknown): string => {
+  const { context } = snapshot as { context: Record<string, unknown> };
+  const { flushes, wanted, finished, flushAttempts, needed, ended, corrupt, failing, plan, wasActive, creates } = context;
+  const counted = [Math.min((flushes as unknown[] | undefined)?.length ?? 0, 2), Math.min(Number(flushAttempts ?? 0), 3)];
+  return JSON.stringify({
+    counted,
+    due: Number(wanted) > Number(finished),
+    needed,
+    ended,
+    corrupt,
+    failing,
+    plan,
+    wasActive,
+    creates,
+  });
 };
 
 test('every declared transition is taken by some scenario', async () => {

@@ -1,3 +1,4 @@
+import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
@@ -10,6 +11,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RECOVERY,
   ...PROGRAMS,
   ...CONSUMERS,
+  ...CONSUMER_PROCESSES,
   ...BEGINNING,
   ...STARTING,
   ...WRITING,

@@ -42,6 +42,17 @@ export const BEGINNING: readonly Scenario[] = [
     await world.ok('session.start', { session: 's' });
   }),
 
+  ...(['keeper.hello', 'buses.open'] as const).map((port) =>
+    scenario(`a daemon that is told to end while it waits for ${port} ends at once`, async (world) => {
+      world.faults.plan(port, 'hang');
+      const daemon = world.launch();
+      await world.advance(100);
+      daemon.root.send({ type: 'ShutdownRequested' });
+      await world.until('it ended', () => daemon.ended, 100);
+      assert.equal(daemon.root.getSnapshot().context.refusal, null);
+    }),
+  ),
+
   scenario('a shutdown whose consumers do not answer, or fail, ends all the same', async (world) => {
     await recording(world);
     world.consumers[0]!.readers[0]!.stuck = true;

@@ -100,7 +100,7 @@ const newDocument = (parts: DaemonParts, caller: Caller, name: string, output: s
     version: DOCUMENT_VERSION,
     id: ids.hex(16),
     name,
-    owner: { uid: caller.uid, gid: host.user(caller.uid)?.gid ?? host.gid },
+    owner: { uid: caller.uid, gid: host.user(caller.uid)?.gid ?? caller.uid },
     createdAt: localTime(now),
     bootId: host.bootId,
     hostname: host.hostname,

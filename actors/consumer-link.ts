@@ -110,6 +110,11 @@ export class ConsumerLink {
     this.#spareFd = null;
   }
 
+  /** True: it follows one that was lost. */
+  get isSuccessor(): boolean {
+    return this.#epoch > 0;
+  }
+
   markReady(): void {
     this.#isReady = true;
     this.#ready.resolve();

@@ -35,7 +35,8 @@ const ignoreAbsence = (parts: DaemonParts, what: string) => (thrown: unknown) =>
 
 const ready = (parts: DaemonParts, uid: number): void => {
   parts.consumer(uid).markReady();
-  parts.events.publish(uid, 'consumer', String(uid), 'started');
+  const what = parts.consumer(uid).isSuccessor ? 'restarted' : 'started';
+  parts.events.publish(uid, 'consumer', String(uid), what);
   for (const { id, owner } of parts.documents.all()) if (owner.uid === uid) parts.session(id)?.send({ type: 'ConsumerReady' });
 };
 

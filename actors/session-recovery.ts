@@ -59,5 +59,7 @@ export const recoverSession = async (
   for (const { name, enabled } of document.channels) {
     session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
   }
+  const late = document.operation ? parts.ports.clock.now() - document.operation.deadlineMs : 0;
+  if (late > 0) parts.ports.log.warn('an operation is finished late', { session: document.name, lateMs: late });
   return { implied: impliedBy(document), requestId: document.operation?.requestId ?? null };
 };

@@ -57,7 +57,10 @@ export const RECOVERY: readonly Scenario[] = [
     program.deaf = true;
     void world.ask('session.stop', { session: 's' }, { id: 'stop' });
     await world.until('it was promised', () => world.document('s')?.operation?.kind === 'stopping', 10_000);
-    await world.restart();
+    world.killDaemon();
+    await world.advance(100_000);
+    await world.start();
+    assert.ok(world.logged('an operation is finished late'));
     assert.equal(life(world), 'inactive');
     assert.equal(world.document('s')!.operation, null);
     const again = await world.ok('session.stop', { session: 's' }, { id: 'stop' });
@@ -103,6 +106,7 @@ export const RECOVERY: readonly Scenario[] = [
     const second = world.record(program, 2);
     await world.until('another consumer reads', () => rereads(world), 3_000);
     assert.equal(world.published('consumer', 'failed').length, 1);
+    assert.equal(world.published('consumer', 'restarted').length, 1);
     world.consumers[0]!.readers[0]!.wake();
     holds(world, [...first, ...second]);
     await world.ok('session.stop', { session: 's' });

@@ -23,8 +23,8 @@ export interface TraceDescription {
   readonly eventClasses: readonly EventClass[];
 }
 
-const quote = (text: string): string =>
-  `"${[...text].map((character) => (character === '"' || character === '\\' ? `\\${character}` : character === '\n' ? '\\n' : character)).join('')}"`;
+/** A NUL would end the text in the reader's lexer, and the trace with it: what stands behind one is left out. */
+const quote = (text: string): string => `"${text.replace(/\0.*$/s, '').replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n')}"`;
 
 /** 32 hex digits with the dashes of a UUID. */
 export const dashed = (hex: string): string =>
@@ -43,13 +43,13 @@ const integer = (type: IntegerType, encoding: 'none' | 'UTF8' = 'none'): string 
   return `integer { size = ${type.bits}; align = 8; signed = ${type.signed ? 1 : 0}; encoding = ${encoding}; base = ${type.base};${order} }`;
 };
 
+/** Without a range that holds anything it is its container: TSDL has no empty enumeration, and readers abort at a backward range. */
 const enumeration = (type: Extract<FieldType, { kind: 'enum' }>): string => {
-  const entries = type.entries.map((entry) =>
-    entry.start === entry.end
-      ? `${quote(entry.label)} = ${entry.start}`
-      : `${quote(entry.label)} = ${entry.start} ... ${entry.end}`,
-  );
-  return `enum : ${integer(type.container)} { ${entries.join(', ')} }`;
+  const entries = type.entries
+    .filter(({ start, end }) => BigInt(start) <= BigInt(end))
+    .map(({ start, end, label }) => `${quote(label)} = ${start === end ? start : `${start} ... ${end}`}`);
+  const container = integer(type.container);
+  return entries.length === 0 ? container : `enum : ${container} { ${entries.join(', ')} }`;
 };
 
 const float = (type: Extract<FieldType, { kind: 'float' }>): string => {
@@ -57,27 +57,43 @@ const float = (type: Extract<FieldType, { kind: 'float' }>): string => {
   return `floating_point { exp_dig = ${exponent}; mant_dig = ${mantissa}; align = 8;${type.reverse ? ' byte_order = be;' : ''} }`;
 };
 
+/** Gives each declaration of one struct a name of its own: at two equal names babeltrace2 aborts, whatever else the trace holds. */
+const uniqueNames = () => {
+  const taken = new Set<string>();
+  return (wanted: string): string => {
+    let name = wanted;
+    while (taken.has(name)) name += '_';
+    taken.add(name);
+    return name;
+  };
+};
+
 /** The declarations of one field; a leading underscore keeps every name apart from TSDL's keywords. */
-const field = ({ name, type }: Field): string[] => {
+const field = ({ name, type }: Field, unique: (wanted: string) => string): string[] => {
   switch (type.kind) {
     case 'integer':
-      return [`${integer(type.integer)} _${name};`];
+      return [`${integer(type.integer)} ${unique(`_${name}`)};`];
     case 'float':
-      return [`${float(type)} _${name};`];
+      return [`${float(type)} ${unique(`_${name}`)};`];
     case 'string':
-      return [type.encoding === 'utf8' ? `string _${name};` : `string { encoding = none; } _${name};`];
+      return [`${type.encoding === 'utf8' ? 'string' : 'string { encoding = none; }'} ${unique(`_${name}`)};`];
     case 'enum':
-      return [`${enumeration(type)} _${name};`];
+      return [`${enumeration(type)} ${unique(`_${name}`)};`];
     case 'array':
-      return [`${integer(type.element, type.text ? 'UTF8' : 'none')} _${name}[${type.length}];`];
+      return [`${integer(type.element, type.text ? 'UTF8' : 'none')} ${unique(`_${name}`)}[${type.length}];`];
     case 'sequence': {
-      const length = type.lengthName === '' ? `__${name}_length` : `_${type.lengthName}`;
+      const length = unique(type.lengthName === '' ? `__${name}_length` : `_${type.lengthName}`);
       return [
-        `${integer(type.lengthType)} ${length};`,
-        `${integer(type.element, type.text ? 'UTF8' : 'none')} _${name}[ ${length} ];`,
+        `${integer({ ...type.lengthType, signed: false })} ${length};`, // readers take no signed length
+        `${integer(type.element, type.text ? 'UTF8' : 'none')} ${unique(`_${name}`)}[ ${length} ];`,
       ];
     }
   }
+};
+
+const declarations = (fields: readonly Field[]): string[] => {
+  const unique = uniqueNames();
+  return fields.filter((one) => !one.nowrite).flatMap((one) => field(one, unique));
 };
 
 const signed32: IntegerType = { bits: 32, signed: true, reverse: false, base: 10 };
@@ -104,6 +120,10 @@ typealias integer { size = 16; align = 1; signed = false; } := uint16_bits_t;`;
 
 const CLOCK_TYPES = `typealias integer { size = 27; align = 1; signed = false; map = clock.monotonic.value; } := uint27_clock_monotonic_t;
 typealias integer { size = 64; align = 8; signed = false; map = clock.monotonic.value; } := uint64_clock_monotonic_t;`;
+
+/** Of a point that declares none; `DEBUG` is the last that there is. */
+const DEFAULT_LOG_LEVEL = 13;
+const DEBUG = 14;
 
 const PACKET_CONTEXT = `struct packet_context {
 	uint64_clock_monotonic_t timestamp_begin;
@@ -182,7 +202,7 @@ const clock = ({ uuid, offsetNs }: ClockDescription): string =>
   ]);
 
 const stream = (channel: TraceDescription['channels'][number]): string => {
-  const contexts = channel.contexts.flatMap((name) => field({ name, nowrite: false, type: CONTEXT_FIELDS[name] }));
+  const contexts = declarations(channel.contexts.map((name) => ({ name, nowrite: false, type: CONTEXT_FIELDS[name] })));
   return block('stream {', [
     `id = ${channel.id};`,
     'event.header := struct event_header;',
@@ -191,14 +211,17 @@ const stream = (channel: TraceDescription['channels'][number]): string => {
   ]);
 };
 
+/** A level that readers do not know is a complaint or an error to them, so it is left out. */
+const logLevelLine = (level: number): string[] => (level >= 0 && level <= DEBUG ? [`loglevel = ${level};`] : []);
+
 const event = ({ id, channel, description }: EventClass): string =>
   block('event {', [
     `name = ${quote(description.name)};`,
     `id = ${id};`,
     `stream_id = ${channel};`,
-    `loglevel = ${description.logLevel ?? 13};`,
+    ...logLevelLine(description.logLevel ?? DEFAULT_LOG_LEVEL),
     ...(description.modelEmfUri === '' ? [] : [`model.emf.uri = ${quote(description.modelEmfUri)};`]),
-    block('fields := struct {', description.fields.filter((one) => !one.nowrite).flatMap(field)),
+    block('fields := struct {', declarations(description.fields)),
   ]);
 
 /** The whole text. It only grows at its end as event classes are added, so a reader that has an older one is not misled. */

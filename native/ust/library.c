@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "ust/app_context.h"
 #include "ust/builtin.h"
 #include "ust/commit.h"
 #include "ust/context.h"
@@ -77,6 +78,25 @@ static void points_unregister(struct weft_point *const *points, uint32_t count)
     weft_registry_unlock();
 }
 
+static int app_context_register(struct weft_app_context *context)
+{
+    weft_registry_lock();
+    const int status = weft_app_context_add(context);
+    weft_registry_unlock();
+    return status;
+}
+
+static void app_context_unregister(struct weft_app_context *context)
+{
+    if (exiting)
+        return;
+    weft_registry_lock();
+    const int removed = weft_app_context_remove(context);
+    weft_registry_unlock();
+    if (removed)
+        weft_registry_grace();
+}
+
 static char *stage(struct weft_sink *sink, size_t length)
 {
     const int saved = errno;
@@ -101,4 +121,6 @@ __attribute__((visibility("default"))) const struct weft_library weft_library = 
     .tracelog_points = weft_tracelog_points,
     .vtracef = weft_vtracef,
     .vtracelog = weft_vtracelog,
+    .app_context_register = app_context_register,
+    .app_context_unregister = app_context_unregister,
 };

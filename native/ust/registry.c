@@ -182,19 +182,24 @@ static int remove_event(struct weft_event *event)
     return entry->event == event ? replace(entry) : 0;
 }
 
+/*
+ * A thread that read the address of a probe or callback a moment ago may be in it while the caller unmaps it. Nothing counts such
+ * threads (it would cost every event); this gives them the time of some hundred thousand events to come out.
+ */
+void weft_registry_grace(void)
+{
+    const struct timespec grace = { 0, 20000000 };
+    nanosleep(&grace, NULL);
+}
+
 void weft_registry_remove_provider(struct weft_provider *provider)
 {
     int left = 0;
     for (uint32_t i = 0; i < provider->event_count; i++)
         left += remove_event(provider->events[i]);
-    /*
-     * As a rule an object's points go before its probes, and nobody is in them. But here points of other objects called these
-     * probes, and a thread that read the address a moment ago may be in one while the caller unmaps it. Nothing counts such threads
-     * (it would cost every event); this gives them the time of some hundred thousand events to come out.
-     */
-    const struct timespec grace = { 0, 20000000 };
+    /* As a rule an object's points go before its probes, and nobody is in them. But here points of other objects called these. */
     if (left)
-        nanosleep(&grace, NULL);
+        weft_registry_grace();
 }
 
 static int add_point(struct weft_point *point)

@@ -3,7 +3,7 @@
  * sites) and, between the two, targets: (point, channel) pairs that are switched on. A point and an event belong together when
  * provider, name and signature are equal, in whatever object each of them lies.
  *
- * Every function but the two marked so is called with the registry's lock held.
+ * Every function but those marked so is called with the registry's lock held.
  *
  * Switching off: `on` of a target is a generation number, nonzero while on. A thread that records has read it first and its
  * commit compares it again, inside the restartable sequence. So after `on` was cleared and membarrier() has restarted every
@@ -39,6 +39,9 @@ void weft_registry_unlock(void); /* gives it back */
 int weft_registry_wait(pthread_cond_t *condition, const struct timespec *deadline);
 /* In a forked child, which has this one thread: drops all channels without waiting for threads that are not there. */
 void weft_registry_forked(void);
+
+/* Gives threads that are in the application's code, which nothing counts, the time to come out. Needs no lock. */
+void weft_registry_grace(void);
 
 int weft_registry_add_provider(struct weft_provider *provider);
 void weft_registry_remove_provider(struct weft_provider *provider);

@@ -31,6 +31,7 @@ enum weft_kind { WEFT_KIND_INTEGER = 0, WEFT_KIND_STRING = 1, WEFT_KIND_FLOAT = 
 #define WEFT_ENTRY_START_SIGNED 1u
 #define WEFT_ENTRY_END_SIGNED 2u
 #define WEFT_ENTRY_AUTO 4u
+#define WEFT_EVENT_EVALUATES 1u /* the probe looks at weft_sink.filtered: a program that was built before it was there cannot be filtered */
 
 struct weft_integer_type {
     uint8_t bits; /* 8, 16, 32, 64; for floats 32, 64 */
@@ -77,6 +78,7 @@ struct weft_event {
     const char *const *model_emf_uri; /* NULL: none */
     void (*probe)(void);         /* really void (*)(struct weft_sink *, arguments of the tracepoint...) */
     void *library;               /* libweft's own */
+    uint32_t flags;              /* WEFT_EVENT_* */
 };
 
 struct weft_provider {
@@ -91,10 +93,60 @@ struct weft_provider {
  * has on == 0 and is passed over. Its memory stays valid until the point itself is unregistered. */
 struct weft_sink {
     uint32_t on;
-    uint32_t reserved;
+    uint32_t filtered; /* nonzero: the probe builds the values of all fields and asks weft_library.evaluate before it does anything else */
     void (*probe)(void);
     struct weft_sink *next;
     /* libweft's own fields follow */
+};
+
+enum weft_value_kind { WEFT_VALUE_NONE = 0, WEFT_VALUE_INT = 1, WEFT_VALUE_DOUBLE = 2, WEFT_VALUE_STRING = 3, WEFT_VALUE_ARRAY = 4 };
+#define WEFT_VALUE_UNMEASURED ((size_t)-1)
+
+/* What a field of an event is worth, for a filter. Nothing is copied and no text is measured. */
+struct weft_value {
+    uint8_t kind;                     /* enum weft_value_kind */
+    struct weft_integer_type element; /* ARRAY: as it lies in memory */
+    union {
+        int64_t integer; /* in this machine's byte order; an unsigned 64-bit value as its two's complement */
+        double number;
+        const void *bytes;
+    } as;
+    size_t length; /* ARRAY: elements. STRING: it ends at its first NUL, or after so many bytes (UNMEASURED: only at its NUL) */
+};
+
+enum weft_context_kind {
+    WEFT_CONTEXT_VALUE_NONE = 0, /* there is no value now */
+    WEFT_CONTEXT_VALUE_INT8 = 1,
+    WEFT_CONTEXT_VALUE_INT16 = 2,
+    WEFT_CONTEXT_VALUE_INT32 = 3,
+    WEFT_CONTEXT_VALUE_INT64 = 4,
+    WEFT_CONTEXT_VALUE_UINT8 = 5,
+    WEFT_CONTEXT_VALUE_UINT16 = 6,
+    WEFT_CONTEXT_VALUE_UINT32 = 7,
+    WEFT_CONTEXT_VALUE_UINT64 = 8,
+    WEFT_CONTEXT_VALUE_FLOAT = 9,
+    WEFT_CONTEXT_VALUE_DOUBLE = 10,
+    WEFT_CONTEXT_VALUE_STRING = 11
+};
+
+struct weft_context_value {
+    uint8_t kind; /* enum weft_context_kind */
+    union {
+        int64_t integer; /* INT8 .. INT64 */
+        uint64_t natural; /* UINT8 .. UINT64 */
+        double number;    /* FLOAT, DOUBLE */
+        const char *text; /* STRING: ends with NUL, and stays until this thread has recorded the event */
+    } as;
+};
+
+/* A value that the application adds to events, $app.PROVIDER:NAME; weft/context.h has the functions. */
+struct weft_app_context {
+    uint32_t size;    /* of this structure */
+    const char *name; /* "PROVIDER:NAME", at most 255 bytes */
+    /* Called by whatever thread records, also in signal handlers: takes no lock, allocates nothing and meets no tracepoint. */
+    void (*get)(void *data, struct weft_context_value *value);
+    void *data;
+    void *library; /* libweft's own */
 };
 
 /* One instrumentation point (call site name) of one loaded object. */
@@ -127,7 +179,14 @@ struct weft_library {
     void (*vtracef)(void *ip, const char *format, __builtin_va_list arguments);
     void (*vtracelog)(int level, void *ip, const char *file, int line, const char *function, const char *format,
                       __builtin_va_list arguments);
+    /* Libraries whose `size` ends here have none of the following, and never set weft_sink.filtered. */
+    /* Does the sink's filter let this event through? `values`: one for each field. Async-signal-safe. */
+    int (*evaluate)(struct weft_sink *sink, const struct weft_value *values, uint32_t count, void *ip);
+    /* 0, or a negative errno value: -EINVAL (the name), -EEXIST (another one has it), -ENOMEM. */
+    int (*app_context_register)(struct weft_app_context *context);
+    void (*app_context_unregister)(struct weft_app_context *context);
 };
+#define WEFT_LIBRARY_SIZE_MIN offsetof(struct weft_library, evaluate)
 
 #ifdef __cplusplus
 }

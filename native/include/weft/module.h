@@ -30,7 +30,7 @@ static __inline__ __attribute__((unused)) void weft_module_look(void)
     const int saved = errno;
     void *handle = dlopen(WEFT_LIBRARY_SONAME, RTLD_NOW | RTLD_LOCAL);
     const struct weft_library *library = handle ? (const struct weft_library *)dlsym(handle, "weft_library") : NULL;
-    if (library && library->abi == WEFT_LIBRARY_ABI && library->size >= sizeof(*library))
+    if (library && library->abi == WEFT_LIBRARY_ABI && library->size >= WEFT_LIBRARY_SIZE_MIN)
         weft_module.library = library;
     if (!library)
         dlerror(); /* the program shall not find our failure in its dlerror() */

@@ -19,6 +19,9 @@ const hear = (parts: ConsumerProcessParts, entry: StreamEntry, news: ReaderNews)
     case 'write-resumed':
       stream?.send({ type: 'WriteResumed', cpu: news.cpu });
       break;
+    case 'cut-late':
+      parts.ports.log.warn('a chunk ends later than asked for', { ringId: entry.attach.ringId, cpu: news.cpu });
+      break;
     case 'streams': {
       const lost = entry.takeLost(news);
       if (lost > 0n) parts.publish(entry, 'lost', { lost });
@@ -44,6 +47,9 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
       streamInstanceBase,
       readTimerUs,
       switchTimerUs,
+      chunk: 0,
+      tracefileSize: 0,
+      tracefileCount: 0,
     },
     (news) => hear(parts, entry, news),
   );

@@ -37,9 +37,22 @@ export interface Binding {
     streamInstanceBase: bigint,
     readTimerNs: bigint,
     switchTimerNs: bigint,
+    chunk: bigint,
+    previousChunk: bigint,
+    previousDirectory: string, // '': no rotation is under way
+    tracefileSize: bigint,
+    tracefileCount: bigint,
     listener: (streams: (number | bigint)[], others: (string | number)[]) => void,
   ): [Handle, BigUint64Array];
   controlReader(handle: Handle, what: string): Promise<void> | undefined;
+  controlReader(
+    handle: Handle,
+    what: 'rotate',
+    chunk: bigint,
+    directory: string,
+    at: bigint,
+    layout: Uint8Array,
+  ): Promise<void> | undefined;
   listenSeqpacket(
     path: string,
     mode: number,
@@ -109,7 +122,7 @@ const readOthers = (flat: readonly (string | number)[]): ReaderNews[] => {
     const [kind, cpu, text, message] = flat.slice(at, at + OTHER_VALUES) as [string, number, string, string];
     if (kind === 'corrupt') news.push({ kind, cpu, cause: text });
     else if (kind === 'write-failed') news.push({ kind, cpu, code: text, message });
-    else news.push({ kind: 'write-resumed', cpu });
+    else if (kind === 'write-resumed' || kind === 'cut-late') news.push({ kind, cpu });
   }
   return news;
 };
@@ -132,6 +145,11 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
       BigInt(options.streamInstanceBase),
       microseconds(options.readTimerUs || READ_TIMER_US),
       microseconds(options.switchTimerUs),
+      BigInt(options.chunk),
+      BigInt(options.previous?.chunk ?? 0),
+      options.previous?.directory ?? '',
+      BigInt(options.tracefileSize),
+      BigInt(options.tracefileCount),
       listener,
     ),
   );
@@ -139,6 +157,9 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
     stats: { values },
     setPlan: (plan) => void binding.controlReader(handle, plan),
     flush: () => awaiting(binding.controlReader(handle, 'flush') as Promise<void>),
+    rotate: ({ chunk, directory, at, layout }) =>
+      awaiting(binding.controlReader(handle, 'rotate', BigInt(chunk), directory, at, layout) as Promise<void>),
+    clear: () => awaiting(binding.controlReader(handle, 'clear') as Promise<void>),
     close: () => awaiting(binding.controlReader(handle, 'close') as Promise<void>),
   };
 };

@@ -73,7 +73,9 @@ export type ReaderNews =
   | { readonly kind: 'corrupt'; readonly cpu: number; readonly cause: string }
   /** Writing failed (ENOSPC, EIO ...); nothing was consumed. The thread tries again at its timer. */
   | { readonly kind: 'write-failed'; readonly cpu: number; readonly code: string; readonly message: string }
-  | { readonly kind: 'write-resumed'; readonly cpu: number };
+  | { readonly kind: 'write-resumed'; readonly cpu: number }
+  /** A rotation could not step over the ring's records: its cut lies at what was committed when it was made, behind `at`. */
+  | { readonly kind: 'cut-late'; readonly cpu: number };
 
 export interface ReaderOptions {
   readonly ringFd: number; // may be read-only; both fds are the reader's once it has started
@@ -89,6 +91,25 @@ export interface ReaderOptions {
   readonly readTimerUs: number; // bound of the reader's sleep; 0: 200000
   /** A partly filled sub-buffer is written as a packet at this interval; 0: only on flush. */
   readonly switchTimerUs: number;
+  /** The trace chunk whose files are in `directory`; the reader pages remember it. Without chunks: 0. */
+  readonly chunk: number;
+  /**
+   * With a rotation to `chunk` under way: the chunk before. Rings whose page still names it are held until rotate() is asked for
+   * again with the same options; meanwhile flush() rejects with EBUSY.
+   */
+  readonly previous?: { readonly chunk: number; readonly directory: string };
+  /** Bytes of a trace file, CHANNEL_CPU_0, _1, ...: a packet that would exceed them begins the next file. 0: one file, CHANNEL_CPU. */
+  readonly tracefileSize: number;
+  /** So many trace files, then the oldest is overwritten; 0: no bound. */
+  readonly tracefileCount: number;
+}
+
+export interface RotateOptions {
+  readonly chunk: number;
+  readonly directory: string; // is there already
+  readonly at: bigint; // ns, CLOCK_MONOTONIC; a moment that is to come, so that nothing behind it has been written yet
+  /** How the channel's records lie: encodeLayout in ctf/record-layout.ts. */
+  readonly layout: Uint8Array;
 }
 
 /** One BigUint64Array slot per field and CPU, written by the reader thread: read memory instead of calling. */
@@ -119,6 +140,15 @@ export interface Reader {
    * it. Rejects with the errno name when they do not take it, with EBUSY under the plan `hold`, with ECANCELED when closed first.
    */
   flush(): Promise<void>;
+  /**
+   * Goes on in another chunk. When it resolves, the events up to `at` are in the files of the old directory, and later ones go to
+   * `directory`, where each ring's files begin with an empty packet. Packet numbers and loss counts go on. The chunk is stored in
+   * the reader page by the store that switches, so asking again (a successor, after the reader was killed) does nothing twice.
+   * Rejects with the errno name when files cannot be written, with EBUSY under the plan `hold`; then the old chunk goes on whole.
+   */
+  rotate(options: RotateOptions): Promise<void>;
+  /** Forgets what is recorded: rings are consumed up to now without counting as lost, and the files of the chunk are emptied. */
+  clear(): Promise<void>;
   /** Ends the thread (without flushing) and closes its fds; resolves when it has ended. */
   close(): Promise<void>;
 }

@@ -152,7 +152,7 @@ void Reader::tell(const weft::ReaderNews &news) {
 }
 
 /* startReader(ringFd, readerFd, ringId, geometry, directory, prefix, uuid, streamClassId, instanceBase, readTimerNs, switchTimerNs,
- * listener) -> [handle, stats]; the fds are the reader's unless this throws */
+ * chunk, previousChunk, previousDirectory, tracefileSize, tracefileCount, listener) -> [handle, stats]; the fds are the reader's unless this throws */
 napi_value start_reader(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     weft::ReaderOptions options;
@@ -167,7 +167,11 @@ napi_value start_reader(napi_env env, napi_callback_info info) {
     options.stream_instance_base = arguments.uint64(8);
     options.read_timer_ns = arguments.uint64(9);
     options.switch_timer_ns = arguments.uint64(10);
-    napi_value listener = arguments.function(11);
+    options.chunk = arguments.uint64(11);
+    options.previous_chunk = arguments.uint64(12);
+    options.previous_directory = arguments.text(13);
+    options.tracefiles = {arguments.uint64(14), arguments.uint64(15)};
+    napi_value listener = arguments.function(16);
     if (!arguments.ok())
         return nullptr;
     std::shared_ptr<Reader> reader;

@@ -1,5 +1,5 @@
 # The reader's side of the rings. No napi.h here: the engine is tested, fuzzed and sanitized without Node.
-RING_OBJECTS := $(addprefix $(B)/ring/,format.o set_map.o packet.o stream_files.o gather.o ring_reader.o sleeper.o \
+RING_OBJECTS := $(addprefix $(B)/ring/,format.o set_map.o packet.o stream_files.o record_walk.o gather.o ring_reader.o sleeper.o \
     reader_news.o reader_thread.o memory_limit.o ring_set.o clock_servo.o clock_page.o)
 RING_TEST_OBJECTS := $(RING_OBJECTS) $(B)/ring/test_set.o
 TESTS += $(addprefix $(B)/ring/,ring_reader_test reader_thread_test hostile_test reader_death_test \
@@ -10,7 +10,7 @@ $(B)/ring/%_test: $(B)/ring/%_test.o $(RING_TEST_OBJECTS)
 .SECONDARY: $(RING_TEST_OBJECTS)
 
 # The libFuzzer target on the reader; clang only.
-FUZZ_SOURCES := ../test/fuzz/reader_fuzz.cc $(addprefix ring/,set_map.cc packet.cc stream_files.cc gather.cc ring_reader.cc)
+FUZZ_SOURCES := ../test/fuzz/reader_fuzz.cc $(addprefix ring/,set_map.cc packet.cc stream_files.cc record_walk.cc gather.cc ring_reader.cc)
 .PHONY: fuzz
 fuzz: build/fuzz/reader_fuzz
 build/fuzz/reader_fuzz: $(FUZZ_SOURCES) ring/format.c $(wildcard ring/*.h)

@@ -26,6 +26,10 @@ struct ReaderOptions {
     uint64_t stream_instance_base = 0;
     uint64_t read_timer_ns = 0;
     uint64_t switch_timer_ns = 0; /* 0: partial sub-buffers only on flush */
+    uint64_t chunk = 0;           /* whose files are in `directory` */
+    uint64_t previous_chunk = 0;  /* with a rotation under way, the one before; no directory: none is */
+    std::string previous_directory;
+    FileLimits tracefiles;
 };
 
 /* Per ring, in the order of STATS_FIELDS in native/addon/index.ts. */

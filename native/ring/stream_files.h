@@ -15,6 +15,13 @@
 
 namespace weft {
 
+/* size 0: one file, NAME. Else NAME_0, NAME_1, ..., each of at most `size` bytes if its packets allow; after `count` of them (0: no
+ * bound) the oldest is overwritten. */
+struct FileLimits {
+    uint64_t size = 0;
+    uint64_t count = 0;
+};
+
 class StreamFiles {
 public:
     /* `directory` is borrowed; files are made below it on open(). */

@@ -34,6 +34,9 @@ export const readerOptions = (rings: RingSetFds, directory: string, geometry: Ge
   streamInstanceBase: 0,
   readTimerUs: 20_000,
   switchTimerUs: 0,
+  chunk: 0,
+  tracefileSize: 0,
+  tracefileCount: 0,
 });
 
 const word = (value: bigint): Buffer => {

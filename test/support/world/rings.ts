@@ -1,5 +1,12 @@
 /** Ring sets of the world: what the shared memory is for writers and readers, without a byte of layout. */
-import { type Geometry, type Native, type ReaderNews, type ReaderOptions, STATS_FIELDS } from '../../../native/addon/index.ts';
+import {
+  type Geometry,
+  type Native,
+  type ReaderNews,
+  type ReaderOptions,
+  type RotateOptions,
+  STATS_FIELDS,
+} from '../../../native/addon/index.ts';
 import type { Kernel } from './kernel.ts';
 
 export interface WorldEvent {
@@ -15,6 +22,8 @@ export class RingMemory {
   readonly events: WorldEvent[] = [];
   /** Reader page: how much of `events` is in the files. */
   consumed = 0;
+  /** Reader page: the chunk that is written to; null until something was. */
+  chunk: number | null = null;
   lost = 0n;
   locks: number[] = [];
 
@@ -47,6 +56,10 @@ export class TraceFiles {
       if (!known) this.unreadable.push(event);
     }
     this.streams.set(path, [...(this.streams.get(path) ?? []), ...events]);
+  }
+
+  empty(directory: string, file: string): void {
+    this.streams.delete(`${directory}/${file}`);
   }
 
   /** Numbers of all events below a directory, in order of files. */
@@ -104,6 +117,9 @@ export class WorldReader {
   /** Its thread is in an endless loop. */
   stuck = false;
   #failing = false;
+  #directory: string;
+  /** The page names the chunk before: nothing is taken until the rotation is asked for again. */
+  #held: boolean;
   #waiting: (() => void)[] = [];
 
   constructor(kernel: Kernel, files: TraceFiles, options: ReaderOptions, news: (news: ReaderNews) => void) {
@@ -112,6 +128,10 @@ export class WorldReader {
     this.options = options;
     this.#news = news;
     this.memory = kernel.at<RingMemory>(options.ringFd);
+    const { previous } = options;
+    this.#held = previous !== undefined && this.memory.chunk !== options.chunk;
+    this.#directory = this.#held ? previous!.directory : options.directory;
+    this.memory.chunk ??= previous?.chunk ?? options.chunk;
   }
 
   setPlan(plan: 'append' | 'hold' | 'count'): void {
@@ -126,6 +146,22 @@ export class WorldReader {
     });
   }
 
+  /** All that is committed lies before the cut: events of the world have no times. */
+  async rotate({ chunk, directory }: RotateOptions): Promise<void> {
+    if (this.memory.chunk === chunk) return;
+    if (this.plan === 'hold') throw Object.assign(new Error('the reader holds its rings'), { code: 'EBUSY' });
+    this.#held = false;
+    await this.flush();
+    if (this.#failing) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    this.memory.chunk = chunk;
+    this.#directory = directory;
+  }
+
+  async clear(): Promise<void> {
+    this.memory.consumed = this.memory.events.length;
+    this.#files.empty(this.#directory, `${this.options.filePrefix}_0`);
+  }
+
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
@@ -138,7 +174,7 @@ export class WorldReader {
   }
 
   wake(): void {
-    if (this.closed || this.stuck) return;
+    if (this.closed || this.stuck || this.#held) return;
     const events = this.memory.events.slice(this.memory.consumed);
     if (events.length > 0 && this.plan !== 'hold' && !this.#take(events)) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
@@ -152,8 +188,8 @@ export class WorldReader {
     }
     if (this.#failing) this.#news({ kind: 'write-resumed', cpu: 0 });
     this.#failing = false;
-    const { directory, filePrefix, streamClassId } = this.options;
-    if (this.plan === 'append') this.#files.append(directory, `${filePrefix}_0`, streamClassId, events);
+    const { filePrefix, streamClassId } = this.options;
+    if (this.plan === 'append') this.#files.append(this.#directory, `${filePrefix}_0`, streamClassId, events);
     this.memory.consumed += events.length;
     this.#report(events);
     return true;

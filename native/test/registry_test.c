@@ -233,8 +233,8 @@ static void check_still(void)
 
 static void enable_both(void)
 {
-    CHECK_EQUAL(weft_registry_enable(channel, entry_of("one"), 1), 0);
-    CHECK_EQUAL(weft_registry_enable(channel, entry_of("two"), 2), 0);
+    CHECK_EQUAL(weft_registry_enable(channel, entry_of("one"), 1, NULL, 0), 0);
+    CHECK_EQUAL(weft_registry_enable(channel, entry_of("two"), 2, NULL, 0), 0);
 }
 
 static void stop_and_start(void)
@@ -301,7 +301,7 @@ static void commands_in_haste(void)
     for (int i = 0; i < 50 * CYCLES && !seam_failed_here; i++) {
         enable_both();
         CHECK_EQUAL(weft_registry_start(channel), 0);
-        CHECK_EQUAL(weft_registry_enable(channel, entry_of("one"), 3), 0);
+        CHECK_EQUAL(weft_registry_enable(channel, entry_of("one"), 3, NULL, 0), 0);
         CHECK_EQUAL(weft_registry_stop(channel), 0);
         CHECK_EQUAL(weft_registry_start(channel), 0);
         CHECK_EQUAL(weft_registry_disable(channel, entry_of("one")), 0);
@@ -341,7 +341,7 @@ static void two_objects(void)
     CHECK_EQUAL(weft_registry_add_provider(&second.provider), 0);
     CHECK_EQUAL(weft_registry_add_points(second.point_list, EVENTS), 0);
     CHECK_EQUAL(entry_of("one"), id);
-    CHECK_EQUAL(weft_registry_enable(channel, id, 1), 0);
+    CHECK_EQUAL(weft_registry_enable(channel, id, 1, NULL, 0), 0);
     CHECK_EQUAL(weft_registry_start(channel), 0);
     hit(&first.points[0], 0, 0);
     hit(&second.points[0], 0, 1);

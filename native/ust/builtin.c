@@ -9,6 +9,7 @@
 #include "ust/record.h"
 #include "ust/registry.h"
 #include "ust/stage.h"
+#include "weft/serialize.h"
 
 #define TEXT_BYTES 512
 #define CHARACTER { 8, WEFT_INT_SIGNED, 10 }
@@ -32,6 +33,7 @@ static const int debug_level = 14;
 static struct weft_event tracef_event = {
     .size = sizeof(struct weft_event), .provider = "lttng_ust_tracef", .name = "event", .signature = "weft",
     .fields = tracef_fields, .field_count = 1, .loglevel = &debug_level, .probe = no_probe,
+    .flags = WEFT_EVENT_EVALUATES,
 };
 struct weft_point weft_tracef_point = {
     .size = sizeof(struct weft_point), .provider = "lttng_ust_tracef", .name = "event", .signature = "weft",
@@ -53,6 +55,7 @@ struct weft_point weft_tracef_point = {
     static struct weft_event level##_event = {                                                                              \
         .size = sizeof(struct weft_event), .provider = "lttng_ust_tracelog", .name = #level, .signature = "weft",               \
         .fields = tracelog_fields, .field_count = 4, .loglevel = &level##_value, .probe = no_probe,                             \
+        .flags = WEFT_EVENT_EVALUATES,                                                                                      \
     };                                                                                                                      \
     static struct weft_point level##_point = {                                                                              \
         .size = sizeof(struct weft_point), .provider = "lttng_ust_tracelog", .name = #level, .signature = "weft",               \
@@ -135,6 +138,21 @@ static void put_payload(char *at, const struct place *p, const struct text *t)
     put(at, t->bytes, t->length);
 }
 
+/* Does the target's filter, if it has one, let the text through? */
+static int passes(struct weft_sink *sink, const struct place *p, const struct text *t, void *ip)
+{
+    struct weft_value values[4], *at = values;
+    if (!__atomic_load_n(&sink->filtered, __ATOMIC_RELAXED))
+        return 1;
+    if (p->file) {
+        weft_value_integer(at++, &p->line, sizeof(p->line), WEFT_INT_SIGNED);
+        weft_value_text(at++, p->file, p->file_bytes);
+        weft_value_text(at++, p->function, p->function_bytes);
+    }
+    weft_value_text(at++, t->bytes, t->length);
+    return weft_evaluate(sink, values, (uint32_t)(at - values), ip);
+}
+
 /* Records on every target of `point` that is on. */
 static void record_text(struct weft_point *point, const struct place *p, const struct text *t, void *ip)
 {
@@ -144,6 +162,8 @@ static void record_text(struct weft_point *point, const struct place *p, const s
     if (payload)
         put_payload(payload, p, t);
     for (struct weft_sink *s = __atomic_load_n(&point->sinks, __ATOMIC_ACQUIRE); s; s = __atomic_load_n(&s->next, __ATOMIC_ACQUIRE)) {
+        if (!passes(s, p, t, ip))
+            continue;
         if (payload)
             weft_record(s, payload, length, ip);
         else

@@ -1,5 +1,6 @@
 /* tracef() and tracelog(): what lies in the ring, for texts of every size class. */
 #define _GNU_SOURCE
+#include "ust/test_bytecode.h"
 #include "ust/test_trace.h"
 
 static struct test_daemon d;
@@ -51,12 +52,55 @@ static void text_of(uint32_t length)
     seam_open(&s, &g, NULL, 0);
     trace_begin(&d, &a);
     CHECK_EQUAL(trace_record(&d, &s, 1, "lttng_ust_tracef:event", 1), 0);
-    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "lttng_ust_tracelog:LTTNG_UST_TRACEPOINT_LOGLEVEL_WARNING"), 2, 0), 0);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "lttng_ust_tracelog:LTTNG_UST_TRACEPOINT_LOGLEVEL_WARNING"), 2), 0);
     trace_release(&d, &a);
     app_do(&a, APP_TRACE_TEXT, length);
     const struct texts t = read_texts();
     CHECK_EQUAL(t.seen, 2);
     CHECK(!t.wrong && t.lengths[0] == length && t.lengths[1] == length);
+    trace_end(&d, &a);
+    seam_close(&s);
+}
+
+/* msg == "xxx" of tracef; line == 77 && func == "function" && msg != "xxx" of tracelog. */
+static int filter_texts(void)
+{
+    struct program tracef = program_begin(), tracelog = program_begin();
+    WORD(&tracef, WEFT_OP_FIELD_STRING, 0);
+    TEXT(&tracef, WEFT_OP_PUSH_STRING, "xxx");
+    OP(&tracef, WEFT_OP_STRING_EQ);
+    RETURN(&tracef);
+    COMPARE(&tracelog, 0, EQ, 77);
+    WORD(&tracelog, WEFT_OP_FIELD_STRING, 1);
+    TEXT(&tracelog, WEFT_OP_GLOB_EQ, "*.c");
+    OP(&tracelog, WEFT_OP_AND);
+    WORD(&tracelog, WEFT_OP_FIELD_STRING, 2);
+    TEXT(&tracelog, WEFT_OP_PREFIX_EQ, "func");
+    OP(&tracelog, WEFT_OP_AND);
+    WORD(&tracelog, WEFT_OP_FIELD_STRING, 3);
+    TEXT(&tracelog, WEFT_OP_PUSH_STRING, "xxx");
+    OP(&tracelog, WEFT_OP_STRING_EQ + NE);
+    OP(&tracelog, WEFT_OP_AND);
+    RETURN(&tracelog);
+    return daemon_filter(&d, 1, daemon_point(&d, "lttng_ust_tracef:event"), 1, tracef.bytes, tracef.length)
+               ?: daemon_filter(&d, 1, daemon_point(&d, "lttng_ust_tracelog:LTTNG_UST_TRACEPOINT_LOGLEVEL_WARNING"), 2,
+                                tracelog.bytes, tracelog.length);
+}
+
+static void filtered(void)
+{
+    trace_begin(&d, &a);
+    trace_open(&s);
+    CHECK_EQUAL(trace_attach(&d, &s, 1, 1), 0);
+    CHECK_EQUAL(filter_texts(), 0);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
+    trace_release(&d, &a);
+    app_do(&a, APP_TRACE_TEXT, 3);
+    struct texts t = read_texts();
+    CHECK(!t.wrong && t.seen == 1 && t.lengths[0] == 3 && t.lengths[1] == 0);
+    app_do(&a, APP_TRACE_TEXT, 4);
+    t = read_texts();
+    CHECK(!t.wrong && t.seen == 2 && t.lengths[0] == 3 && t.lengths[1] == 4);
     trace_end(&d, &a);
     seam_close(&s);
 }
@@ -76,6 +120,7 @@ static void cases(void)
     seam_case("... one byte more", just_too_long);
     seam_case("... a long one", formatted_elsewhere);
     seam_case("... one that is larger than a staging block", large);
+    seam_case("filters see line, file, function and text", filtered);
 }
 
 int main(void)

@@ -257,10 +257,11 @@ static int attach(struct weft_connection *c, struct weft_cursor *m, const int *f
 
 static int enable(struct weft_channel *channel, struct weft_cursor *m)
 {
-    const uint32_t entry = weft_get_u32(m), event_id = weft_get_u32(m), filter = weft_get_u32(m);
+    const uint32_t entry = weft_get_u32(m), event_id = weft_get_u32(m), length = weft_get_u32(m);
+    const uint8_t *filter = weft_get(m, length);
     if (m->short_message || !channel)
         return EINVAL;
-    return filter ? ENOTSUP : weft_registry_enable(channel, entry, event_id);
+    return weft_registry_enable(channel, entry, event_id, filter, length);
 }
 
 static int command(struct weft_connection *c, uint16_t type, struct weft_cursor *m, const int *fds, uint32_t count)

@@ -2,6 +2,7 @@
 #include "ust/context.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -58,6 +59,34 @@ uint32_t weft_context_size(uint16_t type)
     default:
         return 0;
     }
+}
+
+enum weft_context_form weft_context_form(uint16_t type)
+{
+    if (type == WEFT_CONTEXT_PROCNAME)
+        return WEFT_CONTEXT_TEXT;
+    return weft_context_size(type) ? WEFT_CONTEXT_INTEGER : WEFT_CONTEXT_UNKNOWN;
+}
+
+int64_t weft_context_integer(uint16_t type, void *ip)
+{
+    switch (type) {
+    case WEFT_CONTEXT_VPID:
+        return process_id;
+    case WEFT_CONTEXT_VTID:
+        return weft_context_tid();
+    case WEFT_CONTEXT_CPU_ID:
+        return sched_getcpu();
+    case WEFT_CONTEXT_PTHREAD_ID:
+        return (int64_t)pthread_self();
+    default:
+        return (int64_t)(intptr_t)ip;
+    }
+}
+
+const char *weft_context_text(void)
+{
+    return procname();
 }
 
 static char *put32(char *target, int32_t value)

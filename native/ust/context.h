@@ -15,6 +15,12 @@ uint32_t weft_context_size(uint16_t type);
 /* Writes the channel's context fields, in order. Async-signal-safe. */
 void weft_context_write(const struct weft_channel *c, char *target, uint32_t cpu, void *ip);
 
+/* For filters: what a context field would hold for this thread now, as an integer or a text. Async-signal-safe. */
+enum weft_context_form { WEFT_CONTEXT_UNKNOWN, WEFT_CONTEXT_INTEGER, WEFT_CONTEXT_TEXT };
+enum weft_context_form weft_context_form(uint16_t type);
+int64_t weft_context_integer(uint16_t type, void *ip);
+const char *weft_context_text(void); /* of the one that is a text */
+
 /* This thread's id, cached. Async-signal-safe. */
 int32_t weft_context_tid(void);
 

@@ -121,6 +121,7 @@ __attribute__((visibility("default"))) const struct weft_library weft_library = 
     .tracelog_points = weft_tracelog_points,
     .vtracef = weft_vtracef,
     .vtracelog = weft_vtracelog,
+    .evaluate = weft_evaluate,
     .app_context_register = app_context_register,
     .app_context_unregister = app_context_unregister,
 };

@@ -51,7 +51,7 @@ static void daemon_dies(void)
     /* The same ring under another handle: the program keeps its mapping, so events go on without a gap. */
     CHECK_EQUAL(trace_attach(&d, &s, 31, 1), 0);
     app_do(&a, APP_EMIT, 100);
-    CHECK_EQUAL(daemon_enable(&d, 31, daemon_point(&d, "app:tick"), 1, 0), 0);
+    CHECK_EQUAL(daemon_enable(&d, 31, daemon_point(&d, "app:tick"), 1), 0);
     CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 31), 0);
     CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), ENOENT);
     app_do(&a, APP_EMIT, 100);

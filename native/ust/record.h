@@ -5,16 +5,22 @@
 #include "ust/channel.h"
 #include "weft/abi.h"
 
+struct weft_filter;
+
 /* (point, channel): where a point's events go, as libweft holds it. `public` comes first. */
 struct weft_target {
     struct weft_sink public;
     uint32_t event_id;
     uint32_t reserved;
     struct weft_channel *channel;
+    const struct weft_filter *filter; /* NULL: all events. Set while public.filtered is */
 };
 
 /* weft_library.record: see abi.h. Keeps errno. */
 void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip);
+
+/* weft_library.evaluate: see abi.h. Keeps errno. */
+int weft_evaluate(struct weft_sink *sink, const struct weft_value *values, uint32_t count, void *ip);
 
 /* Called after each switch to another sub-buffer, when set. Async-signal-safe. */
 extern void (*weft_record_switched)(void);

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "ust/test_bytecode.h"
 #include "ust/test_trace.h"
 
 static struct test_daemon d;
@@ -84,7 +85,7 @@ static void records(void)
     CHECK_EQUAL(t.total, 1000);
     CHECK_EQUAL(t.by_id[5], t.by_thread[0]);
     /* Once more what is so already: changes nothing. */
-    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 5, 0), 0);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 5), 0);
     CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
     app_do(&a, APP_EMIT, 10);
     CHECK_EQUAL(trace_tally(&s).total, 1010);
@@ -95,7 +96,7 @@ static void records(void)
     CHECK_EQUAL(daemon_disable(&d, 1, daemon_point(&d, "app:tick")), 0);
     app_do(&a, APP_EMIT, 10);
     CHECK_EQUAL(trace_tally(&s).total, 1010);
-    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 6, 0), 0);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 6), 0);
     app_do(&a, APP_EMIT, 10);
     CHECK_EQUAL(trace_tally(&s).by_id[6], 10);
     seam_close(&s);
@@ -148,6 +149,70 @@ static void stop_under_load(void)
     while (app_do(&a, APP_EMITTED, 0) < reached + 1000)
         ;
     CHECK_EQUAL(trace_committed(&s), at_end);
+    seam_close(&s);
+    trace_end(&d, &a);
+}
+
+/* number OPERATOR value */
+static int filter_numbers(const char *event, uint32_t operator, int64_t value)
+{
+    struct program p = program_begin();
+    COMPARE(&p, 1, operator, value);
+    RETURN(&p);
+    return daemon_filter(&d, 1, daemon_point(&d, event), 1, p.bytes, p.length);
+}
+
+static uint64_t recorded_of(uint32_t events)
+{
+    const uint64_t before = trace_tally(&s).total;
+    app_do(&a, APP_EMIT, events);
+    return trace_tally(&s).total - before;
+}
+
+static void filters(void)
+{
+    trace_begin(&d, &a);
+    trace_open(&s);
+    CHECK_EQUAL(trace_attach(&d, &s, 1, 1), 0);
+    CHECK_EQUAL(filter_numbers("app:tick", LT, 3), 0);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
+    trace_release(&d, &a);
+    CHECK_EQUAL(recorded_of(10), 3);
+    CHECK_EQUAL(filter_numbers("app:tick", GE, 3), 0); /* in the place of the other */
+    CHECK_EQUAL(recorded_of(10), 7);
+    CHECK_EQUAL(daemon_filter(&d, 1, daemon_point(&d, "app:tick"), 1, (const uint8_t *)"nonsense", 8), EINVAL); /* changes nothing */
+    CHECK_EQUAL(recorded_of(10), 7);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_STOP, 1), 0);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
+    CHECK_EQUAL(recorded_of(10), 7);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1), 0); /* none */
+    CHECK_EQUAL(recorded_of(10), 10);
+    /* Another object's description, whose probe would record everything: then nothing is. */
+    CHECK_EQUAL(filter_numbers("app:tick", GE, 3), 0);
+    app_do(&a, APP_REGISTER_TWIN, 0);
+    CHECK_EQUAL(recorded_of(10), 7);
+    app_do(&a, APP_UNREGISTER, 0);
+    CHECK_EQUAL(recorded_of(10), 0);
+    CHECK_EQUAL(filter_numbers("app:tick", GE, 3), ENOTSUP);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1), 0);
+    CHECK_EQUAL(recorded_of(10), 10);
+    seam_close(&s);
+    trace_end(&d, &a);
+}
+
+/* A point that comes after its event was enabled, as with a program whose call sites and probes lie in different objects. */
+static void filter_of_a_late_point(void)
+{
+    trace_begin(&d, &a);
+    trace_open(&s);
+    CHECK_EQUAL(trace_record(&d, &s, 1, "app:tick", 1), 0);
+    trace_release(&d, &a);
+    app_order(&a, APP_REGISTER_LATE, 0);
+    while (!daemon_point(&d, "app:late") && daemon_until_ready(&d))
+        ;
+    CHECK_EQUAL(filter_numbers("app:late", EQ, 5), 0);
+    trace_release(&d, &a);
+    CHECK_EQUAL(recorded_of(10), 11);
     seam_close(&s);
     trace_end(&d, &a);
 }
@@ -206,13 +271,13 @@ static void refuses(void)
     refuses_geometry();
     refuses_memory();
     CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 9), ENOENT);
-    CHECK_EQUAL(daemon_enable(&d, 9, daemon_point(&d, "app:tick"), 1, 0), ENOENT);
+    CHECK_EQUAL(daemon_enable(&d, 9, daemon_point(&d, "app:tick"), 1), ENOENT);
     CHECK_EQUAL(trace_attach(&d, &s, 1, 1), 0);
     CHECK_EQUAL(trace_attach(&d, &s, 1, 2), EINVAL); /* the handle is taken */
-    CHECK_EQUAL(daemon_enable(&d, 1, 4711, 1, 0), ENOENT);
-    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1, 8), ENOTSUP);
+    CHECK_EQUAL(daemon_enable(&d, 1, 4711, 1), ENOENT);
+    CHECK_EQUAL(daemon_filter(&d, 1, daemon_point(&d, "app:tick"), 1, (const uint8_t *)"nonsense", 8), EINVAL);
     CHECK_EQUAL(daemon_disable(&d, 1, daemon_point(&d, "app:tick")), ENOENT);
-    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1, 0), 0);
+    CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1), 0);
     CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
     trace_release(&d, &a);
     app_do(&a, APP_EMIT, 10);
@@ -280,6 +345,8 @@ static void cases(void)
     seam_case("enable, start, stop, disable: exactly the events in between are recorded", records);
     seam_case("one event into two channels, each with its own id", two_channels);
     seam_case("no event is committed after a stop or detach is acknowledged, under load", stop_under_load);
+    seam_case("filters of a point: set, replaced, refused, removed; never passed over", filters);
+    seam_case("a point that comes later has the filter of its event", filter_of_a_late_point);
     seam_case("bad commands are answered with their reason, and good ones still work", refuses);
     seam_case("nonsense from a daemon ends the connection, never the program", nonsense_from_the_daemon);
     seam_case("an event described by two objects outlives the first one", descriptions_of_one_event);

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "ust/channel_table.h"
+#include "ust/debug.h"
 #include "ust/target.h"
 
 /* What one channel wants of one event. */
 struct weft_enabled {
-    struct weft_channel *channel;
-    uint32_t event_id;
+    struct weft_wanted wanted;
     struct weft_enabled *next;
 };
 
@@ -62,16 +62,16 @@ static int describes(const struct weft_catalog_entry *entry, const struct weft_p
 }
 
 /* Brings every point of an event in line with what a channel wants of it. */
-static int apply_event(struct weft_catalog_entry *entry, const struct weft_enabled *wanted)
+static int apply_event(struct weft_catalog_entry *entry, const struct weft_enabled *enabled)
 {
     int status = 0;
     for (struct weft_point_entry *p = weft_points(); p; p = p->next) {
         if (!describes(entry, p->point))
             continue;
-        if (wanted->channel->active)
-            status = weft_point_switch_on(p, entry->event->probe, wanted->channel, wanted->event_id) ?: status;
+        if (enabled->wanted.channel->active)
+            status = weft_point_switch_on(p, entry->event, &enabled->wanted) ?: status;
         else
-            weft_point_switch_off(p, wanted->channel);
+            weft_point_switch_off(p, enabled->wanted.channel);
     }
     return status;
 }
@@ -136,18 +136,25 @@ int weft_registry_add_provider(struct weft_provider *provider)
     return status;
 }
 
+static void unlink_wish(struct weft_enabled **link)
+{
+    struct weft_enabled *gone = *link;
+    *link = gone->next;
+    free(gone->wanted.filter);
+    free(gone);
+}
+
 /* The last description of an event goes. Returns how many points lose their probe. */
 static int withdraw(struct weft_catalog_entry *entry)
 {
     int lost = 0;
     while (entry->enabled) {
-        struct weft_enabled *gone = entry->enabled;
+        const struct weft_enabled *gone = entry->enabled;
         for (struct weft_point_entry *p = weft_points(); p; p = p->next) {
             if (same(entry->event, p->point->provider, p->point->name, p->point->signature))
-                lost += weft_point_switch_off(p, gone->channel);
+                lost += weft_point_switch_off(p, gone->wanted.channel);
         }
-        entry->enabled = gone->next;
-        free(gone);
+        unlink_wish(&entry->enabled);
     }
     entry->event = NULL;
     return lost;
@@ -159,8 +166,11 @@ static int replace(struct weft_catalog_entry *entry)
     int changed = 0;
     entry->event = entry->events->event;
     for (struct weft_enabled *w = entry->enabled; w; w = w->next) {
-        apply_event(entry, w);
-        changed += w->channel->active;
+        /* It may have other fields than the filter was made for: then it is not recorded rather than not filtered. */
+        if (apply_event(entry, w))
+            weft_debug("%s:%s: the filter does not fit another object's description; not recorded", entry->event->provider,
+                       entry->event->name);
+        changed += w->wanted.channel->active;
     }
     return changed;
 }
@@ -210,8 +220,8 @@ static int add_point(struct weft_point *point)
     int status = 0;
     for (struct weft_catalog_entry *e = catalog; e; e = e->next) {
         for (struct weft_enabled *w = describes(e, point) ? e->enabled : NULL; w; w = w->next) {
-            if (w->channel->active)
-                status = weft_point_switch_on(p, e->event->probe, w->channel, w->event_id) ?: status;
+            if (w->wanted.channel->active)
+                status = weft_point_switch_on(p, e->event, &w->wanted) ?: status;
         }
     }
     return -status;
@@ -274,33 +284,40 @@ static struct weft_catalog_entry *entry_by_id(uint32_t id)
 static struct weft_enabled **wish(struct weft_catalog_entry *entry, const struct weft_channel *c)
 {
     struct weft_enabled **link = &entry->enabled;
-    while (*link && (*link)->channel != c)
+    while (*link && (*link)->wanted.channel != c)
         link = &(*link)->next;
     return link;
 }
 
-static void unlink_wish(struct weft_enabled **link)
+/* Takes the filter over, or frees it. */
+static int set_wish(struct weft_catalog_entry *entry, const struct weft_wanted *wanted)
 {
-    struct weft_enabled *gone = *link;
-    *link = gone->next;
-    free(gone);
+    struct weft_enabled **link = wish(entry, wanted->channel);
+    const int status = weft_wanted_check(entry->event, wanted);
+    if (status == 0 && !*link)
+        *link = calloc(1, sizeof(**link));
+    if (status || !*link) {
+        free(wanted->filter);
+        return status ?: ENOMEM;
+    }
+    free((*link)->wanted.filter);
+    (*link)->wanted = *wanted;
+    return apply_event(entry, *link);
 }
 
-int weft_registry_enable(struct weft_channel *c, uint32_t id, uint32_t event_id)
+int weft_registry_enable(struct weft_channel *c, uint32_t id, uint32_t event_id, const uint8_t *filter, uint32_t length)
 {
     struct weft_catalog_entry *entry = entry_by_id(id);
+    struct weft_wanted wanted = { c, event_id, length, NULL };
     if (!entry)
         return ENOENT;
-    struct weft_enabled **link = wish(entry, c);
-    if (!*link) {
-        struct weft_enabled *w = calloc(1, sizeof(*w));
-        if (!w)
+    if (length) {
+        wanted.filter = malloc(length);
+        if (!wanted.filter)
             return ENOMEM;
-        w->channel = c;
-        *link = w;
+        memcpy(wanted.filter, filter, length);
     }
-    (*link)->event_id = event_id;
-    return apply_event(entry, *link);
+    return set_wish(entry, &wanted);
 }
 
 int weft_registry_disable(struct weft_channel *c, uint32_t id)

@@ -55,7 +55,9 @@ void weft_registry_prune(void);
 void weft_registry_unannounce(int connection);
 
 /* Commands on a channel: 0 or a positive errno value. */
-int weft_registry_enable(struct weft_channel *c, uint32_t entry, uint32_t event_id);
+/* `length` bytes of filter (bytecode.h), which take the place of those that there were; 0: every event. EINVAL: no filter for this
+ * event; then what was, stays. */
+int weft_registry_enable(struct weft_channel *c, uint32_t entry, uint32_t event_id, const uint8_t *filter, uint32_t length);
 int weft_registry_disable(struct weft_channel *c, uint32_t entry);
 int weft_registry_start(struct weft_channel *c);
 /* Returns when no thread can commit to the channel any more; ETIMEDOUT: one that holds a ring's lock (lock mode) does not end. */

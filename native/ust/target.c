@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "ust/filter.h"
+#include "ust/filter_steps.h"
+
 static struct weft_point_entry *points;
 static uint32_t last_generation;
 
@@ -23,6 +26,15 @@ struct weft_point_entry *weft_point_add(struct weft_point *point)
     return p;
 }
 
+static void free_filters(struct weft_point_entry *p)
+{
+    while (p->filters) {
+        struct weft_filter *gone = p->filters;
+        p->filters = gone->next;
+        weft_filter_free(gone);
+    }
+}
+
 static void free_point(struct weft_point_entry *p)
 {
     struct weft_target *t = p->targets;
@@ -33,6 +45,7 @@ static void free_point(struct weft_point_entry *p)
         free(t);
         t = next;
     }
+    free_filters(p);
     free(p);
 }
 
@@ -96,17 +109,77 @@ static void publish(struct weft_point_entry *p)
     __atomic_store_n(&p->point->sinks, any, __ATOMIC_RELEASE);
 }
 
-int weft_point_switch_on(struct weft_point_entry *p, void (*probe)(void), struct weft_channel *c, uint32_t event_id)
+static int make_filter(const struct weft_event *event, const struct weft_wanted *wanted, struct weft_filter **filter)
 {
+    if (event->size < sizeof(*event) || !(event->flags & WEFT_EVENT_EVALUATES))
+        return ENOTSUP;
+    return weft_filter_verify(wanted->filter, wanted->filter_length, event->fields, event->field_count, filter);
+}
+
+int weft_wanted_check(const struct weft_event *event, const struct weft_wanted *wanted)
+{
+    struct weft_filter *filter = NULL;
+    const int status = wanted->filter ? make_filter(event, wanted, &filter) : 0;
+    weft_filter_free(filter);
+    return status;
+}
+
+/*
+ * The wanted filter, NULL for none. Nothing counts the threads that run one and they may be late by any time, so a filter stays until
+ * its point is unregistered, as targets do. One that comes back is found again: a point has as many as were different.
+ */
+static int filter_of(struct weft_point_entry *p, const struct weft_event *event, const struct weft_wanted *wanted,
+                     struct weft_filter **filter)
+{
+    *filter = NULL;
+    if (!wanted->filter)
+        return 0;
+    struct weft_filter *made;
+    const int status = make_filter(event, wanted, &made);
+    if (status)
+        return status;
+    for (*filter = p->filters; *filter; *filter = (*filter)->next) {
+        if (weft_filter_is(*filter, wanted->filter, wanted->filter_length) && (*filter)->field_count == made->field_count) {
+            weft_filter_free(made);
+            return 0;
+        }
+    }
+    made->next = p->filters;
+    p->filters = *filter = made;
+    return 0;
+}
+
+/* Whoever sees `filtered` sees the filter as well; whoever saw it and finds none lets the event through. */
+static void set_filter(struct weft_target *t, const struct weft_filter *filter)
+{
+    if (!filter)
+        __atomic_store_n(&t->public.filtered, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->filter, filter, __ATOMIC_RELEASE);
+    if (filter)
+        __atomic_store_n(&t->public.filtered, 1, __ATOMIC_RELEASE);
+}
+
+int weft_point_switch_on(struct weft_point_entry *p, const struct weft_event *event, const struct weft_wanted *wanted)
+{
+    struct weft_channel *c = wanted->channel;
+    struct weft_filter *filter;
+    const int status = filter_of(p, event, wanted, &filter);
+    if (status) {
+        weft_point_switch_off(p, c);
+        return status;
+    }
     struct weft_target *t = target_of(p, c) ?: spare_target(p) ?: append_target(p, c);
     if (!t)
         return ENOMEM;
-    if (t->public.on && t->channel == c && t->event_id == event_id && t->public.probe == probe)
+    if (t->public.on && t->channel == c && t->event_id == wanted->event_id && t->public.probe == event->probe) {
+        set_filter(t, filter);
         return 0;
+    }
     __atomic_store_n(&t->public.on, 0, __ATOMIC_RELEASE);
     __atomic_store_n(&t->channel, c, __ATOMIC_RELEASE);
-    __atomic_store_n(&t->event_id, event_id, __ATOMIC_RELEASE);
-    __atomic_store_n(&t->public.probe, probe, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->event_id, wanted->event_id, __ATOMIC_RELEASE);
+    set_filter(t, filter);
+    __atomic_store_n(&t->public.probe, event->probe, __ATOMIC_RELEASE);
     __atomic_store_n(&t->public.on, new_generation(), __ATOMIC_RELEASE);
     publish(p);
     return 0;

@@ -11,6 +11,7 @@
 struct weft_point_entry {
     struct weft_point *point;
     struct weft_target *targets;
+    struct weft_filter *filters; /* all that were ever set here */
     struct weft_point_entry *next;
 };
 
@@ -23,8 +24,23 @@ struct weft_point_entry *weft_point_add(struct weft_point *point);
  * dlclose() no thread is in its code. */
 void weft_point_remove(struct weft_point *point);
 
-/* Events of this point go to `c` from now on, through `probe`. Nothing changes if they did. 0 or a positive errno value. */
-int weft_point_switch_on(struct weft_point_entry *p, void (*probe)(void), struct weft_channel *c, uint32_t event_id);
+/* What a channel wants of an event. */
+struct weft_wanted {
+    struct weft_channel *channel;
+    uint32_t event_id;
+    uint32_t filter_length;
+    uint8_t *filter; /* bytecode; NULL: every event */
+};
+
+/* Can this event be recorded as wanted? 0, EINVAL (no filter for its fields), ENOTSUP (its probe knows of no filters) or ENOMEM. */
+int weft_wanted_check(const struct weft_event *event, const struct weft_wanted *wanted);
+
+/*
+ * Events of this point go to the channel from now on, through `event`'s probe. Nothing changes if they did, and when only the filter
+ * is another one, no event is missed while it is put in place. An event that is on its way meanwhile is judged by either. 0 or a
+ * positive errno value; then the point is off.
+ */
+int weft_point_switch_on(struct weft_point_entry *p, const struct weft_event *event, const struct weft_wanted *wanted);
 /* 1 if they did until now, else 0. */
 int weft_point_switch_off(struct weft_point_entry *p, const struct weft_channel *c);
 

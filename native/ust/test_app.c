@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "weft/abi.h"
+#include "weft/serialize.h"
 
 #define FILES 300
 
@@ -32,6 +32,16 @@ static void record_tick(struct weft_sink *sink, uint32_t thread, uint64_t number
     library->record(sink, payload, 12, __builtin_return_address(0));
 }
 
+/* As the provider macros make a probe. */
+static void record_filtered_tick(struct weft_sink *sink, uint32_t thread, uint64_t number)
+{
+    struct weft_value values[2];
+    weft_value_integer(&values[0], &thread, sizeof(thread), WEFT_INT_SIGNED);
+    weft_value_integer(&values[1], &number, sizeof(number), 0);
+    if (!__atomic_load_n(&sink->filtered, __ATOMIC_RELAXED) || library->evaluate(sink, values, 2, __builtin_return_address(0)))
+        record_tick(sink, thread, number);
+}
+
 static void record_tick_as_twin(struct weft_sink *sink, uint32_t thread, uint64_t number)
 {
     (void)thread;
@@ -44,13 +54,15 @@ static const struct weft_field fields[] = {
 };
 static const int level = 6;
 
-#define EVENT(name_, probe_)                                                                                                \
+#define EVENT(name_, probe_, flags_)                                                                                        \
     { .size = sizeof(struct weft_event), .provider = "app", .name = name_, .signature = "int, u64", .fields = fields,         \
-      .field_count = 2, .loglevel = &level, .probe = (void (*)(void))(probe_) }
+      .field_count = 2, .loglevel = &level, .probe = (void (*)(void))(probe_), .flags = flags_ }
 #define POINT(name_) { .size = sizeof(struct weft_point), .provider = "app", .name = name_, .signature = "int, u64" }
 #define PROVIDER(events) { sizeof(struct weft_provider), "app", events, 1, NULL }
 
-static struct weft_event tick = EVENT("tick", record_tick), twin = EVENT("tick", record_tick_as_twin), late = EVENT("late", record_tick);
+static struct weft_event tick = EVENT("tick", record_filtered_tick, WEFT_EVENT_EVALUATES),
+                         twin = EVENT("tick", record_tick_as_twin, 0), /* built when there were no filters */
+                         late = EVENT("late", record_filtered_tick, WEFT_EVENT_EVALUATES);
 static struct weft_event *const tick_events[] = { &tick }, *const twin_events[] = { &twin }, *const late_events[] = { &late };
 static struct weft_provider tick_provider = PROVIDER(tick_events), twin_provider = PROVIDER(twin_events),
                             late_provider = PROVIDER(late_events);

@@ -261,12 +261,19 @@ int daemon_attach(struct test_daemon *d, uint32_t channel, const uint8_t ring_id
     return end_command(d, &w, fds, (ring_fd >= 0) + (reader_fd >= 0));
 }
 
-int daemon_enable(struct test_daemon *d, uint32_t channel, uint32_t point, uint32_t event_id, uint32_t filter_bytes)
+int daemon_enable(struct test_daemon *d, uint32_t channel, uint32_t point, uint32_t event_id)
+{
+    return daemon_filter(d, channel, point, event_id, NULL, 0);
+}
+
+int daemon_filter(struct test_daemon *d, uint32_t channel, uint32_t point, uint32_t event_id, const uint8_t *filter, uint32_t length)
 {
     struct weft_writer w = begin_command(d, WEFT_WIRE_ENABLE, channel);
     weft_put_u32(&w, point);
     weft_put_u32(&w, event_id);
-    weft_put_u32(&w, filter_bytes);
+    weft_put_u32(&w, length);
+    if (length)
+        weft_put(&w, filter, length);
     return end_command(d, &w, NULL, 0);
 }
 

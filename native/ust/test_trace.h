@@ -74,7 +74,7 @@ static inline int trace_attach(struct test_daemon *d, const struct seam *s, uint
 /* Attach, enable `event` as `event_id`, start. 0 if all of it was acknowledged so. */
 static inline int trace_record(struct test_daemon *d, const struct seam *s, uint32_t handle, const char *event, uint32_t event_id)
 {
-    return trace_attach(d, s, handle, (uint8_t)handle) ?: daemon_enable(d, handle, daemon_point(d, event), event_id, 0)
+    return trace_attach(d, s, handle, (uint8_t)handle) ?: daemon_enable(d, handle, daemon_point(d, event), event_id)
                                                        ?: daemon_simple(d, WEFT_WIRE_START, handle);
 }
 

@@ -19,7 +19,9 @@
  *   ATTACH       u32 command, u32 channel, u8 ring_id[16], struct weft_geometry, u16 context count, u16 context type...
  *                                               + 2 fds: ring memory (read-write), reader memory (read-only)
  *   ENABLE       u32 command, u32 channel, u32 point, u32 event id, u32 filter length, filter bytecode
- *                                               (length 0: no filter; another length is answered ENOTSUP until filters exist)
+ *                                               (bytecode.h; length 0: no filter. Once more for an enabled point: replaces its filter. Answered EINVAL
+ *                                               when the bytecode is not for this point, ENOTSUP when the program was built before
+ *                                               there were filters; then what was, stays)
  *   DISABLE      u32 command, u32 channel, u32 point
  *   START        u32 command, u32 channel       (events are recorded from now on)
  *   STOP         u32 command, u32 channel       (acknowledged when no thread can commit any more)

@@ -14,7 +14,7 @@
     static struct weft_event weft_event_##provider##___##name = {                                                         \
         sizeof(struct weft_event), #provider, #name, WEFT_SIGNATURE(args), weft_fields_##class_provider##___##class_name, \
         (uint32_t)WEFT_FIELD_COUNT(class_provider, class_name), NULL, NULL,                                               \
-        (void (*)(void))weft_probe_##class_provider##___##class_name, NULL                                                \
+        (void (*)(void))weft_probe_##class_provider##___##class_name, NULL, WEFT_EVENT_EVALUATES                          \
     };                                                                                                                    \
     static struct weft_event *weft_event_pointer_##provider##___##name                                                    \
         __attribute__((used, section(WEFT_TEXT(WEFT_CAT(weft_events_, WEFT_TRACEPOINT_PROVIDER))))) WEFT_RETAIN =         \

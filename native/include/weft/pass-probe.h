@@ -14,8 +14,10 @@
 #else
 #define WEFT_PROBE_IP __builtin_return_address(0)
 #endif
+/* What a filter rejects costs nothing but its values. A function of its own: the other events' path keeps no register for it. */
 #define WEFT_ON_CLASS(provider, name, args, fields)                                                                           \
-    static __attribute__((noinline)) void weft_probe_##provider##___##name(struct weft_sink *weft_sink WEFT_PARAMETERS(args)) \
+    static __inline__ __attribute__((always_inline)) void weft_record_##provider##___##name(                                  \
+        struct weft_sink *weft_sink, void *weft_ip WEFT_PARAMETERS(args))                                                     \
     {                                                                                                                         \
         struct weft_measured weft_dynamic[WEFT_FIELD_COUNT(provider, name) + 1] WEFT_UNINITIALIZED;                           \
         char weft_stage[WEFT_STAGE_HEADROOM + WEFT_STAGE_STACK + WEFT_STAGE_TAIL]                                             \
@@ -27,7 +29,22 @@
         if (__builtin_expect(!weft_payload, 0))                                                                               \
             return;                                                                                                           \
         weft_write_##provider##___##name(weft_payload, weft_dynamic WEFT_NAMES(args));                                        \
-        weft_module.library->record(weft_sink, weft_payload, weft_length, WEFT_PROBE_IP);                                     \
+        weft_module.library->record(weft_sink, weft_payload, weft_length, weft_ip);                                           \
         if (__builtin_expect(weft_length > WEFT_STAGE_STACK, 0))                                                              \
             weft_module.library->unstage(weft_payload);                                                                       \
+    }                                                                                                                         \
+    static __attribute__((noinline)) void weft_filtered_##provider##___##name(struct weft_sink *weft_sink,                    \
+                                                                              void *weft_ip WEFT_PARAMETERS(args))            \
+    {                                                                                                                         \
+        struct weft_value weft_values[WEFT_FIELD_COUNT(provider, name) + 1] WEFT_UNINITIALIZED;                               \
+        weft_values_##provider##___##name(weft_values WEFT_NAMES(args));                                                      \
+        if (weft_module.library->evaluate(weft_sink, weft_values, (uint32_t)WEFT_FIELD_COUNT(provider, name), weft_ip))       \
+            weft_record_##provider##___##name(weft_sink, weft_ip WEFT_NAMES(args));                                           \
+    }                                                                                                                         \
+    static __attribute__((noinline)) void weft_probe_##provider##___##name(struct weft_sink *weft_sink WEFT_PARAMETERS(args)) \
+    {                                                                                                                         \
+        if (__builtin_expect(__atomic_load_n(&weft_sink->filtered, __ATOMIC_RELAXED) != 0, 0))                                \
+            weft_filtered_##provider##___##name(weft_sink, WEFT_PROBE_IP WEFT_NAMES(args));                                   \
+        else                                                                                                                  \
+            weft_record_##provider##___##name(weft_sink, WEFT_PROBE_IP WEFT_NAMES(args));                                     \
     }

@@ -45,6 +45,64 @@ static __inline__ __attribute__((unused)) char *weft_put_text(char *at, const vo
     return at + length;
 }
 
+/* An integer of `bytes` bytes, in whatever byte order; `flags`: WEFT_INT_*. Constants where it is inlined. */
+static __inline__ __attribute__((unused, always_inline)) int64_t weft_load_integer(const void *from, size_t bytes, unsigned flags)
+{
+    uint64_t all = 0;
+    uint32_t word = 0;
+    uint16_t half = 0;
+    uint8_t byte = 0;
+    switch (bytes) {
+    case 1:
+        memcpy(&byte, from, 1);
+        return flags & WEFT_INT_SIGNED ? (int64_t)(int8_t)byte : (int64_t)byte;
+    case 2:
+        memcpy(&half, from, 2);
+        half = flags & WEFT_INT_REVERSE ? __builtin_bswap16(half) : half;
+        return flags & WEFT_INT_SIGNED ? (int64_t)(int16_t)half : (int64_t)half;
+    case 4:
+        memcpy(&word, from, 4);
+        word = flags & WEFT_INT_REVERSE ? __builtin_bswap32(word) : word;
+        return flags & WEFT_INT_SIGNED ? (int64_t)(int32_t)word : (int64_t)word;
+    case 8:
+        memcpy(&all, from, 8);
+        return (int64_t)(flags & WEFT_INT_REVERSE ? __builtin_bswap64(all) : all);
+    default:
+        return 0;
+    }
+}
+
+static __inline__ __attribute__((unused, always_inline)) void weft_value_integer(struct weft_value *v, const void *from, size_t bytes,
+                                                                                 unsigned flags)
+{
+    v->kind = WEFT_VALUE_INT;
+    v->as.integer = weft_load_integer(from, bytes, flags);
+}
+
+static __inline__ __attribute__((unused, always_inline)) void weft_value_double(struct weft_value *v, double number)
+{
+    v->kind = WEFT_VALUE_DOUBLE;
+    v->as.number = number;
+}
+
+static __inline__ __attribute__((unused, always_inline)) void weft_value_text(struct weft_value *v, const char *text, size_t length)
+{
+    v->kind = WEFT_VALUE_STRING;
+    v->as.bytes = text || length != WEFT_VALUE_UNMEASURED ? text : "(null)";
+    v->length = length;
+}
+
+static __inline__ __attribute__((unused, always_inline)) void weft_value_array(struct weft_value *v, const void *from, size_t elements,
+                                                                               uint8_t bits, unsigned flags)
+{
+    v->kind = WEFT_VALUE_ARRAY;
+    v->element.bits = bits;
+    v->element.flags = (uint8_t)flags;
+    v->element.base = 10;
+    v->as.bytes = from;
+    v->length = elements;
+}
+
 /* WEFT_INT_SIGNED or 0, a constant for integers, enumerations, floats and pointers (which no constant expression may compare). */
 #ifdef __cplusplus
 extern "C++" {

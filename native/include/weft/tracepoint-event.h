@@ -1,7 +1,7 @@
 /*
  * The last line of a provider header. In the file that defines WEFT_TRACEPOINT_CREATE_PROBES it reads the provider header again and
- * again, each time with another meaning of its macros: enumerations, field descriptions, measuring, writing, probes, events, log
- * levels. No include guard: a file may have several providers.
+ * again, each time with another meaning of its macros: enumerations, field descriptions, measuring, writing, values, probes, events,
+ * log levels. No include guard: a file may have several providers.
  */
 #pragma GCC system_header
 #if defined(WEFT_TRACEPOINT_CREATE_PROBES) && !defined(WEFT_TRACEPOINT_HEADER_MULTI_READ)
@@ -17,6 +17,8 @@
 #include <weft/pass-measure.h>
 #include WEFT_TRACEPOINT_INCLUDE
 #include <weft/pass-write.h>
+#include WEFT_TRACEPOINT_INCLUDE
+#include <weft/pass-values.h>
 #include WEFT_TRACEPOINT_INCLUDE
 #include <weft/pass-probe.h>
 #include WEFT_TRACEPOINT_INCLUDE

@@ -1,0 +1,665 @@
+/* Filters alone: what each operator makes of values, and what the verifier refuses. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+
+#include "ust/app_context.h"
+#include "ust/context.h"
+#include "ust/filter.h"
+#include "ust/test_bytecode.h"
+#include "ust/test_seam.h"
+#include "ust/wire.h"
+#include "weft/context.h"
+#include "weft/serialize.h"
+
+enum { A, B, X, NAME, NUMBERS, LABEL, QUEUE, NETWORK, FIELDS };
+
+static const struct weft_field fields[FIELDS] = {
+    [A] = { .name = "a", .kind = WEFT_KIND_INTEGER, .integer = { 32, WEFT_INT_SIGNED, 10 } },
+    [B] = { .name = "b", .kind = WEFT_KIND_ENUM, .integer = { 32, WEFT_INT_SIGNED, 10 } },
+    [X] = { .name = "x", .kind = WEFT_KIND_FLOAT, .integer = { 64, 0, 10 } },
+    [NAME] = { .name = "name", .kind = WEFT_KIND_STRING, .encoding = 1 },
+    [NUMBERS] = { .name = "numbers", .kind = WEFT_KIND_ARRAY, .integer = { 16, WEFT_INT_SIGNED, 10 }, .length = 3 },
+    [LABEL] = { .name = "label", .kind = WEFT_KIND_ARRAY, .encoding = 1, .integer = { 8, 0, 10 }, .length = 4 },
+    [QUEUE] = { .name = "queue", .kind = WEFT_KIND_SEQUENCE, .integer = { 64, 0, 10 }, .length_type = { 32, 0, 10 } },
+    [NETWORK] = { .name = "network", .kind = WEFT_KIND_SEQUENCE, .integer = { 16, WEFT_INT_REVERSE, 10 }, .length_type = { 32, 0, 10 } },
+};
+
+static struct weft_value values[FIELDS];
+static const char *const ip = "ip";
+
+static void fill(int64_t a, int64_t b, double x, const char *name)
+{
+    static const int16_t numbers[] = { 7, -8, 9 };
+    static const uint8_t network[] = { 0x01, 0x02, 0xff, 0xfe };
+    static const uint64_t queue[] = { 1, UINT64_MAX };
+    weft_value_integer(&values[A], &a, 8, WEFT_INT_SIGNED);
+    weft_value_integer(&values[B], &b, 8, WEFT_INT_SIGNED);
+    weft_value_double(&values[X], x);
+    weft_value_text(&values[NAME], name, WEFT_VALUE_UNMEASURED);
+    weft_value_array(&values[NUMBERS], numbers, 3, 16, WEFT_INT_SIGNED);
+    weft_value_text(&values[LABEL], "fourth", 4);
+    weft_value_array(&values[QUEUE], queue, 2, 64, 0);
+    weft_value_array(&values[NETWORK], network, 2, 16, WEFT_INT_REVERSE);
+}
+
+static int verify(const struct program *p)
+{
+    struct weft_filter *filter = NULL;
+    /* Exactly as large as it is: a sanitizer sees what is read behind the end. */
+    uint8_t *bytes = malloc(p->length);
+    memcpy(bytes, p->bytes, p->length);
+    const int status = weft_filter_verify(bytes, p->length, fields, FIELDS, &filter);
+    free(bytes);
+    weft_filter_free(filter);
+    return status;
+}
+
+/* -1: refused. */
+static int run(const struct program *p)
+{
+    struct weft_filter *filter;
+    if (weft_filter_verify(p->bytes, p->length, fields, FIELDS, &filter))
+        return -1;
+    const int kept = weft_filter_run(filter, values, FIELDS, (void *)(uintptr_t)ip);
+    weft_filter_free(filter);
+    return kept;
+}
+
+#define RESULT(p, wanted)             \
+    do {                              \
+        RETURN(&(p));                 \
+        CHECK_EQUAL(run(&(p)), wanted); \
+    } while (0)
+
+static int holds(int order, int operator)
+{
+    const int all[] = { order == 0, order != 0, order < 0, order > 0, order <= 0, order >= 0 };
+    return all[operator];
+}
+
+static int compare_constants(uint32_t op, int64_t a, int64_t b)
+{
+    struct program p = program_begin();
+    INT(&p, a);
+    INT(&p, b);
+    OP(&p, op);
+    RETURN(&p);
+    return run(&p);
+}
+
+static int compare_doubles(uint32_t op, double a, double b)
+{
+    struct program p = program_begin();
+    DOUBLE(&p, a);
+    DOUBLE(&p, b);
+    OP(&p, op);
+    RETURN(&p);
+    return run(&p);
+}
+
+static void numbers_compare(void)
+{
+    static const int64_t some[] = { INT64_MIN, -1, 0, 1, 100, INT64_MAX };
+    for (int i = 0; i < 36; i++) {
+        const int64_t a = some[i / 6], b = some[i % 6];
+        fill(a, 0, 0, "");
+        for (int o = EQ; o <= GE; o++) {
+            struct program fused = program_begin();
+            COMPARE(&fused, A, (uint32_t)o, b);
+            const int wanted = holds((a > b) - (a < b), o);
+            RESULT(fused, wanted);
+            CHECK_EQUAL(compare_constants(WEFT_OP_INT_EQ + (uint32_t)o, a, b), wanted);
+            CHECK_EQUAL(compare_doubles(WEFT_OP_DOUBLE_EQ + (uint32_t)o, (double)a, (double)b), wanted);
+            CHECK_EQUAL(compare_doubles(WEFT_OP_DOUBLE_EQ + (uint32_t)o, (double)a, NAN), o == NE);
+        }
+    }
+}
+
+static int text_against(const char *name, uint32_t op, const char *literal)
+{
+    struct program p = program_begin();
+    fill(0, 0, 0, name);
+    WORD(&p, WEFT_OP_FIELD_STRING, NAME);
+    TEXT(&p, op < WEFT_OP_PREFIX_EQ ? WEFT_OP_PUSH_STRING : op, literal);
+    if (op < WEFT_OP_PREFIX_EQ)
+        OP(&p, op);
+    RETURN(&p);
+    return run(&p);
+}
+
+static void texts_compare(void)
+{
+    static const char *const some[] = { "", "a", "ab", "abc", "b", "\xc3\xa4", "\x7f" };
+    for (int i = 0; i < 49; i++) {
+        const char *a = some[i / 7], *b = some[i % 7];
+        for (int o = EQ; o <= GE; o++) {
+            CHECK_EQUAL(text_against(a, WEFT_OP_STRING_EQ + (uint32_t)o, b), holds(strcmp(a, b), o));
+            CHECK_EQUAL(text_against(a, WEFT_OP_PREFIX_EQ + (uint32_t)o, b), holds(strncmp(a, b, strlen(b)), o));
+        }
+    }
+    CHECK_EQUAL(text_against(NULL, WEFT_OP_STRING_EQ, "(null)"), 1);
+    /* An array of text ends where it ends, without any NUL. */
+    struct program p = program_begin();
+    WORD(&p, WEFT_OP_FIELD_STRING, LABEL);
+    TEXT(&p, WEFT_OP_PUSH_STRING, "four");
+    OP(&p, WEFT_OP_STRING_EQ);
+    RESULT(p, 1);
+}
+
+static void patterns_match(void)
+{
+    static const struct {
+        const char *pattern, *text;
+        int matches;
+    } all[] = {
+        { "", "", 1 }, { "", "a", 0 }, { "*", "", 1 }, { "*", "abc", 1 }, { "**", "abc", 1 }, { "a*c", "abc", 1 }, { "a*c", "ac", 1 },
+        { "a*c", "abcd", 0 }, { "*c", "abcabc", 1 }, { "*b*", "abc", 1 }, { "*x*", "abc", 0 }, { "a*b*c", "aXbYbZc", 1 },
+        { "a*b*c", "aXcYb", 0 }, { "abc", "ab", 0 }, { "ab", "abc", 0 }, { "a\\*", "a*", 1 }, { "a\\*", "ab", 0 },
+        { "a\\\\*", "a\\b", 1 }, { "a\\b", "a\\b", 1 }, { "a\\", "a\\", 1 }, { "*aab", "aaaaaaab", 1 }, { "*\xc3\xa4*", "\xc3\xa4", 1 },
+    };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        CHECK_EQUAL(text_against(all[i].text, WEFT_OP_GLOB_EQ, all[i].pattern), all[i].matches);
+        CHECK_EQUAL(text_against(all[i].text, WEFT_OP_GLOB_EQ + 1, all[i].pattern), !all[i].matches);
+        if (seam_failed_here)
+            printf("# pattern %s, text %s\n", all[i].pattern, all[i].text);
+    }
+}
+
+static int64_t shift(uint32_t op, int64_t a, int64_t count, int64_t wanted)
+{
+    struct program p = program_begin();
+    INT(&p, a);
+    INT(&p, count);
+    OP(&p, op);
+    INT(&p, wanted);
+    OP(&p, WEFT_OP_INT_EQ);
+    RETURN(&p);
+    return run(&p);
+}
+
+static int changed(uint32_t op, int64_t a, int64_t wanted)
+{
+    struct program p = program_begin();
+    INT(&p, a);
+    OP(&p, op);
+    INT(&p, wanted);
+    OP(&p, WEFT_OP_INT_EQ);
+    RETURN(&p);
+    return run(&p);
+}
+
+static void arithmetic(void)
+{
+    CHECK_EQUAL(shift(WEFT_OP_AND, 12, 10, 8), 1);
+    CHECK_EQUAL(shift(WEFT_OP_OR, 12, 10, 14), 1);
+    CHECK_EQUAL(shift(WEFT_OP_XOR, 12, 10, 6), 1);
+    CHECK_EQUAL(shift(WEFT_OP_SHIFT_LEFT, 1, 63, INT64_MIN), 1);
+    CHECK_EQUAL(shift(WEFT_OP_SHIFT_RIGHT, -1, 60, 15), 1);
+    CHECK_EQUAL(shift(WEFT_OP_SHIFT_RIGHT, -1, 0, -1), 1);
+    CHECK_EQUAL(changed(WEFT_OP_NEGATE_INT, 5, -5), 1);
+    CHECK_EQUAL(changed(WEFT_OP_NEGATE_INT, INT64_MIN, INT64_MIN), 1);
+    CHECK_EQUAL(changed(WEFT_OP_NOT, 0, 1), 1);
+    CHECK_EQUAL(changed(WEFT_OP_NOT, 7, 0), 1);
+    CHECK_EQUAL(changed(WEFT_OP_BOOL, -7, 1), 1);
+    CHECK_EQUAL(changed(WEFT_OP_BOOL, 0, 0), 1);
+    CHECK_EQUAL(changed(WEFT_OP_COMPLEMENT, 0, -1), 1);
+    struct program p = program_begin(); /* -(double)3 == -3.0, both ways of converting */
+    INT(&p, 3);
+    DOUBLE(&p, 3);
+    OP(&p, WEFT_OP_NEGATE_DOUBLE);
+    OP(&p, WEFT_OP_INT_TO_DOUBLE_BELOW);
+    OP(&p, WEFT_OP_DOUBLE_EQ + NE);
+    INT(&p, 3);
+    OP(&p, WEFT_OP_INT_TO_DOUBLE);
+    OP(&p, WEFT_OP_BOOL_DOUBLE);
+    OP(&p, WEFT_OP_AND);
+    INT(&p, 2);
+    INT(&p, 1);
+    OP(&p, WEFT_OP_INT_TO_DOUBLE_BELOW);
+    OP(&p, WEFT_OP_INT_TO_DOUBLE);
+    OP(&p, WEFT_OP_DOUBLE_EQ + GT);
+    OP(&p, WEFT_OP_AND);
+    RESULT(p, 1);
+}
+
+/* (a == 1) OP (b == 1), compiled as && and || are. */
+static struct program both(uint32_t jump)
+{
+    struct program p = program_begin();
+    COMPARE(&p, A, EQ, 1);
+    WORD(&p, jump, program_here(&p) + 3 + 13);
+    COMPARE(&p, B, EQ, 1);
+    RETURN(&p);
+    return p;
+}
+
+static void short_circuit(void)
+{
+    const struct program and = both(WEFT_OP_JUMP_IF_FALSE), or = both(WEFT_OP_JUMP_IF_TRUE);
+    for (int i = 0; i < 4; i++) {
+        fill(i & 1, i >> 1, 0, "");
+        CHECK_EQUAL(run(&and), (i & 1) && i >> 1);
+        CHECK_EQUAL(run(&or), (i & 1) || i >> 1);
+    }
+    struct program p = program_begin(); /* what is passed over cannot be missing */
+    INT(&p, 1);
+    WORD(&p, WEFT_OP_JUMP_IF_TRUE, program_here(&p) + 3 + 7);
+    ELEMENT_AT(&p, NUMBERS, 99);
+    RESULT(p, 1);
+    /* A jump may lead to the middle of what would be one step. */
+    struct program q = program_begin();
+    INT(&q, 0);
+    WORD(&q, WEFT_OP_JUMP_IF_FALSE, program_here(&q) + 3 + 3);
+    WORD(&q, WEFT_OP_FIELD_INT, A);
+    INT(&q, 0);
+    OP(&q, WEFT_OP_INT_EQ);
+    RESULT(q, 1);
+}
+
+static void expressions_are_alternatives(void)
+{
+    struct program p = program_begin();
+    ELEMENT_AT(&p, NUMBERS, 3); /* missing: only this expression is false */
+    RETURN(&p);
+    program_more(&p);
+    COMPARE(&p, A, EQ, 5);
+    RETURN(&p);
+    fill(5, 0, 0, "");
+    CHECK_EQUAL(run(&p), 1);
+    fill(6, 0, 0, "");
+    CHECK_EQUAL(run(&p), 0);
+}
+
+static int element_is(uint32_t field, uint32_t index, int64_t wanted)
+{
+    struct program p = program_begin();
+    ELEMENT_AT(&p, field, index);
+    INT(&p, wanted);
+    OP(&p, WEFT_OP_INT_EQ);
+    RETURN(&p);
+    return run(&p);
+}
+
+static void elements(void)
+{
+    fill(0, 0, 0, "");
+    CHECK_EQUAL(element_is(NUMBERS, 0, 7), 1);
+    CHECK_EQUAL(element_is(NUMBERS, 1, -8), 1);
+    CHECK_EQUAL(element_is(NUMBERS, 3, 0), 0);
+    CHECK_EQUAL(element_is(QUEUE, 1, -1), 1);
+    CHECK_EQUAL(element_is(QUEUE, UINT32_MAX, 0), 0);
+    CHECK_EQUAL(element_is(NETWORK, 0, 0x0102), 1);
+    CHECK_EQUAL(element_is(NETWORK, 1, 0xfffe), 1);
+}
+
+static void missing_is_false(void)
+{
+    struct program p = program_begin();
+    ELEMENT_AT(&p, NUMBERS, 3);
+    OP(&p, WEFT_OP_NOT);
+    RESULT(p, 0);
+    CHECK_EQUAL(shift(WEFT_OP_SHIFT_LEFT, 1, 64, 0), 0);
+    CHECK_EQUAL(shift(WEFT_OP_SHIFT_RIGHT, 1, -1, 0), 0);
+    /* Values of another description than the one that was verified. */
+    struct weft_filter *filter;
+    struct program q = program_begin();
+    WORD(&q, WEFT_OP_FIELD_STRING, NAME);
+    TEXT(&q, WEFT_OP_GLOB_EQ, "*");
+    RETURN(&q);
+    CHECK_EQUAL(weft_filter_verify(q.bytes, q.length, fields, FIELDS, &filter), 0);
+    CHECK_EQUAL(weft_filter_run(filter, values, FIELDS, NULL), 1);
+    CHECK_EQUAL(weft_filter_run(filter, values, FIELDS - 1, NULL), 0);
+    values[NAME] = values[A];
+    CHECK_EQUAL(weft_filter_run(filter, values, FIELDS, NULL), 0);
+    weft_filter_free(filter);
+}
+
+static int context_is(uint16_t context, int64_t wanted)
+{
+    struct program p = program_begin();
+    WORD(&p, WEFT_OP_CONTEXT_INT, context);
+    INT(&p, wanted);
+    OP(&p, WEFT_OP_INT_EQ);
+    RETURN(&p);
+    return run(&p);
+}
+
+static void contexts(void)
+{
+    weft_context_init();
+    CHECK_EQUAL(context_is(WEFT_CONTEXT_VPID, getpid()), 1);
+    CHECK_EQUAL(context_is(WEFT_CONTEXT_VTID, gettid()), 1);
+    CHECK_EQUAL(context_is(WEFT_CONTEXT_PTHREAD_ID, (int64_t)pthread_self()), 1);
+    CHECK_EQUAL(context_is(WEFT_CONTEXT_IP, (int64_t)(intptr_t)ip), 1);
+    CHECK_EQUAL(context_is(WEFT_CONTEXT_CPU_ID, -1), 0);
+    CHECK_EQUAL(context_is(WEFT_CONTEXT_PROCNAME, 0), -1);
+    struct program p = program_begin();
+    WORD(&p, WEFT_OP_CONTEXT_STRING, WEFT_CONTEXT_PROCNAME);
+    TEXT(&p, WEFT_OP_PREFIX_EQ, "filter_");
+    RESULT(p, 1);
+}
+
+static struct weft_context_value given;
+
+static void give(void *data, struct weft_context_value *value)
+{
+    (void)data;
+    *value = given;
+}
+
+/* Is $app.shop:value, as `op` loads it, equal to 200 or "200"? */
+static int app_is_200(uint32_t op)
+{
+    struct program p = program_begin();
+    TEXT(&p, op, "shop:value");
+    if (op == WEFT_OP_APP_INT)
+        INT(&p, 200);
+    else if (op == WEFT_OP_APP_DOUBLE)
+        DOUBLE(&p, 200);
+    else
+        TEXT(&p, WEFT_OP_PUSH_STRING, "200");
+    OP(&p, op == WEFT_OP_APP_INT ? WEFT_OP_INT_EQ : op == WEFT_OP_APP_DOUBLE ? WEFT_OP_DOUBLE_EQ : WEFT_OP_STRING_EQ);
+    RETURN(&p);
+    return run(&p);
+}
+
+static void app_contexts(void)
+{
+    struct weft_app_context context = WEFT_APP_CONTEXT("shop:value", give, NULL);
+    CHECK_EQUAL(app_is_200(WEFT_OP_APP_INT), 0); /* nobody gives it yet */
+    CHECK_EQUAL(weft_app_context_add(&context), 0);
+    for (uint8_t kind = WEFT_CONTEXT_VALUE_NONE; kind <= WEFT_CONTEXT_VALUE_STRING + 1; kind++) {
+        const int whole = kind >= WEFT_CONTEXT_VALUE_INT8 && kind <= WEFT_CONTEXT_VALUE_UINT64;
+        const int number = kind == WEFT_CONTEXT_VALUE_FLOAT || kind == WEFT_CONTEXT_VALUE_DOUBLE;
+        given.kind = kind;
+        if (number)
+            given.as.number = 200;
+        else if (kind == WEFT_CONTEXT_VALUE_STRING)
+            given.as.text = "200";
+        else
+            given.as.integer = 200;
+        CHECK_EQUAL(app_is_200(WEFT_OP_APP_INT), whole);
+        CHECK_EQUAL(app_is_200(WEFT_OP_APP_DOUBLE), whole || number);
+        CHECK_EQUAL(app_is_200(WEFT_OP_APP_STRING), kind == WEFT_CONTEXT_VALUE_STRING);
+    }
+    given = (struct weft_context_value){ .kind = WEFT_CONTEXT_VALUE_STRING };
+    CHECK_EQUAL(app_is_200(WEFT_OP_APP_STRING), 0);
+    weft_app_context_remove(&context);
+}
+
+/* ---- what is refused ---- */
+
+static void refuse(struct program *p)
+{
+    OP(p, WEFT_OP_RETURN);
+    program_end(p);
+    CHECK_EQUAL(verify(p), EINVAL);
+}
+
+/* Every prefix of a good program, and the program with something behind it. */
+static void refuses_torn_programs(void)
+{
+    struct program p = program_begin();
+    COMPARE(&p, A, GT, 100);
+    WORD(&p, WEFT_OP_JUMP_IF_FALSE, 0); /* to RETURN, once it is known where that is */
+    TEXT(&p, WEFT_OP_APP_INT, "shop:abc");
+    TEXT(&p, WEFT_OP_PUSH_STRING, "no");
+    TEXT(&p, WEFT_OP_GLOB_EQ, "a*");
+    OP(&p, WEFT_OP_AND);
+    RETURN(&p);
+    p.bytes[p.expression + 2 + 13 + 1] = (uint8_t)(program_here(&p) - 1);
+    CHECK_EQUAL(verify(&p), 0);
+    const uint32_t length = p.length;
+    for (p.length = 0; p.length < length; p.length++)
+        CHECK_EQUAL(verify(&p), EINVAL);
+    for (p.length = length - 1; p.length > 4; p.length--) { /* the length is right, the code is not */
+        program_end(&p);
+        CHECK_EQUAL(verify(&p), EINVAL);
+    }
+    p.length = length;
+    program_end(&p);
+    p.length++;
+    CHECK_EQUAL(verify(&p), EINVAL);
+}
+
+static void refuses_headers(void)
+{
+    struct program good = program_begin();
+    INT(&good, 1);
+    RETURN(&good);
+    struct program p = good;
+    p.bytes[0]++;
+    CHECK_EQUAL(verify(&p), EINVAL);
+    p = good;
+    p.bytes[1] = 0;
+    CHECK_EQUAL(verify(&p), EINVAL);
+    p = good;
+    p.bytes[1] = 2;
+    CHECK_EQUAL(verify(&p), EINVAL);
+    p = program_begin();
+    program_end(&p); /* an empty expression */
+    CHECK_EQUAL(verify(&p), EINVAL);
+    p = program_begin();
+    for (int i = 0; i < 65; i++) {
+        INT(&p, 0);
+        RETURN(&p);
+        CHECK_EQUAL(verify(&p), i < 64 ? 0 : EINVAL);
+        program_more(&p);
+    }
+    uint8_t *large = calloc(1, WEFT_BYTECODE_MAX + 1);
+    struct weft_filter *filter;
+    CHECK_EQUAL(weft_filter_verify(large, WEFT_BYTECODE_MAX + 1, fields, FIELDS, &filter), EINVAL);
+    free(large);
+}
+
+static void put_value(struct program *p, int kind)
+{
+    if (kind == 0)
+        INT(p, 1);
+    else if (kind == 1)
+        DOUBLE(p, 1);
+    else
+        TEXT(p, WEFT_OP_PUSH_STRING, "1");
+}
+
+/* What an operator takes, as digits: 0 integer, 1 double, 2 string. */
+static const char *wants(uint32_t op)
+{
+    if (op == WEFT_OP_INT_TO_DOUBLE || op == WEFT_OP_NEGATE_INT || (op >= WEFT_OP_NOT && op <= WEFT_OP_BOOL) || op == WEFT_OP_COMPLEMENT)
+        return "0";
+    if (op == WEFT_OP_NEGATE_DOUBLE || op == WEFT_OP_BOOL_DOUBLE)
+        return "1";
+    if ((op >= WEFT_OP_AND && op <= WEFT_OP_SHIFT_RIGHT) || (op >= WEFT_OP_INT_EQ && op < WEFT_OP_INT_EQ + 6))
+        return "00";
+    if (op >= WEFT_OP_DOUBLE_EQ && op < WEFT_OP_DOUBLE_EQ + 6)
+        return "11";
+    return op >= WEFT_OP_STRING_EQ && op < WEFT_OP_STRING_EQ + 6 ? "22" : NULL;
+}
+
+/* Each operator on each pair of kinds: accepted exactly when they are its operands' (followed by what makes an integer of it). */
+static void refuses_wrong_kinds(void)
+{
+    for (uint32_t op = WEFT_OP_INT_TO_DOUBLE; op < WEFT_OP_PREFIX_EQ; op++) {
+        if (!wants(op))
+            continue;
+        for (int kinds = 0; kinds < 9; kinds++) {
+            const char *w = wants(op);
+            struct program p = program_begin();
+            put_value(&p, kinds / 3);
+            put_value(&p, kinds % 3);
+            OP(&p, op);
+            const int one = !w[1], good = w[one ? 0 : 1] - '0' == kinds % 3 && (one || w[0] - '0' == kinds / 3);
+            const int doubles = op == WEFT_OP_INT_TO_DOUBLE || op == WEFT_OP_NEGATE_DOUBLE;
+            if (doubles)
+                OP(&p, WEFT_OP_BOOL_DOUBLE);
+            if (one) /* only with an integer below */
+                OP(&p, WEFT_OP_AND);
+            RETURN(&p);
+            CHECK_EQUAL(verify(&p), good && (!one || kinds / 3 == 0) ? 0 : EINVAL);
+        }
+        struct program alone = program_begin();
+        OP(&alone, op);
+        refuse(&alone);
+    }
+}
+
+static void refuses_unknown_ops(void)
+{
+    static const uint8_t known[][2] = { { 0, 25 }, { 32, 37 }, { 40, 45 }, { 48, 53 }, { 56, 61 }, { 64, 65 }, { 80, 81 } };
+    for (uint32_t op = 0; op < 256; op++) {
+        int is_known = 0;
+        for (int i = 0; i < 7; i++)
+            is_known |= op >= known[i][0] && op <= known[i][1];
+        struct program p = program_begin();
+        INT(&p, 1);
+        OP(&p, op);
+        if (!is_known)
+            refuse(&p);
+    }
+}
+
+static void refuses_stacks(void)
+{
+    for (int depth = 16; depth <= 17; depth++) {
+        struct program p = program_begin();
+        for (int i = 0; i < depth; i++)
+            INT(&p, i);
+        for (int i = 1; i < depth; i++)
+            OP(&p, WEFT_OP_OR);
+        RETURN(&p);
+        CHECK_EQUAL(verify(&p), depth == 16 ? 0 : EINVAL);
+    }
+    struct program p = program_begin(); /* nothing to return */
+    refuse(&p);
+    p = program_begin(); /* two values left */
+    INT(&p, 1);
+    INT(&p, 1);
+    refuse(&p);
+    p = program_begin(); /* no integer */
+    DOUBLE(&p, 1);
+    refuse(&p);
+    p = program_begin(); /* RETURN in the middle */
+    INT(&p, 1);
+    OP(&p, WEFT_OP_RETURN);
+    INT(&p, 1);
+    refuse(&p);
+    for (int kind = 0; kind < 3; kind++) { /* I x -> D x */
+        p = program_begin();
+        put_value(&p, kind);
+        INT(&p, 1);
+        OP(&p, WEFT_OP_INT_TO_DOUBLE_BELOW);
+        OP(&p, WEFT_OP_INT_TO_DOUBLE);
+        OP(&p, WEFT_OP_DOUBLE_EQ);
+        RETURN(&p);
+        CHECK_EQUAL(verify(&p), kind == 0 ? 0 : EINVAL);
+    }
+    p = program_begin();
+    INT(&p, 1);
+    TEXT(&p, WEFT_OP_PUSH_STRING, "x");
+    OP(&p, WEFT_OP_INT_TO_DOUBLE_BELOW);
+    TEXT(&p, WEFT_OP_GLOB_EQ, "x");
+    refuse(&p);
+}
+
+static int jump_to(uint32_t target)
+{
+    struct program p = program_begin();
+    INT(&p, 1);                                /* 0 */
+    WORD(&p, WEFT_OP_JUMP_IF_FALSE, target);   /* 9 */
+    INT(&p, 1);                                /* 12 */
+    OP(&p, WEFT_OP_NOT);                       /* 21 */
+    INT(&p, 1);                                /* 22: another depth */
+    OP(&p, WEFT_OP_AND);                       /* 31 */
+    RETURN(&p);                                /* 32 */
+    return verify(&p);
+}
+
+static void refuses_jumps(void)
+{
+    for (uint32_t target = 0; target < 40; target++)
+        CHECK_EQUAL(jump_to(target), target == 21 || target == 22 || target == 32 ? 0 : EINVAL);
+    CHECK_EQUAL(jump_to(65535), EINVAL);
+    struct program p = program_begin(); /* two jumps to one place with different stacks, over it */
+    INT(&p, 1);
+    WORD(&p, WEFT_OP_JUMP_IF_FALSE, 24);
+    INT(&p, 1);
+    WORD(&p, WEFT_OP_JUMP_IF_FALSE, 24);
+    refuse(&p);
+    p = program_begin(); /* the same depth, other kinds below the top */
+    INT(&p, 1);
+    INT(&p, 1);
+    WORD(&p, WEFT_OP_JUMP_IF_FALSE, 21 + 1 + 9);
+    OP(&p, WEFT_OP_INT_TO_DOUBLE);
+    INT(&p, 1);
+    OP(&p, WEFT_OP_NOT);
+    OP(&p, WEFT_OP_AND);
+    refuse(&p);
+}
+
+static void refuses_fields(void)
+{
+    static const char *const takers[FIELDS] = { "I", "I", "D", "S", "E", "S", "E", "E" };
+    static const struct {
+        uint32_t op;
+        char name;
+    } loads[] = { { WEFT_OP_FIELD_INT, 'I' }, { WEFT_OP_FIELD_DOUBLE, 'D' }, { WEFT_OP_FIELD_STRING, 'S' }, { WEFT_OP_ELEMENT_INT, 'E' } };
+    for (uint32_t field = 0; field <= FIELDS; field++) {
+        for (int i = 0; i < 4; i++) {
+            struct program p = program_begin();
+            WORD(&p, loads[i].op, field);
+            if (loads[i].name == 'E')
+                program_put(&p, 0, 4);
+            if (loads[i].name == 'D')
+                OP(&p, WEFT_OP_BOOL_DOUBLE);
+            if (loads[i].name == 'S')
+                TEXT(&p, WEFT_OP_GLOB_EQ, "*");
+            RETURN(&p);
+            CHECK_EQUAL(verify(&p), field < FIELDS && takers[field][0] == loads[i].name ? 0 : EINVAL);
+        }
+    }
+}
+
+static void refuses_contexts(void)
+{
+    for (uint32_t context = 0; context < 65536; context += context < 300 ? 1 : 4099) {
+        struct program number = program_begin(), text = program_begin();
+        WORD(&number, WEFT_OP_CONTEXT_INT, context);
+        RETURN(&number);
+        WORD(&text, WEFT_OP_CONTEXT_STRING, context);
+        TEXT(&text, WEFT_OP_GLOB_EQ, "*");
+        RETURN(&text);
+        const int form = (int)weft_context_form((uint16_t)context);
+        CHECK_EQUAL(verify(&number), form == WEFT_CONTEXT_INTEGER ? 0 : EINVAL);
+        CHECK_EQUAL(verify(&text), form == WEFT_CONTEXT_TEXT ? 0 : EINVAL);
+    }
+    CHECK_EQUAL(weft_context_form(0), WEFT_CONTEXT_UNKNOWN);
+    struct program p = program_begin();
+    TEXT(&p, WEFT_OP_APP_INT, "noprovider");
+    refuse(&p);
+}
+
+int main(void)
+{
+    fill(0, 0, 0, "");
+    seam_case("integers and floats compare in all six ways, not-a-number included", numbers_compare);
+    seam_case("strings and prefixes compare byte by byte", texts_compare);
+    seam_case("patterns match with stars anywhere, and escaped ones", patterns_match);
+    seam_case("bit operators, negations, conversions", arithmetic);
+    seam_case("&& and || stop at what decides", short_circuit);
+    seam_case("one true expression is enough", expressions_are_alternatives);
+    seam_case("elements of arrays and sequences, in either byte order", elements);
+    seam_case("what is missing makes its expression false, also under !", missing_is_false);
+    seam_case("contexts of the running thread", contexts);
+    seam_case("application contexts of every kind, converted as they may be", app_contexts);
+    seam_case("refused: programs cut anywhere, or with something behind them", refuses_torn_programs);
+    seam_case("refused: other versions, no or too many expressions, too many bytes", refuses_headers);
+    seam_case("refused: operators on other kinds than theirs, or on nothing", refuses_wrong_kinds);
+    seam_case("refused: unknown operators", refuses_unknown_ops);
+    seam_case("refused: deep stacks, leftovers, early ends", refuses_stacks);
+    seam_case("refused: jumps backwards, outside, between instructions, with other stacks", refuses_jumps);
+    seam_case("refused: fields that are not there or of another kind", refuses_fields);
+    seam_case("refused: unknown contexts and names", refuses_contexts);
+    return seam_failures ? 1 : 0;
+}

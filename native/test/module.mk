@@ -16,6 +16,10 @@ TESTS += $(B)/test/registry_test
 $(B)/test/registry_test: $(addprefix $(B)/test/,registry_test.o suppressions.o) $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread
 
+TESTS += $(B)/test/filtered_test
+$(B)/test/filtered_test: $(addprefix $(B)/test/,filtered_test.o suppressions.o) $(B)/libweft-ust.a
+	$(CC) $(LDFLAGS_ALL) $^ -o $@ -ldl -lpthread
+
 # The lock mode on another processor, where a cross compiler and qemu-user are at hand.
 AARCH64_CC ?= aarch64-linux-gnu-gcc
 AARCH64_RUN ?= qemu-aarch64

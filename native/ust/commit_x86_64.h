@@ -5,8 +5,8 @@
 #include <emmintrin.h>
 
 #define WEFT_RSEQ_SIG 0x53053053
-#define WEFT_TEXT_(x) #x
-#define WEFT_TEXT(x) WEFT_TEXT_(x)
+#define WEFT_ASM_TEXT_(x) #x
+#define WEFT_ASM_TEXT(x) WEFT_ASM_TEXT_(x)
 
 /* Descriptor of the sequence between labels 1 and 2 with abort handler 4, then its arming. */
 #define WEFT_RSEQ_BEGIN                                                        \
@@ -34,7 +34,7 @@
     "2:\n\t"                                                                   \
     ".pushsection __rseq_failure, \"ax\"\n\t"                                  \
     ".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1: the signature reads as its operand */ \
-    ".long " WEFT_TEXT(WEFT_RSEQ_SIG) "\n\t"                                   \
+    ".long " WEFT_ASM_TEXT(WEFT_RSEQ_SIG) "\n\t"                                   \
     "4:\n\t"                                                                   \
     "jmp %l[aborted]\n\t"                                                      \
     ".popsection\n\t"

@@ -12,6 +12,16 @@ $(B)/libweft-ust.a: $(UST_OBJECTS)
 $(B)/ust/record_bench: $(B)/ust/record_bench.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $^ -o $@ -lpthread
 
+# The libFuzzer target on filters; clang only, as ring/module.mk's.
+FILTER_FUZZ_OBJECTS := $(addprefix build/fuzz/ust/,filter.o filter_verify.o app_context.o context.o)
+FUZZ_FLAGS := -O1 -g -I. -Iinclude -Wall -Wextra -fno-sanitize-recover=all
+fuzz: build/fuzz/filter_fuzz
+build/fuzz/ust/%.o: ust/%.c $(wildcard ust/*.h include/weft/*.h)
+	@mkdir -p $(@D)
+	clang -std=gnu11 $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -c $< -o $@
+build/fuzz/filter_fuzz: ../test/fuzz/filter_fuzz.cc $(FILTER_FUZZ_OBJECTS)
+	clang++ -std=gnu++17 $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $^ -o $@
+
 # Tests without a daemon, then those that play one for a traced program, which takes libweft.so.0 as any program does.
 TESTS += $(addprefix $(B)/ust/,record_test threads_test app_context_test filter_test registration_test lifecycle_test builtin_test)
 $(B)/ust/%_test: $(B)/ust/%_test.o $(B)/libweft-ust.a

@@ -58,8 +58,12 @@ const killTier = (root: string): Tier => ({
     ...testFiles(root, ['test/kill', 'test/hostile']).map((file) => nodeTestStep(file, root)),
     commandStep('kill points build', 'make', ['-s', '-C', 'native', 'build/test/kill_points_test']),
     nativeStep(join(root, 'native/build/test/kill_points_test')),
-    commandStep('the fuzzer of the ring reader builds', 'make', ['-s', '-C', 'native', 'fuzz']),
+    commandStep('the fuzzers build', 'make', ['-s', '-C', 'native', 'fuzz']),
     commandStep('the fuzzer of the ring reader finds nothing', join(root, 'native/build/fuzz/reader_fuzz'), [
+      `-max_total_time=${FUZZ_S}`,
+      '-verbosity=0',
+    ]),
+    commandStep('the fuzzer of filters finds nothing', join(root, 'native/build/fuzz/filter_fuzz'), [
       `-max_total_time=${FUZZ_S}`,
       '-verbosity=0',
     ]),

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "weft/serialize.h"
+
 struct line {
     char text[4096];
     size_t length;
@@ -98,4 +100,41 @@ void fake_text_write(int fd, const struct weft_event *event, const char *payload
     l.text[l.length++] = '\n';
     if (write(fd, l.text, l.length) < 0)
         _exit(99);
+}
+
+static void put_value(struct line *l, const struct weft_value *v)
+{
+    char text[64];
+    switch (v->kind) {
+    case WEFT_VALUE_INT:
+        put_number(l, "%lld", (unsigned long long)v->as.integer);
+        break;
+    case WEFT_VALUE_DOUBLE:
+        snprintf(text, sizeof(text), "%g", v->as.number);
+        put(l, text);
+        break;
+    case WEFT_VALUE_STRING:
+        snprintf(text, sizeof(text), "\"%.*s\"", v->length < 32 ? (int)v->length : 32, (const char *)v->as.bytes);
+        put(l, text);
+        break;
+    default:
+        put(l, "[");
+        for (size_t i = 0; i < v->length; i++) {
+            const size_t bytes = v->element.bits / 8u;
+            put(l, " ");
+            put_number(l, "%lld", (unsigned long long)weft_load_integer((const char *)v->as.bytes + i * bytes, bytes, v->element.flags));
+        }
+        put(l, " ]");
+    }
+}
+
+void fake_text_values(char *text, size_t size, const struct weft_value *values, uint32_t count)
+{
+    struct line l = { .length = 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        put(&l, i ? " " : "");
+        put_value(&l, &values[i]);
+    }
+    l.text[l.length] = 0;
+    snprintf(text, size, "%s", l.text);
 }

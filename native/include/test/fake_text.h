@@ -7,4 +7,7 @@
 /* Uses no memory but the stack's; the line is written by one write(). */
 void fake_text_write(int fd, const struct weft_event *event, const char *payload, size_t length, const void *ip);
 
+/* What a filter is given: `7 1.5 "text" [ 1 -2 ]`, cut to `size`. */
+void fake_text_values(char *text, size_t size, const struct weft_value *values, uint32_t count);
+
 #endif

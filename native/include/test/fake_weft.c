@@ -15,6 +15,7 @@
 #define EVENTS_MAX 256
 #define POINTS_MAX 256
 #define RECORDS_MAX 4096
+#define JUDGED_MAX 64
 #define KEPT_BYTES (4u << 20)
 #define EXPORT __attribute__((visibility("default")))
 
@@ -35,7 +36,12 @@ static struct fake_record records[RECORDS_MAX];
 static char kept[KEPT_BYTES];
 static uint32_t record_count, staged_now, staged_ever;
 static size_t kept_bytes;
-static int wanted_sinks = 1, refusing;
+static struct {
+    const struct weft_event *event;
+    char text[512];
+} judgements[JUDGED_MAX];
+static uint32_t judgement_count;
+static int wanted_sinks = 1, refusing, filtering;
 static int out = -1;
 
 static int matches(const struct weft_event *e, const struct weft_point *p)
@@ -52,6 +58,7 @@ static void connect_point(struct fake_point *f)
         for (on = 0; on < wanted_sinks; on++) {
             f->sinks[on].event = events[i];
             f->sinks[on].public.on = 1;
+            f->sinks[on].public.filtered = (uint32_t)filtering;
             f->sinks[on].public.probe = events[i]->probe;
             f->sinks[on].public.next = on + 1 < wanted_sinks ? &f->sinks[on + 1].public : NULL;
         }
@@ -149,6 +156,17 @@ static void record(struct weft_sink *sink, char *payload, size_t length, void *i
         fake_text_write(out, event, payload, length, ip);
 }
 
+static int evaluate(struct weft_sink *sink, const struct weft_value *values, uint32_t count, void *ip)
+{
+    const struct weft_event *event = ((struct fake_sink *)sink)->event;
+    if (ip && count == event->field_count && judgement_count < JUDGED_MAX) {
+        judgements[judgement_count].event = event;
+        fake_text_values(judgements[judgement_count].text, sizeof(judgements[0].text), values, count);
+        judgement_count++;
+    }
+    return filtering == 1;
+}
+
 static char *stage(struct weft_sink *sink, size_t length)
 {
     (void)sink;
@@ -209,6 +227,7 @@ EXPORT const struct weft_library weft_library = {
     .tracelog_points = level_points,
     .vtracef = vtracef,
     .vtracelog = vtracelog,
+    .evaluate = evaluate,
 };
 
 static uint32_t count_events(void)
@@ -282,9 +301,24 @@ static void refuse_stage(int yes)
     refusing = yes;
 }
 
+static void filter(int mode)
+{
+    filtering = mode;
+    connect_all();
+}
+
+static const char *judged(const char *name, uint32_t nth)
+{
+    for (uint32_t i = 0; i < judgement_count; i++) {
+        if (strcmp(judgements[i].event->name, name) == 0 && nth-- == 0)
+            return judgements[i].text;
+    }
+    return NULL;
+}
+
 EXPORT const struct fake_weft fake_weft = {
     count_events, count_points, find_event, find_point, count_records, get_record, count_staged, count_stages,
-    forget, enable, refuse_stage,
+    forget, enable, refuse_stage, filter, judged,
 };
 
 static __attribute__((constructor)) void load(void)

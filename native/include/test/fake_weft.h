@@ -36,6 +36,8 @@ struct fake_weft {
     void (*forget)(void);                           /* all records */
     void (*enable)(int sinks);                      /* every point: this many sinks, 0..2, now and when registered */
     void (*refuse_stage)(int yes);                  /* stage() answers NULL */
+    void (*filter)(int mode);                       /* every point, after enable(): 0 not filtered, 1 all is kept, 2 all is rejected */
+    const char *(*judged)(const char *name, uint32_t nth); /* values that an event's filter saw, as text; NULL: it was not asked so often */
 };
 
 #ifdef __cplusplus

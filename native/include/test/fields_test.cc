@@ -249,6 +249,60 @@ void nothing_else_was_recorded() {
     CHECK_EQUAL(fake->staged(), 0u);
 }
 
+std::string judged(const char *name, uint32_t nth) {
+    const char *text = fake->judged(name, nth);
+    return text ? text : "not judged";
+}
+
+void emit_filtered(int mode) {
+    char name[] = "fields_program", *arguments[] = {name, nullptr};
+    fake->forget();
+    fake->filter(mode);
+    every_main(1, arguments);
+    fake->filter(0);
+}
+
+void filters_see_every_field() {
+    emit_filtered(2);
+    CHECK_EQUAL(judged("nothing", 0), std::string());
+    CHECK_EQUAL(judged("integers", 0), std::string("-128 255 -32768 65535 -2147483648 4294967295 -9223372036854775808 -1"));
+    CHECK_EQUAL(judged("integers", 1), std::string("127 1 32767 2 2147483647 3 9223372036854775807 4"));
+    CHECK_EQUAL(judged("hexadecimal", 0), "-128 255 -2147483648 -1 " + std::to_string(0x7f0012345678));
+    CHECK_EQUAL(judged("network", 0), std::string("65535 -2147483648 4294967295 -1"));
+    CHECK_EQUAL(judged("network", 1), std::string("2 2147483647 3 4"));
+    CHECK_EQUAL(judged("floats", 0), std::string("1.5 -2.25"));
+    CHECK_EQUAL(judged("floats", 1), std::string("-0 1e+300"));
+    CHECK_EQUAL(judged("strings", 0), std::string("\"text with \"quotes\" and \\\" \"\" \"(null)\""));
+    const std::string numbers = "[ 1 -2 2147483647 -2147483648 ] ", network = "[ 1 2 65535 ] [ 1 2 65535 ] ";
+    CHECK_EQUAL(judged("arrays", 0), numbers + "[ 1 -2 ] " + network + "\"half\" [ 104 97 108 ]");
+    CHECK_EQUAL(judged("arrays", 1), numbers + "[ 1 -2 ] " + network + "\"twelve bytes\" [ 116 119 101 ]");
+    CHECK_EQUAL(judged("sequences", 0), "[ 1 -2 2147483647 ] [ 1 -2 2147483647 ] " + network + "\"half\"");
+    CHECK_EQUAL(judged("sequences", 1), std::string("[ ] [ ] [ ] [ ] \"\""));
+    CHECK_EQUAL(judged("enumerations", 0), std::string("0 0 -1"));
+    CHECK_EQUAL(judged("enumerations", 3), std::string("15 15 99"));
+    CHECK_EQUAL(judged("unwritten", 1),
+                "2147483647 2147483647 1.5 \"unwritten\" " + numbers + numbers + network +
+                    "\"twelve bytes\" [ 1 -2 ] [ 1 -2 ] [ 1 2 ] [ 1 2 ] \"tw\" 2147483647 2147483646");
+    CHECK_EQUAL(judged("second", 0), std::string("2 \"another one\""));
+    CHECK_EQUAL(fake->records(), 4u); /* tracef and tracelog, which the fake does not filter */
+    CHECK_EQUAL(fake->stages(), 1u);
+}
+
+void what_a_filter_keeps_is_the_same() {
+    std::string unfiltered;
+    for (const int mode : {0, 1}) {
+        std::string all;
+        emit_filtered(mode);
+        for (uint32_t i = 0; i < fake->records(); i++)
+            all += hex(std::string(fake->record(i)->payload, fake->record(i)->length)) + "\n";
+        if (mode == 0)
+            unfiltered = all;
+        CHECK_EQUAL(fake->records(), 30u + 4u);
+        CHECK_EQUAL(all, unfiltered);
+    }
+    CHECK_EQUAL(fake->staged(), 0u);
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -274,6 +328,8 @@ int main(int argc, char **argv) {
             {"instances share their class; log levels and model URIs arrive", classes_levels_and_uris},
             {"tracef and tracelog format only what is enabled", tracef_and_tracelog_format},
             {"each call makes one record and staging memory is given back", nothing_else_was_recorded},
+            {"a filter gets the value of every field, and what it rejects is not staged", filters_see_every_field},
+            {"what a filter keeps is recorded as without it", what_a_filter_keeps_is_the_same},
         },
         argc, argv);
 }

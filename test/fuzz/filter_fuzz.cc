@@ -1,7 +1,7 @@
 /*
  * libFuzzer against filters: the input is bytecode and the values that it runs on. Whatever the verifier accepts must run without a
  * crash, a hang or a read outside, on values of the verified kinds and of any others; and what it accepts, it accepts again.
- * As random bytes are hardly ever a program, most inputs are made one: instructions chosen so that their operands fit.
+ * As random bytes are hardly ever a program, most inputs choose instructions whose operands are then made to fit, with errors.
  *
  *   make -C native fuzz && native/build/fuzz/filter_fuzz -max_total_time=60
  */
@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 extern "C" {
@@ -53,40 +54,114 @@ private:
     const uint8_t *at_, *end_;
 };
 
-/* One expression: an operator and an operand's worth of the input at a time, lengths and targets kept small. */
-std::vector<uint8_t> expression(Input &in) {
-    std::vector<uint8_t> code;
-    const auto put = [&](uint64_t value, int bytes) {
-        for (int i = 0; i < bytes; i++)
-            code.push_back(static_cast<uint8_t>(value >> (8 * i)));
-    };
-    const auto text = [&](int width) {
-        const std::vector<uint8_t> bytes = in.bytes(in.byte() % 12);
-        put(bytes.size(), width);
-        code.insert(code.end(), bytes.begin(), bytes.end());
-    };
-    for (int left = in.byte() % 40; left > 0; left--) {
-        const uint8_t op = in.byte() % 90;
-        code.push_back(op);
-        if (op == WEFT_OP_PUSH_INT || op == WEFT_OP_PUSH_DOUBLE)
-            put(in.byte() & 1 ? in.word() : in.byte(), 8);
-        else if (op == WEFT_OP_PUSH_STRING || (op >= WEFT_OP_PREFIX_EQ && op <= WEFT_OP_GLOB_EQ + 1))
-            text(2);
-        else if (op >= WEFT_OP_FIELD_INT && op <= WEFT_OP_CONTEXT_STRING)
-            put(in.byte() % (kFields + 1), 2), put(in.byte(), op == WEFT_OP_ELEMENT_INT ? 4 : 0);
-        else if (op >= WEFT_OP_APP_INT && op <= WEFT_OP_APP_STRING)
-            put(3, 1), put('a', 1), put(':', 1), put('b' + in.byte() % 4, 1);
-        else if (op == WEFT_OP_JUMP_IF_FALSE || op == WEFT_OP_JUMP_IF_TRUE)
-            put(code.size() + 2 + in.byte() % 32, 2);
+/* What an operator takes and leaves: I, D, S, the top last. */
+struct Shape {
+    uint8_t first, count;
+    const char *takes, *leaves;
+};
+const Shape shapes[] = {
+    {WEFT_OP_PUSH_INT, 1, "", "I"},       {WEFT_OP_PUSH_DOUBLE, 1, "", "D"},     {WEFT_OP_PUSH_STRING, 1, "", "S"},
+    {WEFT_OP_FIELD_INT, 1, "", "I"},      {WEFT_OP_FIELD_DOUBLE, 1, "", "D"},    {WEFT_OP_FIELD_STRING, 1, "", "S"},
+    {WEFT_OP_ELEMENT_INT, 1, "", "I"},    {WEFT_OP_CONTEXT_INT, 1, "", "I"},     {WEFT_OP_CONTEXT_STRING, 1, "", "S"},
+    {WEFT_OP_APP_INT, 1, "", "I"},        {WEFT_OP_APP_DOUBLE, 1, "", "D"},      {WEFT_OP_APP_STRING, 1, "", "S"},
+    {WEFT_OP_INT_TO_DOUBLE, 1, "I", "D"}, {WEFT_OP_NEGATE_INT, 1, "I", "I"},     {WEFT_OP_NEGATE_DOUBLE, 1, "D", "D"},
+    {WEFT_OP_NOT, 2, "I", "I"},           {WEFT_OP_BOOL_DOUBLE, 1, "D", "I"},    {WEFT_OP_COMPLEMENT, 1, "I", "I"},
+    {WEFT_OP_AND, 5, "II", "I"},          {WEFT_OP_INT_EQ, 6, "II", "I"},        {WEFT_OP_DOUBLE_EQ, 6, "DD", "I"},
+    {WEFT_OP_STRING_EQ, 6, "SS", "I"},    {WEFT_OP_PREFIX_EQ, 6, "S", "I"},      {WEFT_OP_GLOB_EQ, 2, "S", "I"},
+    {WEFT_OP_INT_TO_DOUBLE_BELOW, 1, "II", "DI"}, {WEFT_OP_INT_TO_DOUBLE_BELOW, 1, "ID", "DD"},
+    {WEFT_OP_JUMP_IF_FALSE, 2, "I", ""},
+};
+
+/* One expression. As a rule an operator finds what it takes: constants are put before it. */
+class Expression {
+public:
+    explicit Expression(Input &in) : in_(in) {
+        for (int left = in_.byte() % 24; left > 0; left--) {
+            const Shape &shape = shapes[in_.byte() % (sizeof(shapes) / sizeof(shapes[0]))];
+            if (in_.byte() % 32)
+                provide(shape.takes);
+            put(static_cast<uint8_t>(shape.first + in_.byte() % shape.count), shape);
+        }
+        provide(kinds_.empty() ? "I" : "");
+        while (kinds_ != "I")
+            reduce();
+        for (const size_t at : jumps_) {
+            if (in_.byte() % 16 == 0)
+                continue; /* leads nowhere in particular */
+            code_[at] = static_cast<uint8_t>(code_.size());
+            code_[at + 1] = static_cast<uint8_t>(code_.size() >> 8);
+        }
+        code_.push_back(WEFT_OP_RETURN);
     }
-    code.push_back(WEFT_OP_RETURN);
-    return code;
-}
+    const std::vector<uint8_t> &code() const { return code_; }
+
+private:
+    bool has(const std::string &takes) const {
+        return kinds_.size() >= takes.size() && kinds_.compare(kinds_.size() - takes.size(), takes.size(), takes) == 0;
+    }
+    void number(uint64_t value, int bytes) {
+        for (int i = 0; i < bytes; i++)
+            code_.push_back(static_cast<uint8_t>(value >> (8 * i)));
+    }
+    void text() {
+        const std::vector<uint8_t> bytes = in_.bytes(in_.byte() % 12);
+        number(bytes.size(), 2);
+        for (const uint8_t b : bytes) /* stars and backslashes are what patterns are about */
+            code_.push_back(b % 8 == 0 ? '*' : b % 8 == 1 ? '\\' : b);
+    }
+    void provide(const std::string &takes) {
+        if (has(takes))
+            return;
+        for (const char kind : takes)
+            put(kind == 'I' ? WEFT_OP_PUSH_INT : kind == 'D' ? WEFT_OP_PUSH_DOUBLE : WEFT_OP_PUSH_STRING, shapes[kind == 'I' ? 0 : kind == 'D' ? 1 : 2]);
+    }
+    void put(uint8_t op, const Shape &shape) {
+        code_.push_back(op);
+        operand(op);
+        kinds_.resize(has(shape.takes) ? kinds_.size() - std::strlen(shape.takes) : kinds_.size());
+        kinds_ += shape.leaves;
+    }
+    void reduce() {
+        const char top = kinds_.back();
+        if (top == 'D')
+            put(WEFT_OP_BOOL_DOUBLE, shapes[16]);
+        else if (top == 'S')
+            put(WEFT_OP_GLOB_EQ, shapes[23]);
+        else if (has("II"))
+            put(in_.byte() & 1 ? WEFT_OP_OR : WEFT_OP_AND, shapes[18]);
+        else if (has("DI"))
+            put(WEFT_OP_INT_TO_DOUBLE, shapes[12]), put(WEFT_OP_DOUBLE_EQ, shapes[20]);
+        else
+            put(WEFT_OP_PUSH_STRING, shapes[2]), put(WEFT_OP_GLOB_EQ, shapes[23]), kinds_ = "I"; /* S I: no operator; refused */
+    }
+    void operand(uint8_t op) {
+        static const uint8_t good[] = {0, 1, 2, 3};
+        if (op == WEFT_OP_PUSH_INT || op == WEFT_OP_PUSH_DOUBLE)
+            number(in_.byte() & 1 ? in_.word() : in_.byte() % 70, 8);
+        else if (op == WEFT_OP_PUSH_STRING || (op >= WEFT_OP_PREFIX_EQ && op <= WEFT_OP_GLOB_EQ + 1))
+            text();
+        else if (op >= WEFT_OP_FIELD_INT && op <= WEFT_OP_ELEMENT_INT)
+            number(in_.byte() % 8 ? good[op - WEFT_OP_FIELD_INT] + (op >= WEFT_OP_FIELD_STRING ? in_.byte() % 2 * 2u : 0u) : in_.byte() % (kFields + 1), 2),
+                number(in_.byte() % 8 ? in_.byte() % 4 : in_.word(), op == WEFT_OP_ELEMENT_INT ? 4 : 0);
+        else if (op == WEFT_OP_CONTEXT_INT || op == WEFT_OP_CONTEXT_STRING)
+            number(op == WEFT_OP_CONTEXT_STRING ? 3 : 1 + in_.byte() % 6, 2);
+        else if (op >= WEFT_OP_APP_INT && op <= WEFT_OP_APP_STRING)
+            number(3, 1), number('a', 1), number(':', 1), number('b' + in_.byte() % 16 / 15, 1);
+        else if (op == WEFT_OP_JUMP_IF_FALSE || op == WEFT_OP_JUMP_IF_TRUE)
+            number(code_.size() + 2 + in_.byte() % 32, 2), jumps_.push_back(code_.size() - 2);
+    }
+
+    Input &in_;
+    std::vector<uint8_t> code_;
+    std::vector<size_t> jumps_; /* where their targets stand */
+    std::string kinds_;
+};
 
 std::vector<uint8_t> program(Input &in) {
     std::vector<uint8_t> bytes = {WEFT_BYTECODE_VERSION, static_cast<uint8_t>(1 + in.byte() % 3)};
     for (int i = bytes[1]; i > 0; i--) {
-        const std::vector<uint8_t> code = expression(in);
+        const Expression expression(in);
+        const std::vector<uint8_t> &code = expression.code();
         bytes.push_back(static_cast<uint8_t>(code.size()));
         bytes.push_back(static_cast<uint8_t>(code.size() >> 8));
         bytes.insert(bytes.end(), code.begin(), code.end());

@@ -9,27 +9,37 @@ constexpr uint64_t kRecordBytesMin = 4; /* a compact header and no payload */
 constexpr uint64_t kLostMax = 1ull << 62; /* nobody counts that far; sums with the overwritten stay within 64 bits */
 }
 
-Gather::Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now)
+Gather::Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now,
+               const Target *target)
     : ring_(ring), size_(geometry.subbuf_size), count_(geometry.subbuf_count), overwrite_(geometry.mode == WEFT_MODE_OVERWRITE),
-      plan_(plan), latest_(now + kFutureNs), next_(from) {}
+      plan_(plan), latest_(now + kFutureNs), target_(target), next_(from) {}
 
 Cause Gather::run(Cut cut, unsigned attempt) {
     if (!ring_.lost_sum(&lost_) || lost_ > kLostMax)
         return Cause::kLossTooBig;
     Look look;
-    Cause bad = cut == Cut::kPartial ? ring_.settle(&look) : ring_.look(&look);
+    Cause bad = cut == Cut::kPartial && target_ == nullptr ? ring_.settle(&look) : ring_.look(&look);
     if (bad == Cause::kNone)
         bad = check(look);
     if (bad != Cause::kNone)
         return bad;
     next_.seen = look.position;
+    const unsigned haste = target_ != nullptr && next_.state.packets == 0 ? target_->haste : 0;
+    const uint64_t oldest = overwrite_ ? oldest_whole(look.position / size_, attempt + haste) : 0;
+    if (target_ != nullptr) {
+        look = target_->look;
+        lost_ = target_->lost;
+    }
     const uint64_t newest = look.position / size_;
     if (!next_.mark.set && lost_ > next_.state.lost)
         next_.mark = {true, newest, lost_};
-    const uint64_t oldest = overwrite_ ? oldest_whole(newest, attempt) : 0;
     first_sequence_ = std::max(sequence(), oldest);
-    if (sequence() < oldest)
+    if (target_ != nullptr)
+        bad = begin_snapshot(oldest);
+    else if (sequence() < oldest)
         bad = skip_overwritten(oldest);
+    if (overrun_)
+        return Cause::kNone;
     if (bad == Cause::kNone)
         bad = start();
     while (bad == Cause::kNone && sequence() < newest && room())
@@ -83,6 +93,21 @@ Cause Gather::skip_overwritten(uint64_t oldest) {
     state.position = oldest * size_;
     state.event_timestamp = entry.begin_timestamp;
     return Cause::kNone;
+}
+
+/* A snapshot begins once; what the ring lost before is not missing in it. Later it must go on where it stood. */
+Cause Gather::begin_snapshot(uint64_t oldest) {
+    weft_reader_state &state = next_.state;
+    const bool begins = state.packets == 0;
+    const uint64_t first = begins ? std::max(oldest, target_->from) : oldest;
+    overrun_ = first > target_->look.position / size_ || (!begins && sequence() < oldest);
+    if (overrun_ || !begins)
+        return Cause::kNone;
+    first_sequence_ = first;
+    const Cause bad = sequence() < first ? skip_overwritten(first) : Cause::kNone;
+    state.lost = target_->lost_before;
+    next_.excused = state.lost + state.overwritten;
+    return bad;
 }
 
 /* A stream begins with an empty packet: readers of CTF take losses from the difference between two packets, so what was lost
@@ -170,7 +195,7 @@ Cause Gather::advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at
 
 void Gather::append(uint64_t bytes, uint64_t end_timestamp, uint64_t events) {
     weft_reader_state &state = next_.state;
-    state.discarded = state.lost + state.overwritten;
+    state.discarded = state.lost + state.overwritten - next_.excused;
     packets_.push_back({state.event_timestamp, end_timestamp, state.packets, state.discarded, events, state.position, bytes});
     state.packets++;
     state.events += events;
@@ -182,7 +207,7 @@ void Gather::append(uint64_t bytes, uint64_t end_timestamp, uint64_t events) {
  * that is being committed just now. */
 void Gather::append_trailing_loss() {
     const weft_reader_state &state = next_.state;
-    if (plan_ == Plan::kAppend && state.lost + state.overwritten != state.discarded)
+    if (plan_ == Plan::kAppend && state.lost + state.overwritten - next_.excused != state.discarded)
         append(0, state.event_timestamp, 0);
 }
 

@@ -29,7 +29,17 @@ struct LossMark {
 struct Progress {
     weft_reader_state state{};
     LossMark mark;
-    uint64_t seen = 0; /* highest position seen */
+    uint64_t seen = 0;     /* highest position seen */
+    uint64_t excused = 0;  /* of a snapshot: what was lost or overwritten before it begins, and is no loss of its */
+};
+
+/* Where a snapshot ends: the ring as it was seen then. */
+struct Target {
+    Look look;
+    uint64_t lost = 0;
+    uint64_t lost_before = 0; /* reported elsewhere */
+    uint64_t from = 0;        /* no sub-buffer before it */
+    unsigned haste = 0;       /* eighths of the ring that are given up at its oldest end */
 };
 
 class Gather {
@@ -39,7 +49,9 @@ public:
     /* A year. A clock that jumped over a suspend must not cost the stream; times that overflow in a viewer must not be written. */
     static constexpr uint64_t kFutureNs = 31536000000000000;
 
-    Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now);
+    /* `target`: null, or where it ends although the writers are further; then a gap ends it, too. */
+    Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now,
+           const Target *target = nullptr);
 
     /* `attempt`: how often the ring lapped the reader in this step; each gives up some more of what is about to be lapped. */
     Cause run(Cut cut, unsigned attempt);
@@ -49,6 +61,8 @@ public:
     uint64_t ring_bytes() const { return ring_bytes_; }
     /* The batch was full before the ring was empty. */
     bool more() const { return more_; }
+    /* Before the target was reached a writer overwrote what comes next. */
+    bool overrun() const { return overrun_; }
     /* The oldest sub-buffer that was looked at: a writer that entered this + subbuf_count spoils the batch. */
     uint64_t first_sequence() const { return first_sequence_; }
 
@@ -59,6 +73,7 @@ private:
     bool room() const;
     Cause check(const Look &look) const;
     uint64_t oldest_whole(uint64_t newest, unsigned attempt) const;
+    Cause begin_snapshot(uint64_t oldest);
     Cause skip_overwritten(uint64_t oldest);
     Cause start();
     Cause complete();
@@ -73,12 +88,14 @@ private:
     const bool overwrite_;
     const Plan plan_;
     const uint64_t latest_; /* no timestamp lies beyond */
+    const Target *const target_;
     Progress next_;
     uint64_t lost_ = 0;
     std::vector<Packet> packets_;
     uint64_t ring_bytes_ = 0;
     uint64_t first_sequence_ = 0;
     bool more_ = false;
+    bool overrun_ = false;
 };
 
 }  // namespace weft

@@ -37,6 +37,12 @@ bool plausible(const weft_reader_state &state) {
            state.file_bytes < (1ull << 62) && state.file_number == 0;
 }
 
+/* For who copies without holding anything back, each ring is one that overwrites. */
+weft_geometry overwriting(weft_geometry geometry) {
+    geometry.mode = WEFT_MODE_OVERWRITE;
+    return geometry;
+}
+
 }  // namespace
 
 uint64_t RingReader::scratch_bytes(const weft_geometry &geometry) {
@@ -44,8 +50,16 @@ uint64_t RingReader::scratch_bytes(const weft_geometry &geometry) {
 }
 
 RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch)
-    : set_(set), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu), page_(set.page(stream.cpu)),
-      copy_(set.geometry().mode == WEFT_MODE_OVERWRITE ? scratch : nullptr), files_(std::move(files)) {}
+    : set_(set), geometry_(set.geometry()), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu),
+      page_(set.page(stream.cpu)), copy_(set.geometry().mode == WEFT_MODE_OVERWRITE ? scratch : nullptr),
+      files_(std::move(files)) {}
+
+RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch,
+                       weft_reader_page *page, const Target &target)
+    : set_(set), geometry_(overwriting(set.geometry())), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu), page_(page),
+      copy_(scratch), target_(target), files_(std::move(files)) {}
+
+uint64_t RingReader::snapshot_scratch_bytes(const weft_geometry &geometry) { return scratch_bytes(overwriting(geometry)); }
 
 uint64_t RingReader::backlog() const {
     Look look;
@@ -69,8 +83,11 @@ Step RingReader::take(Cut cut, Plan plan, uint64_t now) {
     if (closed_ != Cause::kNone || plan == Plan::kHold)
         return step;
     for (unsigned attempt = 0; attempt < kAttempts; attempt++) {
-        Gather gather(ring_, set_.geometry(), progress_, plan, now);
+        Gather gather(ring_, geometry_, progress_, plan, now, target_ ? &*target_ : nullptr);
         const Cause bad = gather.run(cut, attempt);
+        step.overrun = gather.overrun();
+        if (step.overrun)
+            return step;
         if (copy_ != nullptr) {
             step.unwritten = copy_out(gather);
             if (step.unwritten)
@@ -106,7 +123,7 @@ bool RingReader::lapped(const Gather &gather) const {
     fence();
     Look look;
     ring_.look(&look);
-    const weft_geometry &g = set_.geometry();
+    const weft_geometry &g = geometry_;
     const uint64_t newest = look.position / g.subbuf_size;
     return newest > gather.first_sequence() && newest - gather.first_sequence() >= g.subbuf_count;
 }

@@ -8,6 +8,8 @@
 #ifndef WEFT_RING_RING_READER_H
 #define WEFT_RING_RING_READER_H
 
+#include <optional>
+
 #include "ring/gather.h"
 #include "ring/stream_files.h"
 
@@ -17,6 +19,7 @@ namespace weft {
 struct Step {
     Cause cause = Cause::kNone; /* other than none: the ring is closed for good */
     Failure unwritten;          /* writing failed; nothing was consumed */
+    bool overrun = false;       /* a snapshot would have a gap: nothing was written, it has to begin anew */
     bool more = false;          /* the batch was full, or the writer was faster: take again */
     uint64_t first = 0;         /* number of the first packet written */
     uint32_t packets = 0;
@@ -32,6 +35,10 @@ public:
     static uint64_t scratch_bytes(const weft_geometry &geometry);
     /* `set`, `ring_fd` and `scratch` must outlive the reader; readers that take turns may share the scratch memory. */
     RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch);
+    /* Of a snapshot: notes its progress in a page of its own and ends at `target`. Nobody waits for it, so any ring may lap it. */
+    RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch,
+               weft_reader_page *page, const Target &target);
+    static uint64_t snapshot_scratch_bytes(const weft_geometry &geometry);
 
     /* Continues where the reader page says that the last reader stood. */
     Cause attach();
@@ -56,11 +63,13 @@ private:
     void persist();
 
     const SetMap &set_;
+    const weft_geometry geometry_;
     const int ring_fd_;
     const StreamIdentity stream_;
     const UntrustedRing ring_;
     weft_reader_page *const page_;
     uint8_t *const copy_; /* null in discard mode */
+    const std::optional<Target> target_;
     StreamFiles files_;
     Progress progress_;
     uint32_t selector_ = 0;

@@ -122,7 +122,12 @@ weft::Step TestSet::flush(weft::Plan plan, uint32_t cpu) {
 }
 
 std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu, ReadPayload payload) {
-    const std::string data = read_file(set.file(cpu)), index = read_file(set.index_file(cpu));
+    return read_stream(set.file(cpu), set.index_file(cpu), cpu, payload);
+}
+
+std::vector<ReadPacket> read_stream(const std::string &data_file, const std::string &index_file, uint32_t cpu,
+                                    ReadPayload payload) {
+    const std::string data = read_file(data_file), index = read_file(index_file);
     std::vector<ReadPacket> packets;
     for (size_t at = 0; at < data.size();) {
         const size_t start = at, entry = weft::kIndexHeaderBytes + packets.size() * weft::kIndexEntryBytes;

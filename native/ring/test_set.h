@@ -73,6 +73,8 @@ T take_little(const std::string &from, size_t *at);
 using ReadPayload = void (*)(const std::string &data, size_t *at, ReadPacket *packet);
 void read_number(const std::string &data, size_t *at, ReadPacket *packet); /* of TestWriter's events */
 /* Decodes a data file and compares it with its index; stops the test program on nonsense. */
+std::vector<ReadPacket> read_stream(const std::string &data_file, const std::string &index_file, uint32_t cpu,
+                                    ReadPayload payload = read_number);
 std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu = 0, ReadPayload payload = read_number);
 
 struct Viewed {

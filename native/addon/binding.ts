@@ -11,6 +11,8 @@ import type {
   RingSetFds,
   SeqpacketConnection,
   SeqpacketServer,
+  SnapshotOptions,
+  SnapshotTotals,
   StreamNews,
 } from './index.ts';
 import { STATS_FIELDS } from './index.ts';
@@ -43,6 +45,7 @@ export interface Binding {
     tracefileSize: bigint,
     tracefileCount: bigint,
     listener: (streams: (number | bigint)[], others: (string | number)[]) => void,
+    plan: string,
   ): [Handle, BigUint64Array];
   controlReader(handle: Handle, what: string): Promise<void> | undefined;
   controlReader(
@@ -53,6 +56,14 @@ export interface Binding {
     at: bigint,
     layout: Uint8Array,
   ): Promise<void> | undefined;
+  /** Packets, bytes, events, begin, end, refused. */
+  controlReader(
+    handle: Handle,
+    what: 'snapshot',
+    directory: string,
+    filePrefix: string,
+    maxStreamBytes: bigint,
+  ): Promise<bigint[]>;
   listenSeqpacket(
     path: string,
     mode: number,
@@ -127,6 +138,25 @@ const readOthers = (flat: readonly (string | number)[]): ReaderNews[] => {
   return news;
 };
 
+const snapshot = async (
+  binding: Binding,
+  handle: Handle,
+  prefix: string,
+  options: SnapshotOptions,
+): Promise<SnapshotTotals> => {
+  const { directory, filePrefix = prefix, maxStreamBytes = 0 } = options;
+  const taken = calling(() => binding.controlReader(handle, 'snapshot', directory, filePrefix, BigInt(maxStreamBytes)));
+  const [packets, bytes, events, begin, end, refused] = (await awaiting(taken)) as [
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+  ];
+  return { packets, bytes, events, begin, end, refused };
+};
+
 const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: ReaderNews) => void): Reader => {
   const listener = (streams: (number | bigint)[], others: (string | number)[]): void => {
     if (streams.length > 0) onNews({ kind: 'streams', streams: readStreams(streams) });
@@ -151,6 +181,7 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
       BigInt(options.tracefileSize),
       BigInt(options.tracefileCount),
       listener,
+      options.plan ?? 'append',
     ),
   );
   return {
@@ -160,6 +191,7 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
     rotate: ({ chunk, directory, at, layout }) =>
       awaiting(binding.controlReader(handle, 'rotate', BigInt(chunk), directory, at, layout) as Promise<void>),
     clear: () => awaiting(binding.controlReader(handle, 'clear') as Promise<void>),
+    snapshot: (wanted) => snapshot(binding, handle, options.filePrefix, wanted),
     close: () => awaiting(binding.controlReader(handle, 'close') as Promise<void>),
   };
 };

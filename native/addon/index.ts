@@ -82,13 +82,16 @@ export interface ReaderOptions {
   readonly readerFd: number; // read-write
   readonly ringId: string; // 32 hex digits; checked against the header
   readonly geometry: Geometry;
-  readonly directory: string; // trace directory: files CHANNEL_CPU and index/CHANNEL_CPU.idx are made in it
+  /** Trace directory: files CHANNEL_CPU and index/CHANNEL_CPU.idx are made in it. Empty: nothing can be written. */
+  readonly directory: string;
   readonly filePrefix: string; // 'ch1' -> ch1_0 ; rings in lock mode use 'ch1_l'
   readonly uuid: string; // 32 hex digits, of the trace
   readonly streamClassId: number;
   /** First stream_instance_id; ring of CPU n has base + n. */
   readonly streamInstanceBase: number;
   readonly readTimerUs: number; // bound of the reader's sleep; 0: 200000
+  /** What it begins with; default: append. */
+  readonly plan?: ReaderPlan;
   /** A partly filled sub-buffer is written as a packet at this interval; 0: only on flush. */
   readonly switchTimerUs: number;
   /** The trace chunk whose files are in `directory`; the reader pages remember it. Without chunks: 0. */
@@ -132,6 +135,23 @@ export const STATS_FIELDS = [
   'consumed',
 ] as const;
 
+export interface SnapshotOptions {
+  readonly directory: string; // exists; files and index/ are made in it as in a trace directory
+  readonly filePrefix?: string; // default: the reader's own
+  /** The newest packets that fit; 0 or absent: all. EMSGSIZE when not even the newest one does. */
+  readonly maxStreamBytes?: number | bigint;
+}
+
+export interface SnapshotTotals {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly events: bigint;
+  readonly begin: bigint; // ns; 0 without packets
+  readonly end: bigint;
+  /** Rings that are no rings (any more): of them only what passed the checks is in the files. */
+  readonly refused: bigint;
+}
+
 export interface Reader {
   readonly stats: ReaderStats;
   setPlan(plan: ReaderPlan): void;
@@ -149,6 +169,11 @@ export interface Reader {
   rotate(options: RotateOptions): Promise<void>;
   /** Forgets what is recorded: rings are consumed up to now without counting as lost, and the files of the chunk are emptied. */
   clear(): Promise<void>;
+  /**
+   * Copies what the rings hold now into files of its own, whatever the plan; nothing is consumed and nobody waits. Each stream is
+   * without a gap and ends where its writers stood at the call.
+   */
+  snapshot(options: SnapshotOptions): Promise<SnapshotTotals>;
   /** Ends the thread (without flushing) and closes its fds; resolves when it has ended. */
   close(): Promise<void>;
 }

@@ -60,6 +60,12 @@ napi_value Reader::flush() {
     return promise;
 }
 
+napi_value Reader::snapshot(weft::SnapshotOptions options) {
+    if (!thread_)
+        return throw_failure(environment_.env(), {EBADF, "the reader is closed"});
+    return snapshots_.start(thread_->options(), std::move(options));
+}
+
 napi_value Reader::end() {
     napi_env env = environment_.env();
     napi_deferred deferred = nullptr;
@@ -78,6 +84,7 @@ napi_value Reader::end() {
 void Reader::rung() {
     if (!thread_)
         return;
+    snapshots_.rung();
     const weft::ReaderNews news = thread_->news();
     if (!news.rings.empty())
         tell(news);
@@ -104,6 +111,7 @@ void Reader::settle(uint64_t ticket, const Failure &failure) {
 void Reader::ended() {
     napi_env env = environment_.env();
     settle(UINT64_MAX, {ECANCELED, "the reader was closed before it could flush"});
+    snapshots_.finish();
     close();
     napi_value undefined = nullptr;
     napi_get_undefined(env, &undefined);
@@ -151,8 +159,21 @@ void Reader::tell(const weft::ReaderNews &news) {
     listener_->call({streams, others});
 }
 
+namespace {
+
+/* False: there is no such plan, and an exception is pending. */
+bool plan_named(napi_env env, const std::string &name, Plan *plan) {
+    const bool known = name == "append" || name == "hold" || name == "count";
+    *plan = name == "hold" ? Plan::kHold : name == "count" ? Plan::kCount : Plan::kAppend;
+    if (!known)
+        napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", ("no such plan: " + name).c_str());
+    return known;
+}
+
+}  // namespace
+
 /* startReader(ringFd, readerFd, ringId, geometry, directory, prefix, uuid, streamClassId, instanceBase, readTimerNs, switchTimerNs,
- * chunk, previousChunk, previousDirectory, tracefileSize, tracefileCount, listener) -> [handle, stats]; the fds are the reader's unless this throws */
+ * chunk, previousChunk, previousDirectory, tracefileSize, tracefileCount, listener, plan) -> [handle, stats]; the fds are the reader's unless this throws */
 napi_value start_reader(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     weft::ReaderOptions options;
@@ -172,7 +193,8 @@ napi_value start_reader(napi_env env, napi_callback_info info) {
     options.previous_directory = arguments.text(13);
     options.tracefiles = {arguments.uint64(14), arguments.uint64(15)};
     napi_value listener = arguments.function(16);
-    if (!arguments.ok())
+    const std::string plan = arguments.text(17);
+    if (!arguments.ok() || !plan_named(env, plan, &options.plan))
         return nullptr;
     std::shared_ptr<Reader> reader;
     if (Failure bad = Reader::open(arguments.environment(), options, listener, &reader))
@@ -184,7 +206,20 @@ napi_value start_reader(napi_env env, napi_callback_info info) {
     return list;
 }
 
-/* controlReader(handle, 'append' | 'hold' | 'count' | 'flush' | 'close') */
+namespace {
+
+/* ... 'snapshot', directory, filePrefix, maxStreamBytes) */
+napi_value take_snapshot(Arguments &arguments, Reader &reader) {
+    weft::SnapshotOptions options;
+    options.directory = arguments.text(2);
+    options.file_prefix = arguments.text(3);
+    options.max_stream_bytes = arguments.uint64(4);
+    return arguments.ok() ? reader.snapshot(std::move(options)) : nullptr;
+}
+
+}  // namespace
+
+/* controlReader(handle, 'append' | 'hold' | 'count' | 'flush' | 'close' | 'snapshot', ...) */
 napi_value control_reader(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     const std::shared_ptr<Reader> reader = arguments.resource<Reader>(0);
@@ -195,10 +230,11 @@ napi_value control_reader(napi_env env, napi_callback_info info) {
         return reader->flush();
     if (what == "close")
         return reader->end();
-    if (what == "append" || what == "hold" || what == "count")
-        reader->set_plan(what == "append" ? Plan::kAppend : what == "hold" ? Plan::kHold : Plan::kCount);
-    else
-        napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", ("no such plan: " + what).c_str());
+    if (what == "snapshot")
+        return take_snapshot(arguments, *reader);
+    Plan plan;
+    if (plan_named(env, what, &plan))
+        reader->set_plan(plan);
     return nullptr;
 }
 

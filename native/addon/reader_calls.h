@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "addon/arguments.h"
+#include "addon/snapshot_calls.h"
 #include "ring/reader_thread.h"
 #include "ring/ring_set.h"
 
@@ -20,7 +21,7 @@ public:
 
     static weft::Failure open(Environment &environment, const weft::ReaderOptions &options, napi_value listener,
                               std::shared_ptr<Reader> *reader);
-    explicit Reader(Environment &environment) : Resource(environment) {}
+    explicit Reader(Environment &environment) : Resource(environment), snapshots_(environment) {}
     ~Reader() override { close(); }
     void close() override;
     void rung() override;
@@ -29,6 +30,7 @@ public:
     napi_value make_stats() const;
     void set_plan(weft::Plan plan);
     napi_value flush();
+    napi_value snapshot(weft::SnapshotOptions options);
     napi_value end();
 
 private:
@@ -45,6 +47,7 @@ private:
     std::unique_ptr<Callback> listener_;
     std::deque<Flush> flushes_;
     std::vector<napi_deferred> ends_;
+    Snapshots snapshots_;
 };
 
 napi_value create_ring_set(napi_env env, napi_callback_info info);

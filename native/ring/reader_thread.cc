@@ -50,8 +50,9 @@ Failure ReaderThread::start(const ReaderOptions &options, std::function<void()> 
     ReaderThread &self = *thread;
     if (Failure bad = self.map_.open(options.geometry, options.ring_fd, options.reader_fd, options.ring_id, true))
         return bad;
-    self.directory_fd_ = ::open(options.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (self.directory_fd_ < 0)
+    if (!options.directory.empty())
+        self.directory_fd_ = ::open(options.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (self.directory_fd_ < 0 && !options.directory.empty())
         return failure(errno, options.directory);
     self.next_switch_ = now_ns() + options.switch_timer_ns;
     self.scratch_.reset(new uint8_t[RingReader::scratch_bytes(options.geometry)]);
@@ -63,7 +64,7 @@ Failure ReaderThread::start(const ReaderOptions &options, std::function<void()> 
 ReaderThread::ReaderThread(const ReaderOptions &options, std::function<void()> notify)
     : options_(options), notify_(std::move(notify)), rings_(options.geometry.cpu_count),
       stats_(new uint64_t[options.geometry.cpu_count * kStats](), std::default_delete<uint64_t[]>()),
-      box_(options.geometry.cpu_count), nap_ns_(kNapMin) {}
+      box_(options.geometry.cpu_count), plan_(options.plan), nap_ns_(kNapMin) {}
 
 ReaderThread::~ReaderThread() {
     const bool started = thread_.joinable();

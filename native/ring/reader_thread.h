@@ -19,12 +19,13 @@ struct ReaderOptions {
     int reader_fd = -1;
     uint8_t ring_id[16] = {};
     weft_geometry geometry{};
-    std::string directory;
+    std::string directory; /* empty: nothing is ever written, under the plan hold */
     std::string file_prefix;
     uint8_t uuid[16] = {};
     uint32_t stream_class_id = 0;
     uint64_t stream_instance_base = 0;
     uint64_t read_timer_ns = 0;
+    Plan plan = Plan::kAppend;    /* until set_plan() */
     uint64_t switch_timer_ns = 0; /* 0: partial sub-buffers only on flush */
     uint64_t chunk = 0;           /* whose files are in `directory` */
     uint64_t previous_chunk = 0;  /* with a rotation under way, the one before; no directory: none is */
@@ -51,6 +52,7 @@ public:
     ReaderNews news() { return box_.drain(); }
     /* Values by CPU, kStats each; the memory outlives the thread as long as somebody holds it. */
     std::shared_ptr<uint64_t> stats() const { return stats_; }
+    const ReaderOptions &options() const { return options_; }
     size_t stats_count() const { return rings_.size() * kStats; }
 
 private:
@@ -92,7 +94,7 @@ private:
     std::shared_ptr<uint64_t> stats_;
     NewsBox box_;
     Sleeper sleeper_;
-    std::atomic<Plan> plan_{Plan::kAppend};
+    std::atomic<Plan> plan_;
     std::atomic<uint64_t> flush_wanted_{0};
     std::atomic<bool> end_wanted_{false};
     /* the thread's own */

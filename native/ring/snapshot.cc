@@ -26,18 +26,28 @@ uint64_t lost_before(const weft_reader_page *page) {
     return load(&page->state[load_acquire(&page->selector) & 1].lost);
 }
 
+RingTarget aim(const SetMap &set, uint32_t cpu) {
+    const UntrustedRing ring(set, cpu);
+    RingTarget target;
+    target.used = ring.ready();
+    if (!target.used)
+        return target;
+    target.end.lost_before = lost_before(set.page(cpu));
+    target.refused = ring.settle(&target.end.look) != Cause::kNone || !ring.lost_sum(&target.end.lost);
+    return target;
+}
+
 class Snapshot {
 public:
-    Snapshot(const SetMap &set, int ring_fd, const SnapshotOptions &options, SnapshotResult *result)
-        : set_(set), ring_fd_(ring_fd), options_(options), result_(result), targets_(set.geometry().cpu_count) {}
+    Snapshot(const SetMap &set, int ring_fd, const std::vector<RingTarget> &targets, const SnapshotOptions &options,
+             SnapshotResult *result)
+        : set_(set), ring_fd_(ring_fd), options_(options), result_(result), targets_(targets) {}
     ~Snapshot() {
         if (directory_fd_ >= 0)
             close(directory_fd_);
     }
 
     Failure run() {
-        for (uint32_t cpu = 0; cpu < targets_.size(); cpu++)
-            aim(cpu);
         directory_fd_ = open(options_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (directory_fd_ < 0)
             return failure(errno, options_.directory);
@@ -50,24 +60,6 @@ public:
     }
 
 private:
-    struct RingTarget {
-        bool used = false;
-        bool refused = false;
-        Target end;
-    };
-
-    /* All rings' ends are fixed before the first byte is copied, so that they lie at one time. */
-    void aim(uint32_t cpu) {
-        const UntrustedRing ring(set_, cpu);
-        RingTarget &target = targets_[cpu];
-        target = {};
-        target.used = ring.ready();
-        if (!target.used)
-            return;
-        target.end.lost_before = lost_before(set_.page(cpu));
-        target.refused = ring.settle(&target.end.look) != Cause::kNone || !ring.lost_sum(&target.end.lost);
-    }
-
     /* The first sub-buffer from which everything up to the target fits. */
     Failure fit(const UntrustedRing &ring, Target *target) const {
         if (options_.max_stream_bytes == 0)
@@ -93,7 +85,7 @@ private:
     Failure copy_ring(uint32_t cpu) {
         for (unsigned attempt = 0; attempt < kAttempts; attempt++) {
             if (attempt > 0 && overrun_at(cpu))
-                aim(cpu); /* its end is gone too */
+                targets_[cpu] = aim(set_, cpu); /* its end is gone too */
             RingTarget &target = targets_[cpu];
             if (target.refused) {
                 result_->refused++;
@@ -164,9 +156,17 @@ private:
 
 }  // namespace
 
-Failure take_snapshot(const SetMap &set, int ring_fd, const SnapshotOptions &options, SnapshotResult *result) {
+std::vector<RingTarget> snapshot_targets(const SetMap &set) {
+    std::vector<RingTarget> targets;
+    for (uint32_t cpu = 0; cpu < set.geometry().cpu_count; cpu++)
+        targets.push_back(aim(set, cpu));
+    return targets;
+}
+
+Failure take_snapshot(const SetMap &set, int ring_fd, const std::vector<RingTarget> &targets, const SnapshotOptions &options,
+                      SnapshotResult *result) {
     *result = {};
-    return Snapshot(set, ring_fd, options, result).run();
+    return Snapshot(set, ring_fd, targets, options, result).run();
 }
 
 }  // namespace weft

@@ -30,8 +30,17 @@ struct SnapshotResult {
     uint64_t refused = 0; /* rings whose memory is no ring: of them only what was checked is in the files */
 };
 
+/* Where the rings of a set stand, all at one time. */
+struct RingTarget {
+    bool used = false;
+    bool refused = false;
+    Target end;
+};
+std::vector<RingTarget> snapshot_targets(const SetMap &set);
+
 /* EMSGSIZE: the newest packet of a stream is larger than max_stream_bytes. EAGAIN: a writer was faster than every attempt. */
-Failure take_snapshot(const SetMap &set, int ring_fd, const SnapshotOptions &options, SnapshotResult *result);
+Failure take_snapshot(const SetMap &set, int ring_fd, const std::vector<RingTarget> &targets, const SnapshotOptions &options,
+                      SnapshotResult *result);
 
 }  // namespace weft
 

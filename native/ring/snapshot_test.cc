@@ -54,7 +54,7 @@ Taken take(const TestSet &set, const Place &place, uint64_t max_stream_bytes = 0
     const StreamIdentity identity = TestSet::identity(0);
     std::copy(std::begin(identity.uuid), std::end(identity.uuid), options.uuid);
     options.max_stream_bytes = max_stream_bytes;
-    taken.failure = take_snapshot(map, set.ring_fd(), options, &taken.result);
+    taken.failure = take_snapshot(map, set.ring_fd(), snapshot_targets(map), options, &taken.result);
     return taken;
 }
 

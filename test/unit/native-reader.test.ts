@@ -69,6 +69,25 @@ test('a flush writes what was committed, and news and counters say so', async ()
   await reader.close();
 });
 
+test('a snapshot copies what a holding reader keeps, and takes nothing away', async () => {
+  using folder = temporary();
+  const rings = makeRings();
+  const reader = native.startReader({ ...readerOptions(rings, ''), plan: 'hold' }, () => {});
+  new RingWriter(rings.ringFd).emit(10);
+  await assert.rejects(reader.flush(), { code: 'EBUSY' });
+  const bytes = BigInt(2 * PACKET_HEADER_BYTES + 10 * EVENT_BYTES);
+  for (const filePrefix of ['first', 'second']) {
+    const taken = await reader.snapshot({ directory: folder.path, filePrefix });
+    assert.deepEqual([taken.packets, taken.events, taken.bytes, taken.refused], [2n, 10n, bytes, 0n]);
+    assert.equal(statSync(join(folder.path, `${filePrefix}_0`)).size, Number(bytes));
+  }
+  await assert.rejects(reader.snapshot({ directory: folder.path, maxStreamBytes: 100 }), { code: 'EMSGSIZE' });
+  await assert.rejects(reader.snapshot({ directory: join(folder.path, 'none') }), { code: 'ENOENT' });
+  const last = reader.snapshot({ directory: folder.path });
+  await Promise.all([last, reader.close()]);
+  await assert.rejects(reader.snapshot({ directory: folder.path }), { code: 'EBADF' });
+});
+
 test('a corrupt ring is reported with the check that failed', async () => {
   using folder = temporary();
   const rings = makeRings();

@@ -5,6 +5,8 @@ import {
   type ReaderNews,
   type ReaderOptions,
   type RotateOptions,
+  type SnapshotOptions,
+  type SnapshotTotals,
   STATS_FIELDS,
 } from '../../../native/addon/index.ts';
 import type { Kernel } from './kernel.ts';
@@ -104,6 +106,8 @@ export const worldRings = (kernel: Kernel) => {
   };
 };
 
+const EVENT_BYTES = 16;
+
 /** A reader that takes what is committed when it is flushed, or when the world lets it wake up. */
 export class WorldReader {
   readonly memory: RingMemory;
@@ -132,6 +136,7 @@ export class WorldReader {
     this.#held = previous !== undefined && this.memory.chunk !== options.chunk;
     this.#directory = this.#held ? previous!.directory : options.directory;
     this.memory.chunk ??= previous?.chunk ?? options.chunk;
+    this.plan = options.plan ?? 'append';
   }
 
   setPlan(plan: 'append' | 'hold' | 'count'): void {
@@ -160,6 +165,16 @@ export class WorldReader {
   async clear(): Promise<void> {
     this.memory.consumed = this.memory.events.length;
     this.#files.empty(this.#directory, `${this.options.filePrefix}_0`);
+  }
+
+  /** Nothing is consumed. */
+  async snapshot({ directory, maxStreamBytes = 0 }: SnapshotOptions): Promise<SnapshotTotals> {
+    const { filePrefix, streamClassId } = this.options;
+    const kept = Number(maxStreamBytes) === 0 ? 0 : -Math.floor(Number(maxStreamBytes) / EVENT_BYTES);
+    const events = this.memory.events.slice(kept);
+    this.#files.append(directory, `${filePrefix}_0`, streamClassId, events);
+    const bytes = BigInt(events.length * EVENT_BYTES);
+    return { packets: 1n, bytes, events: BigInt(events.length), begin: 0n, end: 0n, refused: 0n };
   }
 
   async close(): Promise<void> {
@@ -197,7 +212,7 @@ export class WorldReader {
 
   #report(events: readonly WorldEvent[]): void {
     this.stats.values[STATS_FIELDS.indexOf('events')]! += BigInt(events.length);
-    const stream = { cpu: 0, first: 0n, packets: 1, bytes: events.length * 16, events: BigInt(events.length) };
+    const stream = { cpu: 0, first: 0n, packets: 1, bytes: events.length * EVENT_BYTES, events: BigInt(events.length) };
     this.#news({ kind: 'streams', streams: [{ ...stream, begin: 0n, end: 0n, lost: this.memory.lost }] });
   }
 }

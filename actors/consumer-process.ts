@@ -54,7 +54,12 @@ const takeMemory = (parts: ConsumerProcessParts, ringId: string, fds: readonly n
     return;
   }
   const entry = parts.streams.find(ringId);
-  if (entry && !entry.reader && !entry.memory) {
+  if (entry && (entry.reader || entry.memory)) {
+    // The daemon asked again, having heard no answer.
+    for (const fd of fds) closeFd(fd);
+    return;
+  }
+  if (entry) {
     entry.bring([ringFd, readerFd]);
     return;
   }

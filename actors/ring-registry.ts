@@ -151,9 +151,14 @@ const createSets = async (parts: DaemonParts, sessionId: string, key: string): P
   if (!registry) return;
   for (const { channel, sync } of missingSets(document, registry, parts.applications.in(registry.scope))) {
     const set = await parts.rings.create(channel, sync, parts.keeper);
-    await parts.documents.edit(sessionId, (current) => {
+    const noted = parts.documents.edit(sessionId, (current) => {
       const grown = registryOf(current, key)!;
       return { document: withRegistry(current, { ...grown, ringSets: [...grown.ringSets, set] }), value: undefined };
+    });
+    // Memory that no document knows would be held for ever.
+    await noted.catch(async (thrown: unknown) => {
+      await parts.rings.release(set.ringId, parts.keeper);
+      throw thrown;
     });
   }
 };

@@ -53,7 +53,10 @@ export class Rings {
     const cpus = this.#ports.host.onlineCpus();
     const fds = this.#allocate(set, channel, cpus);
     this.#sets.set(ringId, { set, fds });
-    await this.deposit(ringId, keeper);
+    await this.deposit(ringId, keeper).catch((thrown: unknown) => {
+      this.#drop(ringId);
+      throw thrown;
+    });
     return set;
   }
 
@@ -88,12 +91,7 @@ export class Rings {
   }
 
   async release(ringId: string, keeper: KeeperLink): Promise<void> {
-    const held = this.#sets.get(ringId);
-    if (!held) return;
-    this.#sets.delete(ringId);
-    const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = held.fds;
-    for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) this.#ports.native.closeFd(fd);
-    await keeper.release(ringId);
+    if (this.#drop(ringId)) await keeper.release(ringId);
   }
 
   totals(ringId: string): RingTotals | null {
@@ -109,6 +107,15 @@ export class Rings {
       if (set.sync !== 'lock') continue;
       this.#ports.native.releaseLocks({ ringFd: fds.ringFd, geometry: geometryOf(set), applicationId: application });
     }
+  }
+
+  #drop(ringId: string): boolean {
+    const held = this.#sets.get(ringId);
+    if (!held) return false;
+    this.#sets.delete(ringId);
+    const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = held.fds;
+    for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) this.#ports.native.closeFd(fd);
+    return true;
   }
 
   #allocate(set: RingSetDocument, channel: ChannelDocument, cpus: readonly number[]): RingSetFds {

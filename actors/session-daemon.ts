@@ -10,7 +10,7 @@ import { consumerId, consumerSpec, provideConsumer } from './consumer.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { openSockets } from './doors.ts';
 import { Inspector } from './inspector.ts';
-import type { ExitReport } from './keeper-client.ts';
+import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
 import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
@@ -113,6 +113,17 @@ const endAbandonedScopes = (parts: DaemonParts): void => {
   }
 };
 
+/** False: it ended while nobody watched it. */
+const adopted = async (keeper: KeeperLink, spec: ProcessSpec, pid: number): Promise<boolean> => {
+  try {
+    await keeper.adopt(spec, pid);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof KeeperError && thrown.code === 'ESRCH') return false;
+    throw thrown;
+  }
+};
+
 /** The rings are ours still, and the processes live: a new keeper is told of both. */
 const restoreKeeper = async (parts: DaemonParts): Promise<void> => {
   await parts.ports.keeper.startAnother();
@@ -122,8 +133,8 @@ const restoreKeeper = async (parts: DaemonParts): Promise<void> => {
   for (const ref of Object.values(parts.root.getSnapshot().context.consumers)) {
     const { uid, gid, pid } = ref.getSnapshot().context;
     if (pid === null) continue;
-    await keeper.adopt(consumerSpec(parts, uid, gid), pid);
-    await parts.consumer(uid).deposit(keeper, consumerId(uid));
+    if (await adopted(keeper, consumerSpec(parts, uid, gid), pid)) await parts.consumer(uid).deposit(keeper, consumerId(uid));
+    else ref.send({ type: 'ConsumerExited', cause: 'it ended while there was no keeper' });
   }
 };
 

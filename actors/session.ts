@@ -17,6 +17,8 @@ import { channelViewOf, summaryOf } from './views.ts';
 
 /** How long the operation may take until a daemon that finds it in the document calls it late. */
 const OPERATION_MS = 60_000;
+/** Within the time that a session has for its release. */
+const DETACH_MS = 12_000;
 
 /** JSON keeps no bigint; the codec takes decimal strings for 64-bit counts just as well. */
 const storable = (reply: Reply): unknown =>
@@ -99,11 +101,6 @@ const quiet = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   if (first !== undefined) throw refuse('internal', { cause: first });
 };
 
-const holdIfAny = async (parts: DaemonParts, sessionId: string): Promise<void> => {
-  const { registries } = parts.documents.current(sessionId);
-  if (registries.some(({ ringSets }) => ringSets.length > 0)) await holdAll(parts, sessionId);
-};
-
 const flush = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
   if (document.registries.every(({ ringSets }) => ringSets.length === 0)) return;
@@ -134,13 +131,23 @@ const settle = (parts: DaemonParts, sessionId: string, requestId: string | null)
   });
 };
 
+/** Everything was flushed before: a consumer that does not answer keeps nothing that the trace lacks. */
+const detached = async (parts: DaemonParts, document: SessionDocument): Promise<void> => {
+  const { clock, log } = parts.ports;
+  const late = new Promise<void>((resolve) => clock.setTimeout(resolve, DETACH_MS));
+  const detach = parts.readyConsumer(document).then((consumer) => consumer.detach(document.id));
+  const failed = (thrown: unknown): void =>
+    log.warn('the consumer kept its rings', { session: document.name, cause: String(thrown) });
+  await Promise.race([detach.catch(failed), late]);
+};
+
 /** Everything but the trace goes: applications, consumer, memory, document. */
 const release = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
   const document = parts.documents.current(sessionId);
   parts.replies.prepare(requestId, operationReply(parts, document, faultOf(parts, sessionId)));
   for (const application of parts.applications.all()) application.detach(sessionId);
   const ringIds = document.registries.flatMap(({ ringSets }) => ringSets).map(({ ringId }) => ringId);
-  if (ringIds.length > 0) await (await parts.readyConsumer(document)).detach(sessionId);
+  if (ringIds.length > 0) await detached(parts, document);
   for (const ringId of ringIds) await parts.rings.release(ringId, parts.keeper);
   await parts.documents.remove(sessionId);
 };
@@ -226,7 +233,7 @@ export const provideSession = (parts: DaemonParts) => {
         parts.passes.include(application, parts.pass(sessionId, scopeFor(parts.documents.current(sessionId), identity)));
       },
       includeAll: (_, { sessionId }) => void parts.passAll(sessionId).catch(failPass(sessionId)),
-      holdRings: (_, { sessionId }) => void holdIfAny(parts, sessionId).catch(failPass(sessionId)),
+      holdRings: (_, { sessionId }) => void flush(parts, sessionId).catch(failPass(sessionId)),
       logSession: (_, { sessionId, what }) =>
         log.warn(what, { sessionId, session: parts.documents.find(sessionId)?.name ?? null }),
     },

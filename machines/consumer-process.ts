@@ -4,9 +4,15 @@ import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 import { type Plan, streamMachine } from './stream.ts';
 
+interface StreamWanted {
+  readonly ringId: string;
+  readonly plan: Plan;
+  readonly cpuCount: number;
+}
+
 export type ConsumerProcessEvent =
   | { readonly type: 'CredentialsReceived' }
-  | { readonly type: 'StreamRequested'; readonly ringId: string; readonly plan: Plan; readonly cpuCount: number }
+  | ({ readonly type: 'StreamRequested' } & StreamWanted)
   | { readonly type: 'StreamDrained'; readonly ringId: string }
   | { readonly type: 'ShutdownRequested' }
   /** Daemon and keeper are gone: nobody will ever ask again. */
@@ -28,6 +34,13 @@ const late = (subject: string, ms: number) =>
   ({ type: 'rememberRefusal', params: { refusal: refusal('timeout', { subject, ms }) } }) as const;
 
 const log = (what: string) => ({ type: 'logProcess', params: { what } }) as const;
+
+const open = {
+  actions: {
+    type: 'addStream',
+    params: ({ event }: { event: StreamWanted }) => ({ ringId: event.ringId, plan: event.plan, cpuCount: event.cpuCount }),
+  },
+} as const;
 
 const without = <T>(streams: Readonly<Record<string, T>>, ringId: string): Record<string, T> =>
   Object.fromEntries(Object.entries(streams).filter(([id]) => id !== ringId));
@@ -72,7 +85,8 @@ export const consumerProcessMachine = setup({
       after: { credentialsTimeout: { target: 'ended', actions: late('waiting for the key of the bus', 15_000) } },
     },
     joining: {
-      on: { ShutdownRequested: 'ended' },
+      // Who asks finds the subjects served a moment before this process knows it.
+      on: { StreamRequested: open, ShutdownRequested: 'ended' },
       invoke: {
         id: 'joinBus',
         src: 'joinBus',
@@ -84,12 +98,7 @@ export const consumerProcessMachine = setup({
     serving: {
       initial: 'connected',
       on: {
-        StreamRequested: {
-          actions: {
-            type: 'addStream',
-            params: ({ event }) => ({ ringId: event.ringId, plan: event.plan, cpuCount: event.cpuCount }),
-          },
-        },
+        StreamRequested: open,
         // The daemon was started anew, or the bus moved.
         CredentialsReceived: { actions: 'renewKey' },
         ShutdownRequested: 'draining',

@@ -74,10 +74,11 @@ export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
   nodeTier(root, 'unit', 70, ['test/unit', 'test/contract'], 2),
   { name: 'native', budgetS: 160, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
-  nodeTier(root, 'model', 150, ['test/model']),
+  nodeTier(root, 'model', 110, ['test/model']),
+  nodeTier(root, 'simulation', 180, ['test/simulation']),
   {
     name: 'sanitizers',
-    budgetS: 330,
+    budgetS: 280,
     parallel: 1,
     steps: () => ['address,undefined', 'thread'].flatMap((kind) => nativeSteps(root, [`SANITIZE=${kind}`])),
   },

@@ -38,6 +38,8 @@ export interface DeclaredTransition {
   readonly name: string;
   /** Takes it out of the machine's definition; the returned function puts it back. */
   remove(): () => void;
+  /** Takes only its guard away. */
+  removeGuard(): () => void;
 }
 
 const record = (value: unknown): Config => (typeof value === 'object' && value !== null ? (value as Config) : {});
@@ -73,6 +75,19 @@ const removal = (holder: Config, key: string, branch: number) => (): (() => void
   };
 };
 
+const guardRemoval = (holder: Config, key: string, branch: number) => (): (() => void) => {
+  const before = holder[key];
+  holder[key] = [before].flat().map((one, at) => {
+    if (at !== branch) return one;
+    const { guard, ...rest } = record(one);
+    if (guard === undefined) throw new Error(`${key} [${branch}] has no guard`);
+    return rest;
+  });
+  return () => {
+    holder[key] = before;
+  };
+};
+
 const targetOf = (transition: unknown): string => {
   const { target, actions } = typeof transition === 'string' ? { target: transition, actions: undefined } : record(transition);
   if (target !== undefined) return String(target);
@@ -90,6 +105,7 @@ export const declaredTransitions = (): DeclaredTransition[] =>
         branch,
         name: `${id}: ${event || 'always'}${branch > 0 ? ` [${branch}]` : ''} -> ${targetOf(transition)}`,
         remove: removal(holder, key, branch),
+        removeGuard: guardRemoval(holder, key, branch),
       })),
     ),
   );

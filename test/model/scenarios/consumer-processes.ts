@@ -95,6 +95,17 @@ const STREAMS: readonly Scenario[] = [
 ];
 
 const PROCESS: readonly Scenario[] = [
+  scenario('a stream that is asked for before the consumer knows that it serves is opened', async (world) => {
+    world.faults.plan('consumer-bus.serve', { answerAfter: 4_000 });
+    await session(world);
+    const program = await world.program();
+    const time = await took(world, () => world.ok('session.start', { session: 's' }));
+    assert.ok(time < 4_000, `${time} ms`);
+    const numbers = world.record(program, 2);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, numbers);
+  }),
+
   scenario('a consumer that gets no key ends after 15 s', async (world) => {
     await world.start();
     world.faults.plan('buses.grant', 'hang', { times: 2 });

@@ -328,4 +328,18 @@ export const RECOVERY: readonly Scenario[] = [
     await world.ok('session.stop', { session: 's' });
     holds(world, [...first, ...second]);
   }),
+
+  scenario(
+    'kill -9 of the keeper, and of the consumer before the next keeper watches it: another consumer reads on',
+    async (world) => {
+      const program = await recording(world);
+      const first = world.record(program, 2);
+      world.killKeeper();
+      world.killConsumer();
+      const second = world.record(program, 2);
+      await world.until('another consumer reads', () => rereads(world), 5_000);
+      await world.ok('session.stop', { session: 's' });
+      holds(world, [...first, ...second]);
+    },
+  ),
 ];

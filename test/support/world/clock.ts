@@ -10,11 +10,18 @@ export const settle = (): Promise<void> => new Promise((resolve) => setImmediate
 
 export class WorldClock {
   #now = 1_700_000_000_000;
+  #offset = 0;
   #order = 0;
   readonly #timers = new Set<Timer>();
 
+  /** Real time, which somebody may set; timers do not follow it. */
   now(): number {
-    return this.#now;
+    return this.#now + this.#offset;
+  }
+
+  /** Somebody sets the clock. */
+  jump(ms: number): void {
+    this.#offset += ms;
   }
 
   setTimeout(task: () => void, ms: number): unknown {

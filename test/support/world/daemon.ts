@@ -3,7 +3,7 @@ import { createActor } from 'xstate';
 import { DaemonParts } from '../../../actors/daemon-parts.ts';
 import type { BusPort, DaemonPorts, Host, KeeperLink, KeeperPort } from '../../../actors/ports.ts';
 import { provideSessionDaemon } from '../../../actors/session-daemon.ts';
-import type { SeqpacketConnection } from '../../../native/addon/index.ts';
+import type { SeqpacketConnection, SeqpacketServer } from '../../../native/addon/index.ts';
 import type { MemoryBus } from '../../../transport/memory-bus.ts';
 import type { SocketEnd } from './kernel.ts';
 import { Life, mortal } from './mortal.ts';
@@ -28,6 +28,7 @@ export class WorldDaemon {
   bus: MemoryBus | null = null;
   ended = false;
   #locked = false;
+  readonly #servers: SeqpacketServer[] = [];
   readonly #world: World;
 
   constructor(world: World, pid: number) {
@@ -52,6 +53,7 @@ export class WorldDaemon {
     this.life.alive = false;
     this.root.stop();
     this.bus?.cut();
+    for (const server of this.#servers) server.close();
     // One that never got the lock held nothing else either.
     if (this.#world.lockHolder === this) this.#world.daemonGone();
     this.#world.releaseLock(this);
@@ -99,13 +101,14 @@ export class WorldDaemon {
     const { kernel } = world;
     const own = { pid, uid: 1000, gid: 1000 };
     return {
-      ...worldRings(kernel),
+      ...worldRings(kernel, (memory) => world.memories.push(memory)),
       listenSeqpacket: (path, _options, accept) => {
         const server = kernel.listen(path, own, (connection) => {
           if (!this.life.alive) return;
           world.connections.add(connection);
           accept(mortal('socket', connection, [], this.life, world.faults));
         });
+        this.#servers.push(server);
         return server;
       },
       adoptSeqpacket: (fd) => mortal('link', viewOf(kernel.at<SocketEnd>(fd)), [], this.life, world.faults),

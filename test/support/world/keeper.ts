@@ -11,6 +11,7 @@ interface Child {
 export interface Nursery {
   /** Starts the program; gives the daemon's end of its fd 3. */
   start(spec: ProcessSpec): { readonly pid: number; readonly linkFd: number | null };
+  lives(pid: number): boolean;
   kill(spec: ProcessSpec, signal: NodeJS.Signals): void;
 }
 
@@ -82,7 +83,7 @@ export class WorldKeeper {
           return { keeperPid: this.pid };
         }),
       spawn: (spec) => asked(() => this.#spawn(spec)),
-      adopt: (spec, pid) => asked(() => void this.children.set(spec.id, { spec, pid })),
+      adopt: (spec, pid) => asked(() => this.#adopt(spec, pid)),
       kill: (id, signal) => asked(() => this.#nursery.kill(this.#child(id).spec, signal)),
       forget: (id) => asked(() => void this.children.delete(id)),
       deposit: (held, fds) => asked(() => this.#deposit(held, fds)),
@@ -105,6 +106,11 @@ export class WorldKeeper {
     const child = this.children.get(id);
     if (!child) throw new KeeperError('ENOENT', 'kill', id);
     return child;
+  }
+
+  #adopt(spec: ProcessSpec, pid: number): void {
+    if (!this.#nursery.lives(pid)) throw new KeeperError('ESRCH', 'adopt', spec.id);
+    this.children.set(spec.id, { spec, pid });
   }
 
   #spawn(spec: ProcessSpec): { pid: number } {

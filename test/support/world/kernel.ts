@@ -86,6 +86,11 @@ export class Kernel {
     if (!this.#fds.delete(fd)) throw new Error(`fd ${fd} was closed twice`);
   }
 
+  /** What the open fds stand for, once per fd. */
+  objects(): readonly unknown[] {
+    return [...this.#fds.values()];
+  }
+
   get openFds(): number {
     return this.#fds.size;
   }

@@ -2,8 +2,8 @@
  * Ports of a process that can be killed, and whose calls can be made to fail or to hang: every call goes through `Faults`. What a
  * dead process still does (its promises run on) reaches nothing.
  */
-/** A number: it takes so many milliseconds. */
-export type Trouble = 'fail' | 'hang' | number | Error;
+/** A number: it happens so many milliseconds later. `answerAfter`: it happens at once, and is answered so many milliseconds later. */
+export type Trouble = 'fail' | 'hang' | number | Error | { readonly answerAfter: number };
 
 interface Planned {
   readonly trouble: Trouble;
@@ -48,6 +48,9 @@ export class Life {
 
 const never = new Promise<never>(() => {});
 
+const isLate = (trouble: Trouble): trouble is { readonly answerAfter: number } =>
+  typeof trouble === 'object' && 'answerAfter' in trouble;
+
 const errorOf = (name: string, trouble: 'fail' | Error): Error =>
   trouble instanceof Error ? trouble : Object.assign(new Error(`${name} failed, as planned`), { code: 'EIO' });
 
@@ -65,6 +68,10 @@ export const mortal = <T extends object>(prefix: string, target: T, waits: reado
         if (trouble === 'hang') return asynchronous ? never : undefined;
         const call = (): unknown => (value as (...words: unknown[]) => unknown).apply(object, words);
         if (typeof trouble === 'number') return faults.after(trouble).then(() => (life.alive ? call() : never));
+        if (trouble && isLate(trouble)) {
+          const answer = Promise.resolve(call());
+          return faults.after(trouble.answerAfter).then(() => (life.alive ? answer : never));
+        }
         if (trouble && asynchronous) return Promise.reject(errorOf(name, trouble));
         if (trouble) throw errorOf(name, trouble);
         return call();

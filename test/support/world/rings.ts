@@ -78,7 +78,7 @@ const totalsOf = (memory: RingMemory): ReturnType<Native['ringTotals']> => {
 };
 
 /** The ring functions of the native module, for the session daemon. */
-export const worldRings = (kernel: Kernel) => {
+export const worldRings = (kernel: Kernel, made: (memory: RingMemory) => void = () => {}) => {
   const fdsOf = (memory: RingMemory, ringFd: number, readerFd: number) => ({
     ringFd,
     readerFd,
@@ -89,6 +89,7 @@ export const worldRings = (kernel: Kernel) => {
   return {
     createRingSet: ({ ringId, geometry }: Parameters<Native['createRingSet']>[0]) => {
       const memory = new RingMemory(ringId, geometry);
+      made(memory);
       return fdsOf(memory, kernel.fd(memory), kernel.fd(memory));
     },
     adoptRingSet: ({ ringFd, readerFd, ringId }: Parameters<Native['adoptRingSet']>[0]) => {

@@ -16,7 +16,7 @@ import { WorldDaemon } from './daemon.ts';
 import { WorldKeeper } from './keeper.ts';
 import { Kernel, type SocketEnd } from './kernel.ts';
 import { Faults, type Life } from './mortal.ts';
-import { TraceFiles } from './rings.ts';
+import { type RingMemory, TraceFiles } from './rings.ts';
 
 export const UID = 1000;
 
@@ -31,6 +31,8 @@ export class World {
   readonly crashes: string[] = [];
   readonly documents = new Map<string, string>();
   readonly connections = new Set<unknown>();
+  /** Every ring set that was ever made. */
+  readonly memories: RingMemory[] = [];
   readonly inspectors: ((event: InspectionEvent) => void)[];
   readonly disk: Disk;
   consumers: WorldConsumer[] = [];
@@ -48,10 +50,11 @@ export class World {
   #numbers = 0;
   #client;
 
-  constructor(inspector?: (event: InspectionEvent) => void) {
+  /** `deliver`: how the bus treats a message; absent: at once, in order. */
+  constructor(inspector?: (event: InspectionEvent) => void, deliver: (task: () => void) => void = queueMicrotask) {
     this.inspectors = inspector ? [inspector] : [];
     this.fabric = new MemoryFabric({
-      defer: (task) => queueMicrotask(task),
+      defer: deliver,
       after: (ms, task) => {
         const timer = this.clock.setTimeout(task, ms);
         return () => this.clock.clearTimeout(timer);
@@ -208,6 +211,15 @@ export class World {
     return Array.from({ length: events }, () => ++this.#numbers).filter((number) => application.record(number) > 0);
   }
 
+  /** Of the newest event. */
+  get lastNumber(): number {
+    return this.#numbers;
+  }
+
+  nextNumber(): number {
+    return ++this.#numbers;
+  }
+
   ask(name: CommandName, fields: Body = {}, options: { who?: number; id?: string; timeoutMs?: number } = {}): Promise<Reply> {
     const [noun, verb] = name.split('.') as [string, string];
     const subject = commandSubject({ host: 'host', uid: UID, realm: 'local', who: options.who ?? UID, noun, verb });
@@ -282,6 +294,7 @@ export class World {
           this.consumers.push(new WorldConsumer(this, spec.id, pid, spec.uid, theirs));
           return { pid, linkFd: this.kernel.fd(mine) };
         },
+        lives: (pid) => this.consumers.some((consumer) => consumer.pid === pid),
         kill: (spec) => {
           const consumer = this.consumers.find(({ id }) => id === spec.id);
           if (consumer) this.consumerEnded(consumer, 'SIGKILL');

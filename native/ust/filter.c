@@ -28,7 +28,8 @@ struct event {
 
 static inline unsigned order_of_integers(int64_t a, int64_t b)
 {
-    return (a < b ? ORDER_BELOW : 0) | (a == b ? ORDER_EQUAL : 0) | (a > b ? ORDER_ABOVE : 0);
+    _Static_assert(ORDER_BELOW == 1 && ORDER_EQUAL == 2 && ORDER_ABOVE == 4, "without a branch");
+    return (unsigned)(a < b) | (unsigned)(a == b) << 1 | (unsigned)(a > b) << 2;
 }
 
 static unsigned order_of_doubles(double a, double b)
@@ -121,7 +122,9 @@ static int element(const struct weft_value *v, uint32_t index, int64_t *value)
 static int app_value(const struct weft_step *s, union slot *slot)
 {
     struct weft_context_value v;
+    const int saved = errno; /* the application's callback may change it */
     weft_app_context_get(s->as.place, &v);
+    errno = saved;
     const int whole = v.kind >= WEFT_CONTEXT_VALUE_INT8 && v.kind <= WEFT_CONTEXT_VALUE_UINT64;
     const int natural = whole && v.kind >= WEFT_CONTEXT_VALUE_UINT8;
     const int number = v.kind == WEFT_CONTEXT_VALUE_FLOAT || v.kind == WEFT_CONTEXT_VALUE_DOUBLE;
@@ -253,7 +256,14 @@ static union slot *rare(const struct weft_step *s, union slot *top, const struct
     return combine(s, top);
 }
 
-static inline __attribute__((always_inline)) int is_true(const struct weft_step *s, const struct event *e)
+/* A field against a constant; a missing value is false as well, where that ends the expression. */
+static inline __attribute__((always_inline)) int field_holds(const struct weft_step *s, const struct weft_value *values)
+{
+    const struct weft_value *field = &values[s->what];
+    return field->kind == WEFT_VALUE_INT && (order_of_integers(field->as.integer, s->as.integer) & s->orders) != 0;
+}
+
+static __attribute__((noinline)) int is_true(const struct weft_step *s, const struct event *e)
 {
     union slot stack[1 + WEFT_BYTECODE_STACK]; /* the first one lies below an empty stack */
     union slot *top = stack;
@@ -287,6 +297,13 @@ static inline __attribute__((always_inline)) int is_true(const struct weft_step 
                 return 0;
             (++top)->integer = (order_of_integers(field->as.integer, s->as.integer) & s->orders) != 0;
             break;
+        case STEP_REQUIRE:
+            if (!field_holds(s, e->values))
+                return 0;
+            s++;
+            break;
+        case STEP_DECIDE:
+            return field_holds(s, e->values);
         case STEP_COMPARE_INT:
             top--;
             top->integer = (order_of_integers(top->integer, top[1].integer) & s->orders) != 0;
@@ -305,7 +322,11 @@ int weft_filter_run(const struct weft_filter *filter, const struct weft_value *v
     if (count < filter->field_count)
         return 0;
     for (uint32_t i = 0; i < filter->expression_count; i++) {
-        if (is_true(filter->steps + filter->first[i], &e))
+        /* Most expressions are fields compared with constants, joined by &&: these need no stack. */
+        const struct weft_step *s = filter->steps + filter->first[i];
+        while (s->kind == STEP_REQUIRE && field_holds(s, values))
+            s += 2;
+        if (s->kind == STEP_DECIDE ? field_holds(s, values) : s->kind != STEP_REQUIRE && is_true(s, &e))
             return 1;
     }
     return 0;
@@ -315,10 +336,5 @@ int weft_evaluate(struct weft_sink *sink, const struct weft_value *values, uint3
 {
     /* NULL: the filter was taken away after the probe had looked. */
     const struct weft_filter *filter = __atomic_load_n(&((struct weft_target *)sink)->filter, __ATOMIC_ACQUIRE);
-    if (!filter)
-        return 1;
-    const int saved = errno; /* an application's context callback may change it */
-    const int kept = weft_filter_run(filter, values, count, ip);
-    errno = saved;
-    return kept;
+    return filter ? weft_filter_run(filter, values, count, ip) : 1;
 }

@@ -21,6 +21,8 @@ enum weft_step_kind {
     STEP_PUSH_STRING,
     STEP_FIELD_INT,
     STEP_FIELD_COMPARE, /* FIELD_INT, PUSH_INT and a comparison in one */
+    STEP_REQUIRE,       /* the same, and the jump behind it, which leads to the end if it is false */
+    STEP_DECIDE,        /* the same, and the end behind it */
     STEP_COMPARE_INT,
     STEP_COMPARE_DOUBLE,
     STEP_COMPARE_STRING,

@@ -235,13 +235,36 @@ static struct program both(uint32_t jump)
     return p;
 }
 
+/* ((a == 1) INNER (b == 1)) OUTER (a != b): the first jump leads to the second. */
+static struct program nested(uint32_t inner, uint32_t outer)
+{
+    struct program p = program_begin();
+    COMPARE(&p, A, EQ, 1);
+    WORD(&p, inner, program_here(&p) + 3 + 13);
+    COMPARE(&p, B, EQ, 1);
+    WORD(&p, outer, program_here(&p) + 3 + 7);
+    WORD(&p, WEFT_OP_FIELD_INT, A);
+    WORD(&p, WEFT_OP_FIELD_INT, B);
+    OP(&p, WEFT_OP_INT_EQ + NE);
+    p.bytes[p.expression + 2 + 13 + 3 + 13 + 1] = (uint8_t)program_here(&p);
+    RETURN(&p);
+    return p;
+}
+
 static void short_circuit(void)
 {
-    const struct program and = both(WEFT_OP_JUMP_IF_FALSE), or = both(WEFT_OP_JUMP_IF_TRUE);
+    enum { F = WEFT_OP_JUMP_IF_FALSE, T = WEFT_OP_JUMP_IF_TRUE };
+    const struct program and = both(F), or = both(T), and_and = nested(F, F), and_or = nested(F, T), or_and = nested(T, F),
+                         or_or = nested(T, T);
     for (int i = 0; i < 4; i++) {
-        fill(i & 1, i >> 1, 0, "");
-        CHECK_EQUAL(run(&and), (i & 1) && i >> 1);
-        CHECK_EQUAL(run(&or), (i & 1) || i >> 1);
+        const int a = i & 1, b = i >> 1;
+        fill(a, b, 0, "");
+        CHECK_EQUAL(run(&and), a && b);
+        CHECK_EQUAL(run(&or), a || b);
+        CHECK_EQUAL(run(&and_and), (a && b) && a != b);
+        CHECK_EQUAL(run(&and_or), (a && b) || a != b);
+        CHECK_EQUAL(run(&or_and), (a || b) && a != b);
+        CHECK_EQUAL(run(&or_or), (a || b) || a != b);
     }
     struct program p = program_begin(); /* what is passed over cannot be missing */
     INT(&p, 1);

@@ -284,6 +284,21 @@ static int resolve_jumps(struct verifier *v)
     return 0;
 }
 
+/* Comparisons that end the expression need no value on the stack. The steps behind them stay: a jump may lead there. */
+static void shorten(const struct verifier *v)
+{
+    const uint32_t end = v->steps - 1;
+    for (uint32_t i = v->first; i < end; i++) {
+        struct weft_step *s = &v->filter->steps[i];
+        if (s->kind != STEP_FIELD_COMPARE)
+            continue;
+        if (i + 1 == end)
+            s->kind = STEP_DECIDE;
+        else if (s[1].kind == STEP_JUMP_IF_FALSE && i + 1 + s[1].quantity + 1 == end)
+            s->kind = STEP_REQUIRE;
+    }
+}
+
 static int verify_expression(struct verifier *v)
 {
     v->at = 0;
@@ -293,7 +308,10 @@ static int verify_expression(struct verifier *v)
     int status = v->length ? 0 : EINVAL;
     while (status == 0 && v->at < v->length)
         status = verify_instruction(v);
-    return status ?: resolve_jumps(v);
+    status = status ?: resolve_jumps(v);
+    if (status == 0)
+        shorten(v);
+    return status;
 }
 
 static int verify_program(struct verifier *v)

@@ -10,8 +10,11 @@
 #include "ust/clock.h"
 #include "ust/commit.h"
 #include "ust/context.h"
+#include "ust/filter.h"
 #include "ust/record.h"
+#include "ust/test_bytecode.h"
 #include "ust/wire.h"
+#include "weft/serialize.h"
 
 #define BLOCKS 20
 #define EVENTS 1000000 /* of a block */
@@ -100,6 +103,44 @@ static void measure_clock(void)
     printf("%-44s %6.2f ns\n", "clock read", best);
 }
 
+/* As the provider macros make it. */
+static __attribute__((noinline)) void filtered_probe(struct weft_sink *sink, int a, uint64_t b)
+{
+    struct weft_value values[3];
+    weft_value_integer(&values[0], &a, sizeof(a), WEFT_INT_SIGNED);
+    weft_value_integer(&values[1], &b, sizeof(b), 0);
+    if (weft_evaluate(sink, values, 2, __builtin_return_address(0)))
+        probe(sink, a, b);
+}
+
+/* a > 100 && b < 5, of which the second part rejects every event: the whole program runs. */
+static void measure_rejected(void)
+{
+    static const struct weft_field fields[] = {
+        { .name = "a", .kind = WEFT_KIND_INTEGER, .integer = { 32, WEFT_INT_SIGNED, 10 } },
+        { .name = "b", .kind = WEFT_KIND_INTEGER, .integer = { 64, 0, 10 } },
+    };
+    struct weft_filter *filter;
+    struct program p = program_begin();
+    COMPARE(&p, 0, GT, 100);
+    WORD(&p, WEFT_OP_JUMP_IF_FALSE, program_here(&p) + 3 + 13);
+    COMPARE(&p, 1, LT, 5);
+    RETURN(&p);
+    if (weft_filter_verify(p.bytes, p.length, fields, 2, &filter))
+        exit(1);
+    target.filter = filter;
+    begin_blocks();
+    for (int block = 0; block < BLOCKS; block++) {
+        const uint64_t begin = weft_clock_system();
+        for (int i = 0; i < EVENTS; i++)
+            filtered_probe(&target.public, i + 101, (uint64_t)i + 5);
+        note_block(begin);
+    }
+    target.filter = NULL;
+    weft_filter_free(filter);
+    printf("%-44s %6.2f ns\n", "rejected by a > 100 && b < 5", best);
+}
+
 /* What stands at a call site when nobody records: the loop around it is measured too, and taken off. */
 static void measure_disabled(void)
 {
@@ -128,6 +169,7 @@ int main(void)
     weft_context_init();
     measure_disabled();
     measure_clock();
+    measure_rejected();
     if (weft_rseq_available()) {
         measure("record int, u64 (restartable sequence)", WEFT_SYNC_RSEQ, NULL, 0);
         measure("the same with vpid, vtid, procname", WEFT_SYNC_RSEQ, contexts, 3);

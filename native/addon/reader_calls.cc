@@ -49,12 +49,24 @@ void Reader::set_plan(Plan plan) {
 }
 
 napi_value Reader::flush() {
+    return wait_for(&flushes_, [this] { return thread_->flush(); });
+}
+
+napi_value Reader::rotate(weft::Rotation rotation) {
+    return wait_for(&jobs_, [&] { return thread_->rotate(std::move(rotation)); });
+}
+
+napi_value Reader::clear() {
+    return wait_for(&jobs_, [this] { return thread_->clear(); });
+}
+
+napi_value Reader::wait_for(std::deque<Waiting> *list, const std::function<uint64_t()> &begin) {
     napi_env env = environment_.env();
     napi_deferred deferred = nullptr;
     napi_value promise = nullptr;
     napi_create_promise(env, &deferred, &promise);
     if (thread_ && ends_.empty())
-        flushes_.push_back({thread_->flush(), deferred});
+        list->push_back({begin(), deferred});
     else
         napi_reject_deferred(env, deferred, make_error(env, {EBADF, "the reader is closed"}));
     return promise;
@@ -88,19 +100,21 @@ void Reader::rung() {
     const weft::ReaderNews news = thread_->news();
     if (!news.rings.empty())
         tell(news);
-    for (const weft::FlushDone &done : news.flushes)
-        settle(done.ticket, done.failure);
+    for (const weft::Done &done : news.flushes)
+        settle(&flushes_, done.ticket, done.failure);
+    for (const weft::Done &done : news.jobs)
+        settle(&jobs_, done.ticket, done.failure);
     if (news.ended)
         ended();
 }
 
-void Reader::settle(uint64_t ticket, const Failure &failure) {
+void Reader::settle(std::deque<Waiting> *list, uint64_t ticket, const Failure &failure) {
     napi_env env = environment_.env();
     napi_value undefined = nullptr;
     napi_get_undefined(env, &undefined);
-    while (!flushes_.empty() && flushes_.front().ticket <= ticket) {
-        const napi_deferred promise = flushes_.front().promise;
-        flushes_.pop_front();
+    while (!list->empty() && list->front().ticket <= ticket) {
+        const napi_deferred promise = list->front().promise;
+        list->pop_front();
         if (failure)
             napi_reject_deferred(env, promise, make_error(env, failure));
         else
@@ -110,7 +124,8 @@ void Reader::settle(uint64_t ticket, const Failure &failure) {
 
 void Reader::ended() {
     napi_env env = environment_.env();
-    settle(UINT64_MAX, {ECANCELED, "the reader was closed before it could flush"});
+    settle(&flushes_, UINT64_MAX, {ECANCELED, "the reader was closed before it could flush"});
+    settle(&jobs_, UINT64_MAX, {ECANCELED, "the reader was closed before it had done it"});
     snapshots_.finish();
     close();
     napi_value undefined = nullptr;
@@ -153,6 +168,8 @@ void Reader::tell(const weft::ReaderNews &news) {
             push_other(env, others, "write-failed", ring.cpu, error_name(ring.failed.error), ring.failed.message);
         if (ring.resumed)
             push_other(env, others, "write-resumed", ring.cpu, "", "");
+        if (ring.cut_late)
+            push_other(env, others, "cut-late", ring.cpu, "", "");
         if (ring.corrupt != weft::Cause::kNone)
             push_other(env, others, "corrupt", ring.cpu, weft::cause_name(ring.corrupt), "");
     }
@@ -217,9 +234,24 @@ napi_value take_snapshot(Arguments &arguments, Reader &reader) {
     return arguments.ok() ? reader.snapshot(std::move(options)) : nullptr;
 }
 
+napi_value rotate_reader(Reader &reader, Arguments &arguments) {
+    weft::Rotation rotation;
+    rotation.chunk = arguments.uint64(2);
+    rotation.directory = arguments.text(3);
+    rotation.at = arguments.uint64(4);
+    size_t length = 0;
+    const uint8_t *layout = arguments.bytes(5, &length);
+    if (!arguments.ok())
+        return nullptr;
+    if (!rotation.layout.parse(layout, length))
+        return throw_failure(arguments.env(), {EINVAL, "layout: not what encodeLayout makes"});
+    return reader.rotate(std::move(rotation));
+}
+
 }  // namespace
 
-/* controlReader(handle, 'append' | 'hold' | 'count' | 'flush' | 'close' | 'snapshot', ...) */
+/* controlReader(handle, 'append' | 'hold' | 'count' | 'flush' | 'clear' | 'close'), (handle, 'rotate', chunk, directory, at, layout)
+ * or (handle, 'snapshot', directory, filePrefix, maxStreamBytes) */
 napi_value control_reader(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     const std::shared_ptr<Reader> reader = arguments.resource<Reader>(0);
@@ -228,6 +260,10 @@ napi_value control_reader(napi_env env, napi_callback_info info) {
         return nullptr;
     if (what == "flush")
         return reader->flush();
+    if (what == "clear")
+        return reader->clear();
+    if (what == "rotate")
+        return rotate_reader(*reader, arguments);
     if (what == "close")
         return reader->end();
     if (what == "snapshot")

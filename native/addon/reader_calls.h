@@ -31,21 +31,26 @@ public:
     void set_plan(weft::Plan plan);
     napi_value flush();
     napi_value snapshot(weft::SnapshotOptions options);
+    napi_value rotate(weft::Rotation rotation);
+    napi_value clear();
     napi_value end();
 
 private:
-    struct Flush {
+    struct Waiting {
         uint64_t ticket;
         napi_deferred promise;
     };
 
     void tell(const weft::ReaderNews &news);
-    void settle(uint64_t ticket, const weft::Failure &failure);
+    /* Starts something whose end will be told with the ticket that `begin` returns. */
+    napi_value wait_for(std::deque<Waiting> *list, const std::function<uint64_t()> &begin);
+    void settle(std::deque<Waiting> *list, uint64_t ticket, const weft::Failure &failure);
     void ended();
 
     std::unique_ptr<weft::ReaderThread> thread_;
     std::unique_ptr<Callback> listener_;
-    std::deque<Flush> flushes_;
+    std::deque<Waiting> flushes_;
+    std::deque<Waiting> jobs_;
     std::vector<napi_deferred> ends_;
     Snapshots snapshots_;
 };

@@ -10,9 +10,10 @@ constexpr uint64_t kLostMax = 1ull << 62; /* nobody counts that far; sums with t
 }
 
 Gather::Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now,
-               const Target *target)
+               Limits limits)
     : ring_(ring), size_(geometry.subbuf_size), count_(geometry.subbuf_count), overwrite_(geometry.mode == WEFT_MODE_OVERWRITE),
-      plan_(plan), latest_(now + kFutureNs), target_(target), next_(from) {}
+      plan_(plan), latest_(now + kFutureNs), until_(limits.until), packets_most_(limits.packets_most), target_(limits.target),
+      next_(from) {}
 
 Cause Gather::run(Cut cut, unsigned attempt) {
     if (!ring_.lost_sum(&lost_) || lost_ > kLostMax)
@@ -42,16 +43,71 @@ Cause Gather::run(Cut cut, unsigned attempt) {
         return Cause::kNone;
     if (bad == Cause::kNone)
         bad = start();
-    while (bad == Cause::kNone && sequence() < newest && room())
+    while (bad == Cause::kNone && sequence() < newest && room() && !held_)
         bad = complete();
-    more_ = sequence() < newest || (cut == Cut::kPartial && !room());
-    if (bad == Cause::kNone && cut == Cut::kPartial && !more_)
+    more_ = !held_ && (sequence() < newest || (cut == Cut::kPartial && !room()));
+    if (bad == Cause::kNone && cut == Cut::kPartial && !more_ && !held_)
         bad = partial(look);
     return bad;
 }
 
+Cause Gather::settle(Look *look) {
+    if (!ring_.lost_sum(&lost_) || lost_ > kLostMax)
+        return Cause::kLossTooBig;
+    Cause bad = ring_.settle(look);
+    if (bad == Cause::kNone)
+        bad = check(*look);
+    if (bad == Cause::kNone)
+        next_.seen = look->position;
+    first_sequence_ = sequence();
+    return bad;
+}
+
+Cause Gather::look_at_rest(Rest *rest) {
+    Look look;
+    if (const Cause bad = settle(&look); bad != Cause::kNone)
+        return bad;
+    const uint64_t position = next_.state.position;
+    *rest = {position, look.position - position, look.event_count - counted(), look.last_timestamp};
+    if (sequence() == look.position / size_)
+        return check_advance(rest->bytes, look.last_timestamp, look.event_count);
+    EntryCopy entry, after;
+    if (const Cause bad = read_entries(&entry, &after); bad != Cause::kNone)
+        return bad;
+    *rest = {position, entry.end_offset - position % size_, after.events_before - counted(), entry.end_timestamp};
+    return check_advance(rest->bytes, entry.end_timestamp, after.events_before);
+}
+
+Cause Gather::run_to(const CutPoint &cut) {
+    Look look;
+    if (const Cause bad = settle(&look); bad != Cause::kNone)
+        return bad;
+    const Cause bad = advance(cut.bytes, cut.timestamp, counted() + cut.events);
+    next_.state.position += cut.bytes;
+    return bad;
+}
+
+Cause Gather::forget() {
+    Look look;
+    if (const Cause bad = settle(&look); bad != Cause::kNone)
+        return bad;
+    weft_reader_state &state = next_.state;
+    Cause bad = begin();
+    if (bad == Cause::kNone)
+        bad = check_books(look.position - state.position, look.last_timestamp, look.event_count);
+    if (bad != Cause::kNone)
+        return bad;
+    state.forgotten += look.event_count - counted();
+    state.position = look.position;
+    state.event_timestamp = state.last_timestamp = look.last_timestamp;
+    state.lost = lost_;
+    state.discarded = state.lost + state.overwritten;
+    next_.mark.set = false;
+    return Cause::kNone;
+}
+
 bool Gather::room() const {
-    return packets_.size() < kBatchPackets && (ring_bytes_ == 0 || ring_bytes_ + size_ <= kBatchBytes);
+    return packets_.size() < packets_most_ && (ring_bytes_ == 0 || ring_bytes_ + size_ <= kBatchBytes);
 }
 
 Cause Gather::check(const Look &look) const {
@@ -110,25 +166,50 @@ Cause Gather::begin_snapshot(uint64_t oldest) {
     return bad;
 }
 
+/* When the ring's time begins. */
+Cause Gather::begin() {
+    if (next_.state.packets != 0 || next_.state.position != 0)
+        return Cause::kNone;
+    const EntryCopy entry = ring_.entry(0);
+    if (entry.sequence != 0)
+        return Cause::kEntrySequence;
+    if (entry.begin_timestamp > latest_)
+        return Cause::kTimestampFuture;
+    next_.state.event_timestamp = entry.begin_timestamp;
+    return Cause::kNone;
+}
+
 /* A stream begins with an empty packet: readers of CTF take losses from the difference between two packets, so what was lost
  * before the end of the first one would otherwise be known only as "some". */
 Cause Gather::start() {
     weft_reader_state &state = next_.state;
-    if (state.packets != 0)
-        return Cause::kNone;
-    if (state.position == 0) {
-        const EntryCopy entry = ring_.entry(0);
-        if (entry.sequence != 0)
-            return Cause::kEntrySequence;
-        if (entry.begin_timestamp > latest_)
-            return Cause::kTimestampFuture;
-        state.event_timestamp = entry.begin_timestamp;
-    }
-    if (plan_ != Plan::kAppend)
-        return Cause::kNone;
+    const Cause bad = begin();
+    if (bad != Cause::kNone || state.packets != 0 || plan_ != Plan::kAppend)
+        return bad;
     packets_.push_back({state.event_timestamp, state.event_timestamp, 0, 0, 0, state.position, 0});
     state.packets = 1;
     state.last_timestamp = state.event_timestamp;
+    return Cause::kNone;
+}
+
+/* What the table says about a sub-buffer that the writer has left. */
+Cause Gather::read_entries(EntryCopy *entry, EntryCopy *after) const {
+    const weft_reader_state &state = next_.state;
+    const uint64_t offset = state.position % size_;
+    *entry = ring_.entry(sequence());
+    *after = ring_.entry(sequence() + 1);
+    if (entry->sequence != sequence() || after->sequence != sequence() + 1)
+        return Cause::kEntrySequence;
+    if (entry->end_offset >= size_)
+        return Cause::kEntryEndBeyond;
+    if (entry->end_offset < offset)
+        return Cause::kEntryEndBackwards;
+    if (offset == 0 && entry->begin_timestamp != state.event_timestamp)
+        return Cause::kTimestampMismatch;
+    if (after->begin_timestamp != entry->end_timestamp)
+        return Cause::kTimestampMismatch;
+    if (offset == 0 && entry->events_before != counted())
+        return Cause::kEventCountMismatch;
     return Cause::kNone;
 }
 
@@ -137,20 +218,12 @@ Cause Gather::complete() {
     weft_reader_state &state = next_.state;
     const uint64_t sequence = this->sequence();
     const uint64_t offset = state.position % size_;
-    const EntryCopy entry = ring_.entry(sequence);
-    const EntryCopy after = ring_.entry(sequence + 1);
-    if (entry.sequence != sequence || after.sequence != sequence + 1)
-        return Cause::kEntrySequence;
-    if (entry.end_offset >= size_)
-        return Cause::kEntryEndBeyond;
-    if (entry.end_offset < offset)
-        return Cause::kEntryEndBackwards;
-    if (offset == 0 && entry.begin_timestamp != state.event_timestamp)
-        return Cause::kTimestampMismatch;
-    if (after.begin_timestamp != entry.end_timestamp)
-        return Cause::kTimestampMismatch;
-    if (offset == 0 && entry.events_before != counted())
-        return Cause::kEventCountMismatch;
+    EntryCopy entry, after;
+    if (const Cause bad = read_entries(&entry, &after); bad != Cause::kNone)
+        return bad;
+    held_ = entry.end_timestamp > until_;
+    if (held_)
+        return Cause::kNone;
     if (next_.mark.set && sequence >= next_.mark.sequence) {
         state.lost = next_.mark.lost;
         next_.mark.set = false;
@@ -162,6 +235,9 @@ Cause Gather::complete() {
 
 /* What is committed of the sub-buffer being written, and the losses up to now. */
 Cause Gather::partial(const Look &look) {
+    held_ = look.last_timestamp > until_ && look.position > next_.state.position;
+    if (held_)
+        return Cause::kNone;
     next_.state.lost = lost_;
     next_.mark.set = false;
     const Cause bad = advance(look.position - next_.state.position, look.last_timestamp, look.event_count);
@@ -172,19 +248,33 @@ Cause Gather::partial(const Look &look) {
     return Cause::kNone;
 }
 
-Cause Gather::advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end) {
-    weft_reader_state &state = next_.state;
+Cause Gather::check_books(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end) const {
+    const weft_reader_state &state = next_.state;
     if (end_timestamp < state.event_timestamp)
         return Cause::kTimestampBackwards;
     if (end_timestamp > latest_)
         return Cause::kTimestampFuture;
     if (events_at_end < counted())
         return Cause::kEventCountBackwards;
-    const uint64_t events = events_at_end - counted();
-    if (events > bytes / kRecordBytesMin || (events == 0 && bytes > 0))
+    return events_at_end - counted() > bytes / kRecordBytesMin ? Cause::kEventCountTooBig : Cause::kNone;
+}
+
+/* Within one sub-buffer, where no byte is without an event. */
+Cause Gather::check_advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end) const {
+    const weft_reader_state &state = next_.state;
+    if (const Cause bad = check_books(bytes, end_timestamp, events_at_end); bad != Cause::kNone)
+        return bad;
+    if (events_at_end == counted() && bytes > 0)
         return Cause::kEventCountTooBig;
-    if (bytes == 0)
-        return end_timestamp == state.event_timestamp ? Cause::kNone : Cause::kTimestampMismatch;
+    return bytes > 0 || end_timestamp == state.event_timestamp ? Cause::kNone : Cause::kTimestampMismatch;
+}
+
+Cause Gather::advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end) {
+    weft_reader_state &state = next_.state;
+    const Cause bad = check_advance(bytes, end_timestamp, events_at_end);
+    if (bad != Cause::kNone || bytes == 0)
+        return bad;
+    const uint64_t events = events_at_end - counted();
     if (plan_ == Plan::kAppend)
         append(bytes, end_timestamp, events);
     else

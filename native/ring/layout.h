@@ -148,11 +148,15 @@ struct weft_reader_state {
     uint64_t packets;         /* 32: packets written = next packet_seq_num */
     uint64_t last_timestamp;  /* 40: end timestamp of the last packet; begin of the next one is >= it */
     uint64_t event_timestamp; /* 48: of the last event consumed: base for unfolding the next truncated timestamp */
-    uint64_t file_bytes;      /* 56: data file length up to which packets are complete */
+    uint64_t file_bytes;      /* 56: length of the current data file up to which packets are complete */
     uint64_t index_bytes;     /* 64: the same for the index file */
-    uint64_t file_number;     /* 72: reserved for trace-file rotation; 0 */
+    uint64_t file_number;     /* 72: trace files of this chunk before the current one */
     uint64_t lost;            /* 80: the part of discarded that was counted in ring.lost[]; the rest was overwritten */
-    uint64_t reserved[5];     /* 88 */
+    uint64_t chunk;           /* 88: whose directory the files are in */
+    uint64_t packets_before;  /* 96: packets written before the current file began */
+    uint64_t bytes_before;    /* 104: bytes written to files before it */
+    uint64_t forgotten;       /* 112: events consumed by clearing: neither written nor lost */
+    uint64_t reserved[1];     /* 120 */
 };
 WEFT_STATIC_ASSERT(sizeof(struct weft_reader_state) == 128, "reader state");
 

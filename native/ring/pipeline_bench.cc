@@ -78,7 +78,7 @@ void flush(ReaderThread &reader) {
     const uint64_t ticket = reader.flush();
     for (uint64_t done = 0; done < ticket;) {
         usleep(100);
-        for (const FlushDone &each : reader.news().flushes)
+        for (const Done &each : reader.news().flushes)
             done = each.ticket;
     }
 }

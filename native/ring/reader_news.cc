@@ -46,9 +46,19 @@ void NewsBox::resumed(uint32_t cpu) {
     of(cpu).resumed = true;
 }
 
-void NewsBox::flushed(const FlushDone &done) {
+void NewsBox::cut_late(uint32_t cpu) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    of(cpu).cut_late = true;
+}
+
+void NewsBox::flushed(const Done &done) {
     const std::lock_guard<std::mutex> lock(mutex_);
     flushes_.push_back(done);
+}
+
+void NewsBox::did(const Done &job) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    jobs_.push_back(job);
 }
 
 void NewsBox::ended() {
@@ -58,7 +68,7 @@ void NewsBox::ended() {
 
 bool NewsBox::empty() const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return changed_.empty() && flushes_.empty() && !ended_;
+    return changed_.empty() && flushes_.empty() && jobs_.empty() && !ended_;
 }
 
 ReaderNews NewsBox::drain() {
@@ -68,6 +78,7 @@ ReaderNews NewsBox::drain() {
         news.rings.push_back(std::exchange(rings_[cpu], RingNews{}));
     changed_.clear();
     news.flushes = std::exchange(flushes_, {});
+    news.jobs = std::exchange(jobs_, {});
     news.ended = std::exchange(ended_, false);
     return news;
 }

@@ -26,16 +26,19 @@ struct RingNews {
     Cause corrupt = Cause::kNone;
     Failure failed;       /* writing began to fail */
     bool resumed = false; /* and works again; after `failed` if both are set */
+    bool cut_late = false; /* a rotation cut behind the moment it was asked for */
 };
 
-struct FlushDone {
+/* Of flushes and of jobs, each with tickets of its own. */
+struct Done {
     uint64_t ticket = 0; /* this one and all before it */
     Failure failure;
 };
 
 struct ReaderNews {
     std::vector<RingNews> rings;
-    std::vector<FlushDone> flushes;
+    std::vector<Done> flushes;
+    std::vector<Done> jobs;
     bool ended = false;
 };
 
@@ -47,7 +50,9 @@ public:
     void corrupt(uint32_t cpu, Cause cause);
     void failed(uint32_t cpu, const Failure &why);
     void resumed(uint32_t cpu);
-    void flushed(const FlushDone &done);
+    void cut_late(uint32_t cpu);
+    void flushed(const Done &done);
+    void did(const Done &job);
     void ended();
 
     bool empty() const;
@@ -60,7 +65,8 @@ private:
     mutable std::mutex mutex_;
     std::vector<RingNews> rings_;
     std::vector<uint32_t> changed_; /* CPUs, each once */
-    std::vector<FlushDone> flushes_;
+    std::vector<Done> flushes_;
+    std::vector<Done> jobs_;
     bool ended_ = false;
 };
 

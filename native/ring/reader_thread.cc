@@ -15,6 +15,12 @@
 
 namespace weft {
 
+uint64_t now_ns() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
+}
+
 namespace {
 
 constexpr uint64_t kUs = 1000, kMs = 1000 * kUs;
@@ -25,12 +31,6 @@ constexpr unsigned kIdleNaps = 2; /* before parking; also what slows down a door
 constexpr int kNice = -10;
 constexpr uint64_t kTellInterval = 5 * kMs; /* while data keeps coming */
 
-uint64_t now_ns() {
-    timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
-}
-
 /* Signals are the main thread's; SIGXFSZ in particular must be an EFBIG here. */
 std::thread start_without_signals(const std::function<void()> &body) {
     sigset_t all, before;
@@ -39,6 +39,11 @@ std::thread start_without_signals(const std::function<void()> &body) {
     std::thread thread(body);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return thread;
+}
+
+Failure open_directory(const std::string &path, int *fd) {
+    *fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *fd < 0 ? failure(errno, path) : Failure{};
 }
 
 }  // namespace
@@ -51,9 +56,11 @@ Failure ReaderThread::start(const ReaderOptions &options, std::function<void()> 
     if (Failure bad = self.map_.open(options.geometry, options.ring_fd, options.reader_fd, options.ring_id, true))
         return bad;
     if (!options.directory.empty())
-        self.directory_fd_ = ::open(options.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (self.directory_fd_ < 0 && !options.directory.empty())
-        return failure(errno, options.directory);
+        if (Failure bad = open_directory(options.directory, &self.chunk_.directory))
+            return bad;
+    if (!options.previous_directory.empty())
+        if (Failure bad = open_directory(options.previous_directory, &self.previous_.directory))
+            return bad;
     self.next_switch_ = now_ns() + options.switch_timer_ns;
     self.scratch_.reset(new uint8_t[RingReader::scratch_bytes(options.geometry)]);
     self.thread_ = start_without_signals([&self] { self.run(); });
@@ -64,7 +71,8 @@ Failure ReaderThread::start(const ReaderOptions &options, std::function<void()> 
 ReaderThread::ReaderThread(const ReaderOptions &options, std::function<void()> notify)
     : options_(options), notify_(std::move(notify)), rings_(options.geometry.cpu_count),
       stats_(new uint64_t[options.geometry.cpu_count * kStats](), std::default_delete<uint64_t[]>()),
-      box_(options.geometry.cpu_count), plan_(options.plan), nap_ns_(kNapMin) {}
+      box_(options.geometry.cpu_count), plan_(options.plan), chunk_{options.chunk, -1}, previous_{options.previous_chunk, -1},
+      nap_ns_(kNapMin) {}
 
 ReaderThread::~ReaderThread() {
     const bool started = thread_.joinable();
@@ -72,8 +80,9 @@ ReaderThread::~ReaderThread() {
         end();
         thread_.join();
     }
-    if (directory_fd_ >= 0)
-        close(directory_fd_);
+    for (const Chunk &chunk : {chunk_, previous_})
+        if (chunk.directory >= 0)
+            close(chunk.directory);
     if (started) {
         close(options_.ring_fd);
         close(options_.reader_fd);
@@ -103,9 +112,11 @@ void ReaderThread::run() {
         store(&map_.page(cpu)->sleeping, 1); /* a ring that is not open yet wakes the thread with its first full sub-buffer */
     while (!end_wanted_.load()) {
         const uint32_t requests = sleeper_.requests();
+        await_job();
         open_rings();
         const Load load = sweep();
         serve_switch_timer();
+        serve_jobs();
         serve_flushes();
         tell();
         if (!load.more)
@@ -128,19 +139,37 @@ void ReaderThread::open_rings() {
 void ReaderThread::open_ring(uint32_t cpu) {
     StreamIdentity stream{{}, options_.stream_class_id, options_.stream_instance_base + cpu, cpu};
     std::copy(std::begin(options_.uuid), std::end(options_.uuid), stream.uuid);
-    StreamFiles files(directory_fd_, options_.file_prefix + "_" + std::to_string(cpu));
-    rings_[cpu].reader.reset(new RingReader(map_, options_.ring_fd, stream, std::move(files), scratch_.get()));
-    const Cause bad = rings_[cpu].reader->attach();
-    if (bad != Cause::kNone) {
-        rings_[cpu].corrupt = true;
-        box_.corrupt(cpu, bad);
-        return;
+    StreamFiles files(chunk_.directory, options_.file_prefix + "_" + std::to_string(cpu), options_.tracefiles);
+    Ring &ring = rings_[cpu];
+    ring.reader.reset(new RingReader(map_, options_.ring_fd, stream, std::move(files), scratch_.get()));
+    const Cause bad = ring.reader->attach();
+    ring.corrupt = bad != Cause::kNone || !enter_chunk(&ring);
+    if (ring.corrupt)
+        box_.corrupt(cpu, bad != Cause::kNone ? bad : Cause::kReaderState);
+    else if (!ring.awaiting)
+        take(cpu, Cut::kComplete); /* makes the files and the first packet */
+}
+
+/* Where the ring's files are. False: in a chunk that nobody speaks of. A ring without files may still hold events of the chunk
+ * before. */
+bool ReaderThread::enter_chunk(Ring *ring) {
+    RingReader &reader = *ring->reader;
+    const weft_reader_state &state = reader.state();
+    if (state.packets > 0 && state.chunk == chunk_.id)
+        return true;
+    ring->awaiting = previous_.directory >= 0;
+    if (state.packets == 0) {
+        const Chunk &chunk = ring->awaiting ? previous_ : chunk_;
+        reader.begin_in(chunk.id, chunk.directory);
+        return true;
     }
-    take(cpu, Cut::kComplete); /* makes the files and the first packet */
+    if (ring->awaiting)
+        reader.resume_in(previous_.directory);
+    return ring->awaiting && state.chunk == previous_.id;
 }
 
 bool ReaderThread::due(const Ring &ring) const {
-    return ring.reader && !ring.corrupt && (!ring.failing || now_ns() >= ring.retry_at);
+    return ring.usable() && !ring.awaiting && (!ring.failing || now_ns() >= ring.retry_at);
 }
 
 /* One batch of each ring that has something. */
@@ -163,9 +192,12 @@ ReaderThread::Load ReaderThread::sweep() {
 }
 
 Step ReaderThread::take(uint32_t cpu, Cut cut) {
-    Ring &ring = rings_[cpu];
     const uint64_t now = now_ns();
-    Step step = ring.reader->take(cut, plan_.load(), now);
+    return account(cpu, rings_[cpu].reader->take(cut, plan_.load(), now, until_), now);
+}
+
+Step ReaderThread::account(uint32_t cpu, Step step, uint64_t now) {
+    Ring &ring = rings_[cpu];
     if (step.cause != Cause::kNone) {
         ring.corrupt = true;
         box_.corrupt(cpu, step.cause);
@@ -203,10 +235,12 @@ void ReaderThread::flush_ring(uint32_t cpu, Failure *unwritten) {
 
 void ReaderThread::serve_flushes() {
     const uint64_t wanted = flush_wanted_.load();
-    if (wanted == flush_served_)
+    if (wanted == flush_served_ || until_ != Gather::kForever)
         return;
-    FlushDone done{wanted, {}};
-    if (plan_.load() == Plan::kHold)
+    Done done{wanted, {}};
+    if (std::any_of(rings_.begin(), rings_.end(), [](const Ring &ring) { return ring.awaiting; }))
+        done.failure = {EBUSY, "a rotation is under way: ask for it again first"};
+    else if (plan_.load() == Plan::kHold)
         done.failure = {EBUSY, "the reader holds its rings: nothing can be flushed"};
     else
         flush_rings(&done.failure);
@@ -218,7 +252,7 @@ void ReaderThread::serve_flushes() {
 void ReaderThread::flush_rings(Failure *unwritten) {
     open_rings(); /* one may have come into use after the last look */
     for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
-        if (rings_[cpu].reader && !rings_[cpu].corrupt)
+        if (rings_[cpu].usable())
             flush_ring(cpu, unwritten);
 }
 
@@ -257,6 +291,8 @@ bool ReaderThread::park(uint32_t requests_seen) {
     const uint64_t now = now_ns();
     if (options_.switch_timer_ns != 0)
         ns = std::min(ns, next_switch_ > now ? next_switch_ - now : 0);
+    if (until_ != Gather::kForever)
+        ns = std::min(ns, kNapMax);
     const bool hold = plan_.load() == Plan::kHold;
     if (!hold)
         set_sleeping(1);
@@ -273,7 +309,7 @@ bool ReaderThread::park(uint32_t requests_seen) {
 /* Rings not in use yet keep the flag: their first full sub-buffer wakes the thread. */
 void ReaderThread::set_sleeping(uint32_t value) {
     for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
-        if (rings_[cpu].reader && !rings_[cpu].corrupt)
+        if (rings_[cpu].usable())
             store(&map_.page(cpu)->sleeping, value);
 }
 
@@ -292,7 +328,7 @@ void ReaderThread::publish(uint32_t cpu) {
     uint64_t *to = stats_.get() + cpu * kStats;
     store(to + kStatPackets, state.packets);
     store(to + kStatEvents, state.events);
-    store(to + kStatBytes, state.file_bytes);
+    store(to + kStatBytes, state.bytes_before + state.file_bytes);
     for (unsigned cause = WEFT_LOST_FULL; cause <= WEFT_LOST_NO_MEMORY; cause++)
         store(to + kStatLost + cause, reader.ring().lost(cause));
     store(to + kStatOverwritten, state.overwritten);

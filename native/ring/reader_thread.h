@@ -5,6 +5,7 @@
 #ifndef WEFT_RING_READER_THREAD_H
 #define WEFT_RING_READER_THREAD_H
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -33,8 +34,18 @@ struct ReaderOptions {
     FileLimits tracefiles;
 };
 
+uint64_t now_ns(); /* CLOCK_MONOTONIC */
+
 /* Per ring, in the order of STATS_FIELDS in native/addon/index.ts. */
 enum Stat : uint32_t { kStatPackets, kStatEvents, kStatBytes, kStatLost, kStatOverwritten = kStatLost + 6, kStatPosition, kStatConsumed, kStats };
+
+/* Going on in another chunk: what is later than `at` belongs to it. */
+struct Rotation {
+    uint64_t chunk = 0;
+    std::string directory;
+    uint64_t at = 0; /* ns, CLOCK_MONOTONIC */
+    RecordLayout layout;
+};
 
 class ReaderThread {
 public:
@@ -45,8 +56,11 @@ public:
     ReaderThread(const ReaderThread &) = delete;
 
     void set_plan(Plan plan);
-    /* The ticket that a FlushDone will name. */
+    /* The ticket that a flush's Done will name. */
     uint64_t flush();
+    /* Jobs, one after the other: the ticket that a job's Done will name. */
+    uint64_t rotate(Rotation rotation);
+    uint64_t clear();
     /* The news `ended` follows. */
     void end();
     ReaderNews news() { return box_.drain(); }
@@ -60,7 +74,21 @@ private:
         std::unique_ptr<RingReader> reader; /* made when the ring is first in use */
         bool corrupt = false;
         bool failing = false;
+        bool awaiting = false; /* its page names the chunk before: left alone until the rotation is asked for again */
         uint64_t retry_at = 0;
+        bool usable() const { return reader && !corrupt; }
+    };
+
+    struct Job {
+        uint64_t ticket;
+        bool clear;
+        Rotation rotation;
+    };
+
+    /* A directory that is open. */
+    struct Chunk {
+        uint64_t id = 0;
+        int directory = -1;
     };
 
     struct Load {
@@ -72,12 +100,23 @@ private:
     void run();
     void open_rings();
     void open_ring(uint32_t cpu);
+    bool enter_chunk(Ring *ring);
     Load sweep();
     Step take(uint32_t cpu, Cut cut);
+    Step account(uint32_t cpu, Step step, uint64_t now);
     void flush_rings(Failure *unwritten);
     void flush_ring(uint32_t cpu, Failure *unwritten);
     void serve_flushes();
     void serve_switch_timer();
+    uint64_t post(Job job);
+    Job *first_job();
+    void await_job();
+    void serve_jobs();
+    Failure clear_rings();
+    Failure rotate_rings(const Rotation &rotation);
+    Failure move_rings(const Rotation &rotation, int directory);
+    Failure cut_ring(uint32_t cpu, const Rotation &rotation);
+    Failure cut_ring_late(uint32_t cpu);
     bool due(const Ring &ring) const;
     void rest(const Load &load, uint32_t requests_seen);
     bool park(uint32_t requests_seen);
@@ -87,7 +126,6 @@ private:
 
     const ReaderOptions options_;
     const std::function<void()> notify_;
-    int directory_fd_ = -1;
     SetMap map_;
     std::unique_ptr<uint8_t[]> scratch_;
     std::vector<Ring> rings_;
@@ -97,7 +135,13 @@ private:
     std::atomic<Plan> plan_;
     std::atomic<uint64_t> flush_wanted_{0};
     std::atomic<bool> end_wanted_{false};
+    std::mutex jobs_mutex_;
+    std::deque<Job> jobs_; /* the thread alone takes from it */
+    uint64_t jobs_posted_ = 0;
     /* the thread's own */
+    Chunk chunk_;
+    Chunk previous_;                     /* with a rotation that a dead reader did not finish */
+    uint64_t until_ = Gather::kForever;  /* with a rotation to come: its moment */
     uint64_t flush_served_ = 0;
     uint64_t next_switch_ = 0;
     uint64_t nap_ns_;

@@ -83,12 +83,12 @@ private:
             if (ring.corrupt != Cause::kNone)
                 corrupt = ring.corrupt;
         }
-        for (const FlushDone &done : news.flushes)
+        for (const Done &done : news.flushes)
             flushed_ = done;
     }
     std::unique_ptr<ReaderThread> thread_;
     sem_t told_;
-    FlushDone flushed_;
+    Done flushed_;
 };
 
 void write_events(TestSet &set, int count) {

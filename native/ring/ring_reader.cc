@@ -32,9 +32,11 @@ weft_reader_state load_state(const weft_reader_state *from) {
 
 /* What every state that store_state() wrote fulfils. */
 bool plausible(const weft_reader_state &state) {
-    const uint64_t index = state.packets == 0 ? 0 : kIndexHeaderBytes + state.packets * kIndexEntryBytes;
-    return state.packets < (1ull << 48) && state.index_bytes == index && state.file_bytes >= state.packets * kPacketHeaderBytes &&
-           state.file_bytes < (1ull << 62) && state.file_number == 0;
+    const uint64_t here = state.packets - state.packets_before; /* in the current file */
+    const uint64_t index = here == 0 ? 0 : kIndexHeaderBytes + here * kIndexEntryBytes;
+    return state.packets < (1ull << 48) && state.packets_before <= state.packets && state.index_bytes == index &&
+           state.file_bytes >= here * kPacketHeaderBytes && state.file_bytes < (1ull << 62) && state.bytes_before < (1ull << 62) &&
+           state.file_number < (1ull << 48) && state.forgotten < (1ull << 62);
 }
 
 /* For who copies without holding anything back, each ring is one that overwrites. */
@@ -77,13 +79,19 @@ Cause RingReader::attach() {
     return Cause::kNone;
 }
 
-Step RingReader::take(Cut cut, Plan plan, uint64_t now) {
+/* A batch that goes to one trace file is one packet: whether it fits is known before anything is written. */
+Gather RingReader::gather(Plan plan, uint64_t now, uint64_t until) const {
+    const size_t most = files_.limits().size == 0 ? Gather::kBatchPackets : 1;
+    return Gather(ring_, geometry_, progress_, plan, now, {target_ ? &*target_ : nullptr, until, most});
+}
+
+Step RingReader::take(Cut cut, Plan plan, uint64_t now, uint64_t until) {
     Step step;
     step.cause = closed_;
     if (closed_ != Cause::kNone || plan == Plan::kHold)
         return step;
     for (unsigned attempt = 0; attempt < kAttempts; attempt++) {
-        Gather gather(ring_, geometry_, progress_, plan, now, target_ ? &*target_ : nullptr);
+        Gather gather = this->gather(plan, now, until);
         const Cause bad = gather.run(cut, attempt);
         step.overrun = gather.overrun();
         if (step.overrun)
@@ -105,13 +113,19 @@ Step RingReader::take(Cut cut, Plan plan, uint64_t now) {
 }
 
 /* Read through the fd: a page that somebody punched out of the memory file reads as zeros instead of raising SIGBUS. */
+Failure RingReader::read_ring(uint64_t position, uint64_t bytes, uint8_t *to) const {
+    const uint64_t at = weft_data_offset(&set_.geometry(), stream_.cpu) + ring_.offset(position);
+    const ssize_t got = bytes == 0 ? 0 : pread(ring_fd_, to, bytes, static_cast<off_t>(at));
+    if (got < 0 || static_cast<uint64_t>(got) != bytes)
+        return failure(got < 0 ? errno : EIO, "reading ring memory");
+    return {};
+}
+
 Failure RingReader::copy_out(const Gather &gather) {
     uint8_t *to = copy_;
     for (const Packet &packet : gather.packets()) {
-        const uint64_t at = weft_data_offset(&set_.geometry(), stream_.cpu) + ring_.offset(packet.position);
-        const ssize_t got = packet.bytes == 0 ? 0 : pread(ring_fd_, to, packet.bytes, static_cast<off_t>(at));
-        if (got < 0 || static_cast<uint64_t>(got) != packet.bytes)
-            return failure(got < 0 ? errno : EIO, "reading ring memory");
+        if (Failure bad = read_ring(packet.position, packet.bytes, to))
+            return bad;
         to += packet.bytes;
     }
     return {};
@@ -128,11 +142,137 @@ bool RingReader::lapped(const Gather &gather) const {
     return newest > gather.first_sequence() && newest - gather.first_sequence() >= g.subbuf_count;
 }
 
+/* A walk that does not end where the ring's books say has gone astray: its cut would be as wrong as its end. */
+Cause RingReader::find_cut(uint64_t at, const RecordLayout &layout, Gather *look, CutPoint *cut, Step *step) {
+    Rest rest;
+    if (const Cause bad = look->look_at_rest(&rest); bad != Cause::kNone)
+        return bad;
+    std::vector<uint8_t> copy(rest.bytes);
+    step->unwritten = read_ring(rest.from, rest.bytes, copy.data());
+    Stretch before, all;
+    const bool known = walk_records(layout, copy.data(), rest.bytes, progress_.state.event_timestamp, at, &before, &all);
+    step->unknown = !known || all.events != rest.events || all.timestamp != rest.timestamp;
+    *cut = {rest.from, before.bytes, before.events, before.timestamp};
+    return Cause::kNone;
+}
+
+Step RingReader::cut(uint64_t at, const RecordLayout &layout, Plan plan, uint64_t now) {
+    Step step;
+    step.cause = closed_;
+    if (closed_ != Cause::kNone)
+        return step;
+    Gather gather = this->gather(plan, now, Gather::kForever);
+    Gather look = gather;
+    CutPoint point;
+    Cause bad = find_cut(at, layout, &look, &point, &step);
+    if (bad == Cause::kNone && !step.unknown && !step.unwritten)
+        bad = gather.run_to(point);
+    if (copy_ != nullptr && !step.unwritten)
+        step.unwritten = copy_out(gather);
+    step.more = copy_ != nullptr && lapped(look); /* then nothing of this holds, and take() goes on further ahead */
+    if (step.more || step.unwritten)
+        return step;
+    step.cause = closed_ = bad;
+    return bad != Cause::kNone || step.unknown ? step : finish(gather);
+}
+
+void RingReader::begin_in(uint64_t chunk, int directory) {
+    progress_.state.chunk = chunk;
+    resume_in(directory);
+}
+
+/* The first of a file that continues a stream: times and losses go on from it. */
+Packet RingReader::empty_packet() const {
+    const weft_reader_state &state = progress_.state;
+    return {state.event_timestamp, state.event_timestamp, state.packets, state.discarded, 0, state.position, 0};
+}
+
+Failure RingReader::prepare(int directory) {
+    next_files_ = files_.in(directory);
+    if (Failure bad = next_files_->open(0, 0, 0))
+        return bad;
+    uint8_t header[kPacketHeaderBytes], index[kIndexHeaderBytes + kIndexEntryBytes];
+    const Packet packet = empty_packet();
+    encode_packet_header(stream_, packet, header);
+    encode_index_header(index);
+    encode_index_entry(stream_, packet, 0, index + kIndexHeaderBytes);
+    std::vector<iovec> vector{{header, sizeof header}};
+    return next_files_->write(0, vector, 0, index, sizeof index);
+}
+
+Step RingReader::enter(uint64_t chunk) {
+    weft_reader_state &state = progress_.state;
+    Step step;
+    step.first = state.packets;
+    step.packets = 1;
+    step.bytes = kPacketHeaderBytes;
+    step.begin = step.end = state.event_timestamp;
+    state.chunk = chunk;
+    state.packets_before = state.packets++;
+    state.bytes_before += state.file_bytes;
+    state.file_number = 0;
+    state.file_bytes = kPacketHeaderBytes;
+    state.index_bytes = kIndexHeaderBytes + kIndexEntryBytes;
+    state.last_timestamp = state.event_timestamp;
+    persist();
+    files_ = std::move(*next_files_);
+    next_files_.reset();
+    return step;
+}
+
+/* First the store that forgets, in which the current file is an empty one; then the files. A reader that dies in between leaves files
+ * that its successor empties when it is asked to forget again, and the current one in any case. */
+Step RingReader::forget(uint64_t now) {
+    Step step;
+    Gather gather = this->gather(Plan::kCount, now, Gather::kForever);
+    step.cause = closed_ != Cause::kNone ? closed_ : gather.forget();
+    if (step.cause != Cause::kNone) {
+        closed_ = step.cause;
+        return step;
+    }
+    progress_ = gather.next();
+    weft_reader_state &state = progress_.state;
+    state.packets_before = state.packets;
+    state.bytes_before += state.file_bytes;
+    state.file_bytes = state.index_bytes = 0;
+    persist();
+    if (state.packets == 0)
+        return step;
+    step.unwritten = files_.remove_further(state.file_number);
+    if (step.unwritten)
+        return step;
+    state.file_number = 0;
+    persist();
+    step.unwritten = prepare(files_.directory());
+    return step.unwritten ? step : enter(state.chunk);
+}
+
+/* The next trace file, when the batch does not fit into this one. That the file is another is stored before the oldest one is
+ * overwritten. */
+void RingReader::roll_files(const Gather &gather, weft_reader_state *next) {
+    weft_reader_state &state = progress_.state;
+    const uint64_t size = files_.limits().size;
+    if (size == 0 || state.file_bytes == 0 ||
+        state.file_bytes + gather.packets().size() * kPacketHeaderBytes + gather.ring_bytes() <= size)
+        return;
+    state.file_number++;
+    state.packets_before = state.packets;
+    state.bytes_before += state.file_bytes;
+    state.file_bytes = state.index_bytes = 0;
+    persist();
+    files_.close();
+    next->file_number = state.file_number;
+    next->packets_before = state.packets_before;
+    next->bytes_before = state.bytes_before;
+    next->file_bytes = next->index_bytes = 0;
+}
+
 Step RingReader::finish(const Gather &gather) {
     Step step;
     Progress next = gather.next();
     const std::vector<Packet> &packets = gather.packets();
     if (!packets.empty()) {
+        roll_files(gather, &next.state);
         step.unwritten = write(gather, &next.state);
         if (step.unwritten)
             return step;
@@ -148,12 +288,13 @@ Step RingReader::finish(const Gather &gather) {
     if (changed)
         persist();
     step.more = gather.more();
+    step.held = gather.held();
     return step;
 }
 
 Failure RingReader::write(const Gather &gather, weft_reader_state *next) {
     if (!files_.is_open())
-        if (Failure bad = files_.open(next->file_bytes, next->index_bytes))
+        if (Failure bad = open_files(*next))
             return bad;
     uint8_t headers[Gather::kBatchPackets + 2][kPacketHeaderBytes];
     uint8_t index[kIndexHeaderBytes + (Gather::kBatchPackets + 2) * kIndexEntryBytes];

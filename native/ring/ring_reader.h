@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "ring/gather.h"
+#include "ring/record_walk.h"
 #include "ring/stream_files.h"
 
 namespace weft {
@@ -21,6 +22,8 @@ struct Step {
     Failure unwritten;          /* writing failed; nothing was consumed */
     bool overrun = false;       /* a snapshot would have a gap: nothing was written, it has to begin anew */
     bool more = false;          /* the batch was full, or the writer was faster: take again */
+    bool held = false;          /* the rest of the ring, or of its next sub-buffer, is later than `until` */
+    bool unknown = false;       /* cut(): the records there are not what the layout says; nothing was taken */
     uint64_t first = 0;         /* number of the first packet written */
     uint32_t packets = 0;
     uint64_t bytes = 0;
@@ -42,8 +45,21 @@ public:
 
     /* Continues where the reader page says that the last reader stood. */
     Cause attach();
-    /* `now`: CLOCK_MONOTONIC in ns. */
-    Step take(Cut cut, Plan plan, uint64_t now);
+    /* `now`: CLOCK_MONOTONIC in ns. Sub-buffers with events later than `until` are left alone. */
+    Step take(Cut cut, Plan plan, uint64_t now, uint64_t until = Gather::kForever);
+    /* After a take() that was held: the packet up to the last event that is not later than `at`. */
+    Step cut(uint64_t at, const RecordLayout &layout, Plan plan, uint64_t now);
+
+    /* Whose files: for a stream that has none yet. */
+    void begin_in(uint64_t chunk, int directory);
+    /* ... for one that goes on where its page says. */
+    void resume_in(int directory) { files_ = files_.in(directory); }
+    /* Makes the files of another chunk; nothing counts before enter(), whose one store switches. */
+    Failure prepare(int directory);
+    Step enter(uint64_t chunk);
+    void abandon() { next_files_.reset(); }
+    /* Consumes all without counting it as lost, and empties the files of the chunk. */
+    Step forget(uint64_t now);
 
     /* How many sub-buffers the writer has left that are not yet taken: a glance, cheaper than a take(). */
     uint64_t backlog() const;
@@ -56,10 +72,16 @@ public:
 private:
     static constexpr unsigned kAttempts = 8;
 
+    Gather gather(Plan plan, uint64_t now, uint64_t until) const;
+    Failure read_ring(uint64_t position, uint64_t bytes, uint8_t *to) const;
     Failure copy_out(const Gather &gather);
     bool lapped(const Gather &gather) const;
+    Cause find_cut(uint64_t at, const RecordLayout &layout, Gather *look, CutPoint *cut, Step *step);
     Step finish(const Gather &gather);
+    void roll_files(const Gather &gather, weft_reader_state *next);
     Failure write(const Gather &gather, weft_reader_state *next);
+    Failure open_files(const weft_reader_state &at) { return files_.open(at.file_number, at.file_bytes, at.index_bytes); }
+    Packet empty_packet() const;
     void persist();
 
     const SetMap &set_;
@@ -71,6 +93,7 @@ private:
     uint8_t *const copy_; /* null in discard mode */
     const std::optional<Target> target_;
     StreamFiles files_;
+    std::optional<StreamFiles> next_files_; /* of the chunk to come */
     Progress progress_;
     uint32_t selector_ = 0;
     Cause closed_ = Cause::kNone;

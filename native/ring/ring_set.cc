@@ -127,7 +127,7 @@ Failure ring_totals(int ring_fd, int reader_fd, const weft_geometry &geometry, R
         const weft_reader_page *page = map.page(cpu);
         const weft_reader_state &state = page->state[load_acquire(&page->selector) & 1];
         totals->packets += load(&state.packets);
-        totals->bytes += load(&state.file_bytes);
+        totals->bytes += load(&state.bytes_before) + load(&state.file_bytes);
         totals->overwritten += load(&state.overwritten);
         totals->consumed += load(&page->consumed);
     }

@@ -47,42 +47,70 @@ int write_all(int fd, uint64_t at, iovec *vector, size_t count) {
 
 }  // namespace
 
-StreamFiles::StreamFiles(StreamFiles &&other) noexcept
-    : directory_(other.directory_), name_(std::move(other.name_)), data_(std::exchange(other.data_, -1)),
-      index_(std::exchange(other.index_, -1)), cut_(other.cut_) {}
+StreamFiles::StreamFiles(StreamFiles &&other) noexcept { *this = std::move(other); }
 
-StreamFiles::~StreamFiles() {
-    if (data_ >= 0)
-        close(data_);
-    if (index_ >= 0)
-        close(index_);
+StreamFiles &StreamFiles::operator=(StreamFiles &&other) noexcept {
+    close();
+    directory_ = other.directory_;
+    name_ = std::move(other.name_);
+    limits_ = other.limits_;
+    open_name_ = std::move(other.open_name_);
+    data_ = std::exchange(other.data_, -1);
+    index_ = std::exchange(other.index_, -1);
+    cut_ = other.cut_;
+    return *this;
 }
 
-Failure StreamFiles::open(uint64_t data_bytes, uint64_t index_bytes) {
+StreamFiles::~StreamFiles() { close(); }
+
+void StreamFiles::close() {
+    for (int *fd : {&data_, &index_})
+        if (*fd >= 0)
+            ::close(std::exchange(*fd, -1));
+}
+
+std::string StreamFiles::file_name(uint64_t number) const {
+    return limits_.size == 0 ? name_ : name_ + "_" + std::to_string(limits_.count == 0 ? number : number % limits_.count);
+}
+
+Failure StreamFiles::open(uint64_t number, uint64_t data_bytes, uint64_t index_bytes) {
     const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+    open_name_ = file_name(number);
     if (data_ < 0)
-        data_ = openat(directory_, name_.c_str(), flags, 0660);
+        data_ = openat(directory_, open_name_.c_str(), flags, 0660);
     if (data_ < 0)
-        return failure(errno, name_);
+        return failure(errno, open_name_);
     if (mkdirat(directory_, "index", 0770) != 0 && errno != EEXIST)
         return failure(errno, "index");
-    const std::string index_name = "index/" + name_ + ".idx";
+    const std::string index_name = "index/" + open_name_ + ".idx";
     const int index = openat(directory_, index_name.c_str(), flags, 0660);
     if (index < 0)
         return failure(errno, index_name);
     index_ = index;
     if (Failure bad = cut(data_bytes, index_bytes)) {
-        close(std::exchange(index_, -1));
+        ::close(std::exchange(index_, -1));
         return bad;
+    }
+    return {};
+}
+
+Failure StreamFiles::remove_further(uint64_t number) {
+    close();
+    const uint64_t last = limits_.size == 0 ? 0 : limits_.count == 0 ? number : std::min(number, limits_.count - 1);
+    for (uint64_t i = 1; i <= last; i++) {
+        const std::string name = file_name(i);
+        for (const std::string &path : {name, "index/" + name + ".idx"})
+            if (unlinkat(directory_, path.c_str(), 0) != 0 && errno != ENOENT)
+                return failure(errno, path);
     }
     return {};
 }
 
 Failure StreamFiles::cut(uint64_t data_bytes, uint64_t index_bytes) {
     cut_ = false;
-    if (Failure bad = cut_file(data_, data_bytes, name_))
+    if (Failure bad = cut_file(data_, data_bytes, open_name_))
         return bad;
-    if (Failure bad = cut_file(index_, index_bytes, name_ + ".idx"))
+    if (Failure bad = cut_file(index_, index_bytes, open_name_ + ".idx"))
         return bad;
     cut_ = true;
     return {};
@@ -100,7 +128,7 @@ Failure StreamFiles::write(uint64_t data_at, std::vector<iovec> &data, uint64_t 
     if (error == 0)
         return {};
     cut(data_at, index_at); /* a viewer must not see half a packet; if this fails too, it is tried before the next write */
-    return failure(error, name_);
+    return failure(error, open_name_);
 }
 
 }  // namespace weft

@@ -25,16 +25,25 @@ struct FileLimits {
 class StreamFiles {
 public:
     /* `directory` is borrowed; files are made below it on open(). */
-    StreamFiles(int directory, std::string name) : directory_(directory), name_(std::move(name)) {}
+    StreamFiles(int directory, std::string name, FileLimits limits = {})
+        : directory_(directory), name_(std::move(name)), limits_(limits) {}
     /* Takes over open files (tests, fuzzing). */
     StreamFiles(int data, int index) : data_(data), index_(index), cut_(true) {}
     ~StreamFiles();
     StreamFiles(StreamFiles &&other) noexcept;
-    StreamFiles &operator=(StreamFiles &&) = delete;
+    StreamFiles &operator=(StreamFiles &&other) noexcept;
 
     bool is_open() const { return index_ >= 0; }
-    /* Opens or makes the files and cuts them to the given lengths; ESTALE: a file is shorter, so somebody else shortened it. */
-    Failure open(uint64_t data_bytes, uint64_t index_bytes);
+    int directory() const { return directory_; }
+    const FileLimits &limits() const { return limits_; }
+    /* The same stream's files in another directory. */
+    StreamFiles in(int directory) const { return StreamFiles(directory, name_, limits_); }
+    /* Opens or makes the files and cuts them to the given lengths; ESTALE: a file is shorter, so somebody else shortened it.
+     * `number`: of the trace file, counted without wrapping. */
+    Failure open(uint64_t number, uint64_t data_bytes, uint64_t index_bytes);
+    void close();
+    /* Closes, and removes the trace files from the second one up to `number`. */
+    Failure remove_further(uint64_t number);
     /*
      * Writes at the given offsets. After a failure nothing counts: the tail is cut off again, now or before the next write.
      * `data` is used up.
@@ -44,8 +53,12 @@ public:
 private:
     Failure cut(uint64_t data_bytes, uint64_t index_bytes);
 
+    std::string file_name(uint64_t number) const;
+
     int directory_ = -1;
     std::string name_;
+    FileLimits limits_;
+    std::string open_name_; /* for messages */
     int data_ = -1;
     int index_ = -1;
     bool cut_ = false; /* nothing lies beyond the complete packets */

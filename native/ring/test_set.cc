@@ -47,6 +47,7 @@ void read_events(const std::string &data, size_t at, size_t end, ReadPacket *pac
         payload(data, &at, packet);
         if (clock < packet->begin || clock > packet->end)
             give_up("event outside its packet's times");
+        packet->times.push_back(clock);
     }
     if (at != end)
         give_up("event crosses its packet's end");
@@ -108,8 +109,8 @@ weft::StreamIdentity TestSet::identity(uint32_t cpu) {
     return stream;
 }
 
-weft::Cause TestSet::new_reader(uint32_t cpu) {
-    weft::StreamFiles files(directory_fd_, "ch_" + std::to_string(cpu));
+weft::Cause TestSet::new_reader(uint32_t cpu, int directory, weft::FileLimits limits) {
+    weft::StreamFiles files(directory, "ch_" + std::to_string(cpu), limits);
     readers_[cpu].reset(new weft::RingReader(map_, ring_fd_, identity(cpu), std::move(files), scratch_.data()));
     return readers_[cpu]->attach();
 }
@@ -122,7 +123,19 @@ weft::Step TestSet::flush(weft::Plan plan, uint32_t cpu) {
 }
 
 std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu, ReadPayload payload) {
-    return read_stream(set.file(cpu), set.index_file(cpu), cpu, payload);
+    const std::vector<ReadPacket> packets = read_stream(set.file(cpu), set.index_file(cpu), cpu, payload);
+    if (!packets.empty() && packets.front().sequence != 0)
+        give_up("the first packet is not the first");
+    return packets;
+}
+
+const std::vector<uint32_t> &number_layout() {
+    static const std::vector<uint32_t> words = {2, weft::RecordLayout::kContexts, 0, 0, 2, 4 << 2, (4 | 1 << 5) << 2 | 2};
+    return words;
+}
+
+std::vector<ReadPacket> read_packets(const std::string &directory, const std::string &name, uint32_t cpu, ReadPayload payload) {
+    return read_stream(directory + "/" + name, directory + "/index/" + name + ".idx", cpu, payload);
 }
 
 std::vector<ReadPacket> read_stream(const std::string &data_file, const std::string &index_file, uint32_t cpu,
@@ -145,7 +158,8 @@ std::vector<ReadPacket> read_stream(const std::string &data_file, const std::str
             give_up("packet context");
         if (big(index, entry) != start || big(index, entry + 8) != bits || big(index, entry + 24) != packet.begin ||
             big(index, entry + 32) != packet.end || big(index, entry + 40) != packet.discarded ||
-            big(index, entry + 64) != packet.sequence || packet.sequence != packets.size())
+            big(index, entry + 64) != packet.sequence ||
+            packet.sequence != packets.size() + (packets.empty() ? packet.sequence : packets.front().sequence))
             give_up("index and packet differ");
         read_events(data, at, start + bits / 8, &packet, payload);
         at = start + bits / 8;

@@ -28,7 +28,8 @@ public:
     weft::TestWriter &writer(uint32_t cpu = 0) { return writers_[cpu]; }
     weft::RingReader &reader(uint32_t cpu = 0) { return *readers_[cpu]; }
     /* Another reader on the same page, as after the death of the first. */
-    weft::Cause new_reader(uint32_t cpu = 0);
+    weft::Cause new_reader(uint32_t cpu = 0) { return new_reader(cpu, directory_fd_, {}); }
+    weft::Cause new_reader(uint32_t cpu, int directory, weft::FileLimits limits);
     uint64_t now() const { return clock_; }
     /* Emits one event, `step` ns after the last one. */
     bool emit(uint32_t extra = 0, uint64_t step = 100, uint32_t cpu = 0) { return writer(cpu).emit(clock_ += step, extra); }
@@ -66,6 +67,7 @@ private:
 struct ReadPacket {
     uint64_t begin, end, sequence, discarded;
     std::vector<uint32_t> numbers;
+    std::vector<uint64_t> times; /* of the events */
 };
 template <typename T>
 T take_little(const std::string &from, size_t *at);
@@ -76,6 +78,10 @@ void read_number(const std::string &data, size_t *at, ReadPacket *packet); /* of
 std::vector<ReadPacket> read_stream(const std::string &data_file, const std::string &index_file, uint32_t cpu,
                                     ReadPayload payload = read_number);
 std::vector<ReadPacket> read_packets(const TestSet &set, uint32_t cpu = 0, ReadPayload payload = read_number);
+/* The same of any data file NAME and index/NAME.idx; packet numbers go up from the first one's. */
+std::vector<ReadPacket> read_packets(const std::string &directory, const std::string &name, uint32_t cpu, ReadPayload payload = read_number);
+/* How TestWriter's events lie, as encodeLayout() says it. */
+const std::vector<uint32_t> &number_layout();
 
 struct Viewed {
     int status;

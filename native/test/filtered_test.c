@@ -26,7 +26,7 @@ enum { SOURCE, NUMBER, TEXT_FIELD, PARITY };
 static enum weft_sync sync_mode;
 static struct seam seam;
 static struct weft_channel *channel;
-static struct weft_channel *attached[4]; /* libweft keeps no hold of what was detached, and never frees it: late threads */
+static struct weft_channel *attached[8]; /* libweft keeps no hold of what was detached, and never frees it: late threads */
 static int attached_count;
 static uint64_t calls[THREADS];
 static int enough;
@@ -143,6 +143,21 @@ static void nothing_of_the_rejected(void)
     close_all();
 }
 
+static void point_that_comes_later(void)
+{
+    uint64_t sum[2];
+    open_all();
+    weft_registry_remove_points(__start_weft_points, weft_points_count());
+    CHECK_EQUAL(set_comparison(NUMBER, EQ, 5), 0);
+    CHECK_EQUAL(weft_registry_start(channel), 0);
+    CHECK_EQUAL(weft_registry_add_points(__start_weft_points, weft_points_count()), 0);
+    hit(0, 10);
+    count(sum);
+    CHECK(sum[0] == 0 && sum[1] == 1);
+    CHECK_EQUAL(weft_registry_stop(channel), 0);
+    close_all();
+}
+
 static void *hit_for_ever(void *argument)
 {
     const uint32_t source = (uint32_t)(uintptr_t)argument;
@@ -204,6 +219,7 @@ static void cases(enum weft_sync sync)
 {
     sync_mode = sync;
     seam_case("an event that is rejected changes no byte of a ring", nothing_of_the_rejected);
+    seam_case("a point that comes later has the filter of its event", point_that_comes_later);
     seam_case("filters are replaced while threads record, and hold when the command returns", replaced_under_load);
 }
 

@@ -154,12 +154,12 @@ static void stop_under_load(void)
 }
 
 /* number OPERATOR value */
-static int filter_numbers(const char *event, uint32_t operator, int64_t value)
+static int filter_ticks(uint32_t operator, int64_t value)
 {
     struct program p = program_begin();
     COMPARE(&p, 1, operator, value);
     RETURN(&p);
-    return daemon_filter(&d, 1, daemon_point(&d, event), 1, p.bytes, p.length);
+    return daemon_filter(&d, 1, daemon_point(&d, "app:tick"), 1, p.bytes, p.length);
 }
 
 static uint64_t recorded_of(uint32_t events)
@@ -174,11 +174,11 @@ static void filters(void)
     trace_begin(&d, &a);
     trace_open(&s);
     CHECK_EQUAL(trace_attach(&d, &s, 1, 1), 0);
-    CHECK_EQUAL(filter_numbers("app:tick", LT, 3), 0);
+    CHECK_EQUAL(filter_ticks(LT, 3), 0);
     CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
     trace_release(&d, &a);
     CHECK_EQUAL(recorded_of(10), 3);
-    CHECK_EQUAL(filter_numbers("app:tick", GE, 3), 0); /* in the place of the other */
+    CHECK_EQUAL(filter_ticks(GE, 3), 0); /* in the place of the other */
     CHECK_EQUAL(recorded_of(10), 7);
     CHECK_EQUAL(daemon_filter(&d, 1, daemon_point(&d, "app:tick"), 1, (const uint8_t *)"nonsense", 8), EINVAL); /* changes nothing */
     CHECK_EQUAL(recorded_of(10), 7);
@@ -188,31 +188,39 @@ static void filters(void)
     CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1), 0); /* none */
     CHECK_EQUAL(recorded_of(10), 10);
     /* Another object's description, whose probe would record everything: then nothing is. */
-    CHECK_EQUAL(filter_numbers("app:tick", GE, 3), 0);
+    CHECK_EQUAL(filter_ticks(GE, 3), 0);
     app_do(&a, APP_REGISTER_TWIN, 0);
     CHECK_EQUAL(recorded_of(10), 7);
     app_do(&a, APP_UNREGISTER, 0);
     CHECK_EQUAL(recorded_of(10), 0);
-    CHECK_EQUAL(filter_numbers("app:tick", GE, 3), ENOTSUP);
+    CHECK_EQUAL(filter_ticks(GE, 3), ENOTSUP);
     CHECK_EQUAL(daemon_enable(&d, 1, daemon_point(&d, "app:tick"), 1), 0);
     CHECK_EQUAL(recorded_of(10), 10);
     seam_close(&s);
     trace_end(&d, &a);
 }
 
-/* A point that comes after its event was enabled, as with a program whose call sites and probes lie in different objects. */
-static void filter_of_a_late_point(void)
+/* $app.app:mode == 7, before and after the program gives it. */
+static void filter_on_an_application_context(void)
 {
+    struct program p = program_begin();
+    TEXT(&p, WEFT_OP_APP_INT, "app:mode");
+    INT(&p, 7);
+    OP(&p, WEFT_OP_INT_EQ);
+    RETURN(&p);
     trace_begin(&d, &a);
     trace_open(&s);
-    CHECK_EQUAL(trace_record(&d, &s, 1, "app:tick", 1), 0);
+    CHECK_EQUAL(trace_attach(&d, &s, 1, 1), 0);
+    CHECK_EQUAL(daemon_filter(&d, 1, daemon_point(&d, "app:tick"), 1, p.bytes, p.length), 0);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 1), 0);
     trace_release(&d, &a);
-    app_order(&a, APP_REGISTER_LATE, 0);
-    while (!daemon_point(&d, "app:late") && daemon_until_ready(&d))
-        ;
-    CHECK_EQUAL(filter_numbers("app:late", EQ, 5), 0);
-    trace_release(&d, &a);
-    CHECK_EQUAL(recorded_of(10), 11);
+    CHECK_EQUAL(recorded_of(10), 0);
+    CHECK_EQUAL(app_do(&a, APP_CONTEXT, 7), 0);
+    CHECK_EQUAL(recorded_of(10), 10);
+    app_do(&a, APP_CONTEXT, 0);
+    CHECK_EQUAL(recorded_of(10), 0);
+    CHECK_EQUAL(app_do(&a, APP_CONTEXT, 8), 0);
+    CHECK_EQUAL(recorded_of(10), 0);
     seam_close(&s);
     trace_end(&d, &a);
 }
@@ -346,7 +354,7 @@ static void cases(void)
     seam_case("one event into two channels, each with its own id", two_channels);
     seam_case("no event is committed after a stop or detach is acknowledged, under load", stop_under_load);
     seam_case("filters of a point: set, replaced, refused, removed; never passed over", filters);
-    seam_case("a point that comes later has the filter of its event", filter_of_a_late_point);
+    seam_case("a filter asks for an application's context, which may come later and go", filter_on_an_application_context);
     seam_case("bad commands are answered with their reason, and good ones still work", refuses);
     seam_case("nonsense from a daemon ends the connection, never the program", nonsense_from_the_daemon);
     seam_case("an event described by two objects outlives the first one", descriptions_of_one_event);

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "weft/context.h"
 #include "weft/serialize.h"
 
 #define FILES 300
@@ -180,6 +181,24 @@ static uint64_t fork_and_emit(uint32_t count)
     return (uint64_t)status;
 }
 
+static uint32_t mode;
+
+static void get_mode(void *data, struct weft_context_value *value)
+{
+    value->kind = WEFT_CONTEXT_VALUE_UINT32;
+    value->as.natural = *(const uint32_t *)data;
+}
+
+static uint64_t give_mode(uint32_t value)
+{
+    static struct weft_app_context context = WEFT_APP_CONTEXT("app:mode", get_mode, &mode);
+    mode = value;
+    if (value)
+        return (uint64_t)library->app_context_register(&context);
+    library->app_context_unregister(&context);
+    return 0;
+}
+
 static uint32_t last_words;
 
 /* Runs after the handlers of atexit(), as the destructors of a traced program's objects do. */
@@ -229,6 +248,8 @@ static uint64_t carry_out(const struct app_order *o)
         return fork_and_emit(o->argument);
     case APP_SETUID:
         return (uint64_t)setuid(o->argument);
+    case APP_CONTEXT:
+        return give_mode(o->argument);
     case APP_EMIT_AT_EXIT:
         last_words = o->argument;
         return 0;

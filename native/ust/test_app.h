@@ -19,6 +19,7 @@ enum app_verb {
     APP_FILES_TOUCHED,   /* how many of those files are no longer empty files */
     APP_FORK,            /* a child emits `argument` ticks of thread 100 and ends; answers its status */
     APP_SETUID,          /* becomes user `argument` */
+    APP_CONTEXT,         /* $app.app:mode is `argument`; 0: nobody gives it any more */
     APP_EMIT_AT_EXIT     /* at its end: `argument` ticks before and as many after its objects withdraw what they registered */
 };
 

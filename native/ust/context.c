@@ -63,9 +63,18 @@ uint32_t weft_context_size(uint16_t type)
 
 enum weft_context_form weft_context_form(uint16_t type)
 {
-    if (type == WEFT_CONTEXT_PROCNAME)
+    switch (type) {
+    case WEFT_CONTEXT_PROCNAME:
         return WEFT_CONTEXT_TEXT;
-    return weft_context_size(type) ? WEFT_CONTEXT_INTEGER : WEFT_CONTEXT_UNKNOWN;
+    case WEFT_CONTEXT_VPID:
+    case WEFT_CONTEXT_VTID:
+    case WEFT_CONTEXT_CPU_ID:
+    case WEFT_CONTEXT_PTHREAD_ID:
+    case WEFT_CONTEXT_IP:
+        return WEFT_CONTEXT_INTEGER;
+    default:
+        return WEFT_CONTEXT_UNKNOWN;
+    }
 }
 
 int64_t weft_context_integer(uint16_t type, void *ip)

@@ -11,6 +11,7 @@ import type { BusMessage, Endpoint, Fault, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
 import { COMMAND_NAMES, type CommandName, type CommandRequest, commandSchema, parseRequest } from '../transport/messages.ts';
 import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
+import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { clockOf } from './session-recovery.ts';
 import { applicationViewOf, sessionViewOf, summaryOf } from './views.ts';
@@ -131,6 +132,27 @@ const create: Handler<'session.create'> = async (parts, caller, request, key) =>
   );
 };
 
+/** How long a view waits for what a consumer has to say; without it the rest is shown. */
+const ALARMS_MS = 1_000;
+
+const alarmsOf = async (parts: DaemonParts, { id, owner }: SessionDocument): Promise<readonly WriteAlarm[]> => {
+  const { clock, log } = parts.ports;
+  let timer: unknown = null;
+  const late = new Promise<readonly WriteAlarm[]>((resolve) => {
+    timer = clock.setTimeout(() => resolve([]), ALARMS_MS);
+  });
+  const asked = parts
+    .consumer(owner.uid)
+    .alarms(id)
+    .catch((thrown: unknown) => {
+      log.info('a consumer did not say whether its files take what comes', { cause: String(thrown) });
+      return [];
+    });
+  const alarms = await Promise.race([asked, late]);
+  clock.clearTimeout(timer);
+  return alarms;
+};
+
 const show: Handler<'session.show'> = async (parts, caller, request) => {
   const document = find(parts, caller, request.session);
   if (!document) return failed('session-not-found', { session: request.session });
@@ -138,7 +160,7 @@ const show: Handler<'session.show'> = async (parts, caller, request) => {
   if (channel !== undefined && !document.channels.some(({ name }) => name === channel)) {
     return failed('channel-not-found', { session: request.session, channel });
   }
-  return succeeded({ session: sessionViewOf(parts, document, channel) });
+  return succeeded({ session: sessionViewOf(parts, document, channel, await alarmsOf(parts, document)) });
 };
 
 const ruleFault = (pattern: string, exclusions: readonly string[]): Reply | null => {

@@ -30,6 +30,14 @@ const helloSchema = z.object({
   ),
 });
 
+const alarmsSchema = z.object({ streams: z.array(z.object({ directory: z.string(), alarm: z.string().nullable() })) });
+
+/** A directory whose files take nothing at the moment, and what the system says why. */
+export interface WriteAlarm {
+  readonly path: string;
+  readonly cause: string;
+}
+
 export interface AttachWanted {
   readonly sessionId: string;
   readonly registry: RegistryDocument;
@@ -171,6 +179,15 @@ export class ConsumerLink {
 
   async flush(sessionId: string): Promise<void> {
     await this.#ask('flush', { session: sessionId });
+  }
+
+  /** Asked each time, so that they are never older than the answer. */
+  async alarms(sessionId: string): Promise<readonly WriteAlarm[]> {
+    if (!this.#isReady) return [];
+    const parsed = parseMessage(alarmsSchema, await this.#ask('stats', { session: sessionId }));
+    if (!parsed.ok) throw refusedBy(parsed.fault);
+    const causes = new Map(parsed.value.streams.flatMap(({ directory, alarm }) => (alarm ? [[directory, alarm]] : [])));
+    return [...causes].map(([path, cause]) => ({ path, cause }));
   }
 
   async detach(sessionId: string, ringId?: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** What the consumer process holds beside its machines: directories by session and registry, ring memory, readers. */
-import type { Reader, ReaderNews } from '../native/addon/index.ts';
+import type { NativeError, Reader, ReaderNews } from '../native/addon/index.ts';
 import { STATS_FIELDS } from '../native/addon/index.ts';
 import type { AttachRequest } from './consumer-messages.ts';
 import { type Deferred, deferred } from './deferred.ts';
@@ -8,6 +8,9 @@ import { refuse } from './refused.ts';
 export type RingMemory = readonly [ringFd: number, readerFd: number];
 
 export type StreamTotals = Readonly<Record<(typeof STATS_FIELDS)[number], bigint>>;
+
+/** What the operator can mend without another directory. */
+const NO_ROOM: readonly string[] = ['ENOSPC', 'EDQUOT'];
 
 /** One ring set, from the request to attach it until it was drained. */
 export class StreamEntry {
@@ -20,7 +23,6 @@ export class StreamEntry {
   memory: RingMemory | null = null;
   reader: Reader | null = null;
   plan = 'append';
-  #failure: Deferred<never> = deferred();
   readonly #failing = new Map<number, string>();
   #lost = 0n;
 
@@ -36,17 +38,16 @@ export class StreamEntry {
 
   /** Everything committed is in the files, or the files take nothing. */
   async flush(): Promise<void> {
-    if (!this.reader) return;
-    if (this.#failing.size > 0) throw this.#refusal();
-    await Promise.race([this.reader.flush(), this.#failure.promise]);
+    try {
+      await this.reader?.flush();
+    } catch (thrown) {
+      throw this.#refusal(thrown);
+    }
   }
 
   note(news: ReaderNews): void {
-    if (news.kind === 'write-failed') {
-      this.#failing.set(news.cpu, news.message);
-      this.#failure.reject(this.#refusal());
-    }
-    if (news.kind === 'write-resumed' && this.#failing.delete(news.cpu) && this.#failing.size === 0) this.#failure = deferred();
+    if (news.kind === 'write-failed') this.#failing.set(news.cpu, news.message);
+    if (news.kind === 'write-resumed') this.#failing.delete(news.cpu);
   }
 
   /** How many events were lost since the last question. */
@@ -57,6 +58,11 @@ export class StreamEntry {
     return more;
   }
 
+  /** What a file said that takes nothing now; null: all take what comes. */
+  alarm(): string | null {
+    return [...this.#failing.values()][0] ?? null;
+  }
+
   totals(): StreamTotals {
     const values = this.reader?.stats.values ?? new BigUint64Array(0);
     const sums = Object.fromEntries(STATS_FIELDS.map((name) => [name, 0n])) as Record<(typeof STATS_FIELDS)[number], bigint>;
@@ -64,8 +70,10 @@ export class StreamEntry {
     return sums;
   }
 
-  #refusal() {
-    return refuse('output-not-writable', { path: this.directory, cause: [...this.#failing.values()][0] ?? 'unknown' });
+  #refusal(thrown: unknown): unknown {
+    const { code, message } = thrown as NativeError;
+    if (code === 'ECANCELED' || code === 'EBUSY') return thrown; // no file said that
+    return refuse(NO_ROOM.includes(code) ? 'output-full' : 'output-not-writable', { path: this.directory, cause: message });
   }
 }
 

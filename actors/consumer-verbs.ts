@@ -12,7 +12,13 @@ import { faultOfRefusal, refuse, refusedFrom } from './refused.ts';
 type Handler<V extends ConsumerVerb> = (parts: ConsumerProcessParts, request: ConsumerRequest<V>) => Promise<Body>;
 
 const statsOf = (entries: readonly StreamEntry[]): Body => ({
-  streams: entries.map((entry) => ({ key: entry.attach.key, ringId: entry.attach.ringId, stats: entry.totals() })),
+  streams: entries.map((entry) => ({
+    key: entry.attach.key,
+    ringId: entry.attach.ringId,
+    stats: entry.totals(),
+    directory: entry.directory,
+    alarm: entry.alarm(),
+  })),
 });
 
 const hello: Handler<'hello'> = async ({ streams, ports }) => {

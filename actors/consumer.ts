@@ -54,7 +54,7 @@ export const provideConsumer = (parts: DaemonParts) =>
         } catch (thrown) {
           const refused = refusedFrom(thrown);
           // Its files take nothing: that is for the operator to mend, not for a restart.
-          if (refused.refusal.code !== 'output-not-writable') throw refused;
+          if (!['output-not-writable', 'output-full'].includes(refused.refusal.code)) throw refused;
           parts.flushes.settle(flush.flush, refused);
         }
       }),

@@ -1,6 +1,7 @@
 /** Sessions, channels and applications as the answers of commands show them. */
 import type { ChannelDocument, SessionDocument } from '../machines/document.ts';
 import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
+import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 
 export const summaryOf = ({ name, id, active, output, createdAt, owner }: SessionDocument): SessionSummary => ({
@@ -35,7 +36,12 @@ const lifeOf = (parts: DaemonParts, sessionId: string): string => {
   return 'destroyed';
 };
 
-export const sessionViewOf = (parts: DaemonParts, document: SessionDocument, channel?: string): SessionView => ({
+export const sessionViewOf = (
+  parts: DaemonParts,
+  document: SessionDocument,
+  channel: string | undefined,
+  alarms: readonly WriteAlarm[],
+): SessionView => ({
   ...summaryOf(document),
   everStarted: document.everStarted,
   state: lifeOf(parts, document.id),
@@ -43,6 +49,7 @@ export const sessionViewOf = (parts: DaemonParts, document: SessionDocument, cha
     .filter(({ name }) => channel === undefined || name === channel)
     .map((one) => channelViewOf(parts, document, one)),
   registries: document.registries.map(({ key, directory, scope }) => ({ key, directory, scope })),
+  alarms: alarms.map((alarm) => ({ ...alarm, lost: parts.totals.ofSession(document).lost })),
 });
 
 export const applicationViewOf = (parts: DaemonParts, fields: boolean, visible: (uid: number) => boolean): ApplicationView[] =>

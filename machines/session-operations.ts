@@ -97,8 +97,18 @@ export const starting = sessionSetup.createStateConfig({
   },
 });
 
+/** Destroyed, what the rings hold would be gone: with room for it the same command writes it out. */
+const keep = {
+  guard: {
+    type: 'roomCanBeMade',
+    params: ({ event }: { event: { error: unknown } }) => ({ refusal: refusalOf(event.error) }),
+  },
+  target: INACTIVE,
+  actions: [refuseError, retract(false)],
+} as const;
+
 /** Nothing is recorded any more, and what was is in the files. */
-const closing = (what: 'Stop' | 'Destroy', next: 'settling' | 'releasing') =>
+const closing = (what: 'Stop' | 'Destroy', next: 'settling' | 'releasing', unwritten: readonly (typeof keep)[]) =>
   ({
     quieting: {
       invoke: {
@@ -120,6 +130,7 @@ const closing = (what: 'Stop' | 'Destroy', next: 'settling' | 'releasing') =>
         onError: [
           // The consumer died meanwhile: the next one writes out what the rings hold.
           { guard: 'flushesLeft', target: 'flushing', reenter: true, actions: logError('a flush failed') },
+          ...unwritten,
           { target: next, actions: [rememberFault, logError('the flush failed for good')] },
         ],
       },
@@ -142,7 +153,7 @@ export const stopping = sessionSetup.createStateConfig({
       },
       after: { writeTimeout: { target: ACTIVE, actions: [refuse(writingLate), retract(true)] } },
     },
-    ...closing('Stop', 'settling'),
+    ...closing('Stop', 'settling', []),
     settling: {
       invoke: {
         id: 'settleStop',
@@ -176,7 +187,7 @@ export const destroying = sessionSetup.createStateConfig({
     },
     // Back to where it was.
     refused: { always: [{ guard: 'wasActive', target: ACTIVE }, { target: INACTIVE }] },
-    ...closing('Destroy', 'releasing'),
+    ...closing('Destroy', 'releasing', [keep]),
     releasing: {
       invoke: {
         id: 'releaseSession',

@@ -122,6 +122,7 @@ export const sessionSetup = setup({
     wasActive: ({ context }) => context.wasActive,
     implies: (_, params: { implied: Implied; state: Implied }) => params.implied === params.state,
     flushesLeft: ({ context }) => context.flushAttempts < 3,
+    roomCanBeMade: (_, params: { refusal: Refusal }) => params.refusal.code === 'output-full',
   },
   delays: {
     writeTimeout: 5_000,

@@ -131,6 +131,11 @@ const FAULTS = {
     ({ path, cause }) => `Output directory ${path} cannot be written: ${cause}.`,
     'Give another one with --output; it is written with the rights of the session’s owner.',
   ),
+  'output-full': row<{ path: string; cause: string }>(
+    'error',
+    ({ path, cause }) => `Nothing more can be written to ${path}: ${cause}. What is not written yet stays in the ring buffers.`,
+    'Make room there, then give the command again.',
+  ),
   'not-enough-memory': row<{ neededBytes: number; availableBytes: number }>(
     'error',
     ({ neededBytes, availableBytes }) =>

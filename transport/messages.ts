@@ -103,6 +103,8 @@ const sessionView = sessionSummary.extend({
   state: text,
   channels: z.array(channelView),
   registries: z.array(z.object({ key: text, directory: text, scope })),
+  /** What the operator has to mend: a trace whose files take nothing. `lost`: events of the session so far. */
+  alarms: z.array(z.object({ path: text, cause: text, lost: count64 })).default([]),
 });
 
 const totals = z.object({ recorded: count64, lost: count64 });

@@ -98,6 +98,9 @@ const showSession = (environment: Environment, session: SessionView): Outcome =>
   const head = [
     `Recording session ${session.name}: ${activity(environment, session.active)}`,
     `    Trace output: ${session.output}`,
+    ...session.alarms.map(({ path, cause, lost }) =>
+      paint(environment, RED, `    Alarm: writing to ${path} failed: ${cause}; recording pauses, ${lost} events lost so far`),
+    ),
     ...(session.state === 'active' || session.state === 'inactive' ? [] : [`    State: ${session.state}`]),
     '',
   ];

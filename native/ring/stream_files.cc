@@ -25,6 +25,12 @@ Failure cut_file(int fd, uint64_t bytes, const std::string &name) {
     return {};
 }
 
+/* What is written to a file without a name is gone with the process, and nobody would know. */
+bool was_removed(int fd) {
+    struct stat status;
+    return fstat(fd, &status) == 0 && status.st_nlink == 0;
+}
+
 /* 0, or an errno value. A file that takes nothing more without an error counts as full. */
 int write_all(int fd, uint64_t at, iovec *vector, size_t count) {
     while (count > 0) {
@@ -121,6 +127,8 @@ Failure StreamFiles::write(uint64_t data_at, std::vector<iovec> &data, uint64_t 
     if (!cut_)
         if (Failure bad = cut(data_at, index_at))
             return bad;
+    if (was_removed(data_))
+        return {ENOENT, name_ + ": the file was removed"};
     iovec entries{const_cast<uint8_t *>(index), index_bytes};
     int error = write_all(data_, data_at, data.data(), data.size());
     if (error == 0)

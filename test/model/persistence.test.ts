@@ -78,7 +78,7 @@ const killIn = async (state: string, story: Scenario): Promise<World> => {
 const mend = (world: World): void => {
   world.broken = null;
   world.faults.clear();
-  world.files.full = false;
+  world.files.broken = null;
   world.memory = 1 << 30;
   world.fabric.restore();
   if (!world.keeper.alive) world.startKeeper();

@@ -74,7 +74,7 @@ export class History {
     const { world } = this;
     this.weather = CALM;
     world.faults.clear();
-    world.files.full = false;
+    world.files.broken = null;
     world.fabric.restore();
     if (!world.keeper.alive) world.startKeeper();
     if (!world.serving) await world.restart();

@@ -1,7 +1,8 @@
 /*
- * usage: counter CONFIRM_FILE THREADS EVENTS [PERIOD_NS] [PROCESSES]
+ * usage: counter CONFIRM_FILE THREADS EVENTS [PERIOD_NS] [PROCESSES] [FIRST]
  * Emits EVENTS events per thread (0: until SIGTERM), numbered from 0, and stores after each call how many it has made in
- * CONFIRM_FILE: one u64 per thread, mapped shared, so it outlives a kill -9. Thread ids run over all processes.
+ * CONFIRM_FILE: one u64 per thread, mapped shared, so it outlives a kill -9. Thread ids run over all processes, from FIRST on, so
+ * that several programs may share a file.
  * PERIOD_NS paces each thread (0: full speed). Prints "ready" before the first event and "done" after the last one.
  */
 #define _GNU_SOURCE
@@ -74,7 +75,7 @@ static void run_threads(int first, int count)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: counter CONFIRM_FILE THREADS EVENTS [PERIOD_NS] [PROCESSES]\n");
+        fprintf(stderr, "usage: counter CONFIRM_FILE THREADS EVENTS [PERIOD_NS] [PROCESSES] [FIRST]\n");
         return 2;
     }
     const int fd = open(argv[1], O_RDWR | O_CREAT, 0600);
@@ -82,7 +83,8 @@ int main(int argc, char **argv)
     events = strtoull(argv[3], NULL, 0);
     period_ns = argc > 4 ? strtoull(argv[4], NULL, 0) : 0;
     const int processes = argc > 5 ? atoi(argv[5]) : 1;
-    if (fd < 0 || ftruncate(fd, THREADS_MAX * 8) != 0 || threads < 1 || threads * processes > THREADS_MAX)
+    const int first = argc > 6 ? atoi(argv[6]) : 0;
+    if (fd < 0 || ftruncate(fd, THREADS_MAX * 8) != 0 || threads < 1 || first < 0 || first + threads * processes > THREADS_MAX)
         return 2;
     confirmed = mmap(NULL, THREADS_MAX * 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     signal(SIGTERM, stop);
@@ -90,11 +92,11 @@ int main(int argc, char **argv)
     fflush(stdout);
     for (int i = 1; i < processes; i++) {
         if (fork() == 0) {
-            run_threads(i * threads, threads);
+            run_threads(first + i * threads, threads);
             _exit(0);
         }
     }
-    run_threads(0, threads);
+    run_threads(first, threads);
     while (wait(NULL) > 0)
         ;
     printf("done\n");

@@ -114,11 +114,12 @@ export class Weft {
     processes?: number;
     env?: NodeJS.ProcessEnv;
     confirm?: string;
+    /** The lowest thread id: programs whose events meet in one trace, or that share a confirm file, have different ones. */
+    first?: number;
   }) {
     const confirm = options.confirm ?? join(this.home, `confirm-${this.#children.length}`);
-    const args = [confirm, options.threads ?? 1, options.events ?? 0, options.periodNs ?? 0, options.processes ?? 1].map(
-      String,
-    );
+    const { threads = 1, events = 0, periodNs = 0, processes = 1, first = 0 } = options;
+    const args = [confirm, threads, events, periodNs, processes, first].map(String);
     const child = spawn(build('counter'), args, { env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'inherit'] });
     this.#children.push(child);
     const ended = new Promise<number>((done) => child.once('exit', (code) => done(code ?? -1)));

@@ -8,13 +8,13 @@ const STREAMS: readonly Scenario[] = [
     const program = await recording(world);
     const [reader] = world.consumers[0]!.readers;
     const numbers = world.record(program, 2);
-    world.files.full = true;
+    world.files.broken = 'ENOSPC';
     reader!.wake();
     reader!.tell({ kind: 'write-failed', cpu: 1, code: 'ENOSPC', message: 'no space left on device' });
     assert.equal(world.consumers[0]!.parts.streams.all().length, 1);
     await world.rest();
     assert.equal(world.published('stream', 'write-failed').length, 1);
-    world.files.full = false;
+    world.files.broken = null;
     reader!.wake();
     await world.rest();
     assert.equal(world.published('stream', 'write-resumed').length, 0, 'the other CPU has not resumed');
@@ -200,11 +200,11 @@ const PROCESS: readonly Scenario[] = [
     const program = await recording(world);
     world.record(program, 1);
     const [consumer] = world.consumers;
-    world.files.full = true;
+    world.files.broken = 'ENOSPC';
     world.killDaemon();
     consumer!.terminate();
     await world.until('it ended', () => world.consumers.length === 0, 100);
-    assert.equal(consumer!.refusal, 'output-not-writable');
+    assert.equal(consumer!.refusal, 'output-full');
   }),
 
   scenario('a consumer that is told to end while a ring is on its way ends at once', async (world) => {

@@ -139,8 +139,8 @@ const SUPERVISION: readonly Scenario[] = [
   scenario('a flush that fails for good is told to whoever stops the session', async (world) => {
     const program = await recording(world);
     world.record(program, 2);
-    world.files.full = true;
-    assert.equal(await world.refused('session.stop', { session: 's' }), 'output-not-writable');
+    world.files.broken = 'ENOSPC';
+    assert.equal(await world.refused('session.stop', { session: 's' }), 'output-full');
     assert.equal(life(world), 'inactive');
     assert.equal(world.published('stream', 'write-failed').length, 1);
   }),
@@ -148,10 +148,24 @@ const SUPERVISION: readonly Scenario[] = [
   scenario('a flush that fails for good does not keep a session from being destroyed', async (world) => {
     const program = await recording(world);
     world.record(program, 2);
-    world.files.full = true;
+    world.files.broken = 'EIO';
     const reply = await world.command('session.destroy', { session: 's' });
     assert.equal(reply.ok ? null : reply.fault.code, 'output-not-writable');
     assert.equal(life(world), 'none');
+  }),
+
+  scenario('a session whose output is full is not destroyed before what its rings hold is written', async (world) => {
+    const program = await recording(world);
+    const numbers = world.record(program, 2);
+    world.files.broken = 'ENOSPC';
+    for (const command of ['session.destroy', 'session.destroy'] as const) {
+      assert.equal(await world.refused(command, { session: 's' }), 'output-full');
+      assert.equal(life(world), 'inactive');
+    }
+    world.files.broken = null;
+    await world.ok('session.destroy', { session: 's' });
+    assert.equal(life(world), 'none');
+    holds(world, numbers);
   }),
 
   ...(['session.stop', 'session.destroy'] as const).map((command) =>

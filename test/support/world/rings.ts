@@ -2,6 +2,7 @@
 import {
   type Geometry,
   type Native,
+  NativeError,
   type ReaderNews,
   type ReaderOptions,
   type RotateOptions,
@@ -47,8 +48,8 @@ export class TraceFiles {
   readonly directories = new Set<string>();
   /** Events that were written before the metadata knew them. */
   readonly unreadable: WorldEvent[] = [];
-  /** ENOSPC. */
-  full = false;
+  /** What every write says. */
+  broken: 'ENOSPC' | 'EIO' | null = null;
 
   append(directory: string, file: string, streamClassId: number, events: readonly WorldEvent[]): void {
     const path = `${directory}/${file}`;
@@ -125,7 +126,7 @@ export class WorldReader {
   #directory: string;
   /** The page names the chunk before: nothing is taken until the rotation is asked for again. */
   #held: boolean;
-  #waiting: (() => void)[] = [];
+  #waiting: { resolve: () => void; reject: (error: NativeError) => void }[] = [];
 
   constructor(kernel: Kernel, files: TraceFiles, options: ReaderOptions, news: (news: ReaderNews) => void) {
     this.#kernel = kernel;
@@ -145,9 +146,9 @@ export class WorldReader {
   }
 
   flush(): Promise<void> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       if (this.stuck) return;
-      this.#waiting.push(resolve);
+      this.#waiting.push({ resolve, reject });
       this.wake();
     });
   }
@@ -192,13 +193,18 @@ export class WorldReader {
   wake(): void {
     if (this.closed || this.stuck || this.#held) return;
     const events = this.memory.events.slice(this.memory.consumed);
-    if (events.length > 0 && this.plan !== 'hold' && !this.#take(events)) return;
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    const taken = events.length === 0 || this.plan === 'hold' || this.#take(events);
+    const { broken } = this.#files;
+    for (const { resolve, reject } of this.#waiting.splice(0)) {
+      if (taken) resolve();
+      else reject(new NativeError(broken ?? 'EIO', `the disk says ${broken}`));
+    }
   }
 
   #take(events: readonly WorldEvent[]): boolean {
-    if (this.plan === 'append' && this.#files.full) {
-      if (!this.#failing) this.#news({ kind: 'write-failed', cpu: 0, code: 'ENOSPC', message: 'no space left on device' });
+    if (this.plan === 'append' && this.#files.broken) {
+      const { broken: code } = this.#files;
+      if (!this.#failing) this.#news({ kind: 'write-failed', cpu: 0, code, message: `the disk says ${code}` });
       this.#failing = true;
       return false;
     }

@@ -188,8 +188,8 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
     stats: { values },
     setPlan: (plan) => void binding.controlReader(handle, plan),
     flush: () => awaiting(binding.controlReader(handle, 'flush') as Promise<void>),
-    rotate: ({ chunk, directory, at, layout }) =>
-      awaiting(binding.controlReader(handle, 'rotate', BigInt(chunk), directory, at, layout) as Promise<void>),
+    rotate: async ({ chunk, directory, at, layout }) =>
+      awaiting(calling(() => binding.controlReader(handle, 'rotate', BigInt(chunk), directory, at, layout) as Promise<void>)),
     clear: () => awaiting(binding.controlReader(handle, 'clear') as Promise<void>),
     snapshot: (wanted) => snapshot(binding, handle, options.filePrefix, wanted),
     close: () => awaiting(binding.controlReader(handle, 'close') as Promise<void>),

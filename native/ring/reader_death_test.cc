@@ -3,63 +3,18 @@
  * that follows a write, at random moments beside a busy writer. The next one continues; in the end nothing may be
  * missing, nothing twice, and babeltrace2 must read the files.
  */
-#include <signal.h>
-#include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdlib>
-
-#include "ring/test_cases.h"
-#include "ring/test_set.h"
+#include "ring/test_tracee.h"
 
 using namespace weft;
 using namespace weft_test;
 
 namespace {
 
-constexpr int kNotPermitted = 77;
-
 /* Runs in the child: what a new reader does. */
-[[noreturn]] void read_all(TestSet &set, bool traced) {
-    if (traced) {
-        if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0)
-            _exit(kNotPermitted);
-        raise(SIGSTOP);
-    }
-    const bool good = set.new_reader() == Cause::kNone && set.flush().cause == Cause::kNone;
-    _exit(good ? 0 : 1);
-}
-
-pid_t start_traced(TestSet &set) {
-    const pid_t child = fork();
-    if (child == 0)
-        read_all(set, true);
-    int status = 0;
-    waitpid(child, &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kNotPermitted) {
-        std::printf("ok - # skip: this container does not permit ptrace\n");
-        std::exit(0);
-    }
-    ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
-    return child;
-}
-
-/* Lets the child run to its next stop of this kind. False: it ended by itself, as it should. */
-bool advance(pid_t child, __ptrace_request how) {
-    int status = 0;
-    ptrace(how, child, nullptr, nullptr);
-    waitpid(child, &status, 0);
-    CHECK(!WIFEXITED(status) || WEXITSTATUS(status) == 0);
-    return WIFSTOPPED(status);
-}
-
-void kill_child(pid_t child) {
-    kill(child, SIGKILL);
-    int status = 0;
-    waitpid(child, &status, 0);
-}
+bool read_all(TestSet &set) { return set.new_reader() == Cause::kNone && set.flush().cause == Cause::kNone; }
 
 void check_all_there(TestSet &set) {
     CHECK(set.new_reader() == Cause::kNone);
@@ -88,20 +43,9 @@ void emit_some(TestSet &set) {
         set.emit();
 }
 
-/* Kills one reader at its first stop in the kernel, the next at its second, and so on until one gets through. */
 void killed_at_every_system_call(weft_mode mode) {
     TestSet set(4096, 8, mode);
-    unsigned kills = 0;
-    for (bool killed = true; killed; kills += killed) {
-        emit_some(set);
-        const pid_t child = start_traced(set);
-        bool stopped = true;
-        for (unsigned stop = 0; stopped && stop <= kills; stop++)
-            stopped = advance(child, PTRACE_SYSCALL);
-        killed = stopped;
-        if (stopped)
-            kill_child(child);
-    }
+    const unsigned kills = kill_at_every_system_call([&] { emit_some(set); }, [&] { return read_all(set); });
     std::printf("# %u kills\n", kills);
     CHECK(kills >= 10);
     check_all_there(set);
@@ -119,27 +63,13 @@ bool at_syscall_exit_of(pid_t child, long number) {
 /* A reader that has just written packets and index, and now stores state, selector and consumed position: no system call follows. */
 pid_t start_bookkeeping(TestSet &set) {
     emit_some(set);
-    const pid_t child = start_traced(set);
+    const pid_t child = start_traced([&] { return read_all(set); });
     for (int writes = 0; writes < 2;) {
         if (!advance(child, PTRACE_SYSCALL))
             return -1;
         writes += at_syscall_exit_of(child, SYS_pwritev);
     }
     return child;
-}
-
-/* Single-steps until the reader page has changed `stores` times. False: the child ended before that. */
-bool step_stores(TestSet &set, pid_t child, unsigned stores) {
-    weft_reader_page seen = *set.page();
-    for (unsigned done = 0; done < stores;) {
-        if (!advance(child, PTRACE_SINGLESTEP))
-            return false;
-        if (std::memcmp(&seen, set.page(), sizeof seen) == 0)
-            continue;
-        seen = *set.page();
-        done++;
-    }
-    return true;
 }
 
 /* What memory looks like changes only with a store, so dying after each of them is dying at each instruction. */

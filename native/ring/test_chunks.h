@@ -49,6 +49,18 @@ public:
         }
     }
 
+    /* Everything up to the moment into the files that are open. */
+    bool cut(uint32_t cpu, uint64_t at, weft::Plan plan) {
+        weft::RingReader &reader = set_.reader(cpu);
+        weft::Step step;
+        do
+            step = reader.take(weft::Cut::kPartial, plan, set_.now(), at);
+        while (step.more);
+        if (step.held)
+            step = reader.cut(at, layout_, plan, set_.now());
+        return step.cause == weft::Cause::kNone && !step.unwritten && !step.unknown && !step.more;
+    }
+
     bool rotate(unsigned chunk, uint64_t at, weft::Plan plan = weft::Plan::kAppend) {
         const uint32_t cpus = set_.geometry().cpu_count;
         bool good = true;
@@ -69,17 +81,6 @@ public:
     Viewed viewed(unsigned i) const { return babeltrace(directory(i)); }
 
 private:
-    bool cut(uint32_t cpu, uint64_t at, weft::Plan plan) {
-        weft::RingReader &reader = set_.reader(cpu);
-        weft::Step step;
-        do
-            step = reader.take(weft::Cut::kPartial, plan, set_.now(), at);
-        while (step.more);
-        if (step.held)
-            step = reader.cut(at, layout_, plan, set_.now());
-        return step.cause == weft::Cause::kNone && !step.unwritten && !step.unknown && !step.more;
-    }
-
     TestSet &set_;
     int fds_[kMost];
     weft::RecordLayout layout_;

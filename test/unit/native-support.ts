@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { EventClass } from '../../machines/document.ts';
 import { loadBinding } from '../../native/addon/binding.ts';
 import { type Geometry, loadNative, type ReaderNews, type ReaderOptions, type RingSetFds } from '../../native/addon/index.ts';
 
@@ -48,7 +49,45 @@ const word = (value: bigint): Buffer => {
 /** CPU 0's control page lies behind the set header. */
 export const controlAt = (field: string): number => layout.page! + layout[field]!;
 
-/** Events of EVENT_BYTES, all of one moment, into CPU 0's current sub-buffer. They must fit. */
+/** Where CPU 0's data lie in a set of one ring. */
+const dataAt = (): number => {
+  const page = layout.page!;
+  const control = layout.ringTable! + 2 * GEOMETRY.subbufCount * layout.entrySize!;
+  return page + Math.ceil(control / page) * page;
+};
+
+const RECORD_HEADER_BYTES = 13;
+const EXTENDED = 31;
+
+/** How the writer's records lie: encodeLayout of them. */
+export const eventClass: EventClass = {
+  id: 0,
+  channel: 0,
+  description: {
+    name: 'test:number',
+    logLevel: null,
+    modelEmfUri: '',
+    fields: [
+      {
+        name: 'number',
+        nowrite: false,
+        type: { kind: 'integer', integer: { bits: 32, signed: false, reverse: false, base: 10 } },
+      },
+      {
+        name: 'rest',
+        nowrite: false,
+        type: {
+          kind: 'array',
+          length: EVENT_BYTES - RECORD_HEADER_BYTES - 4,
+          text: false,
+          element: { bits: 8, signed: false, reverse: false, base: 10 },
+        },
+      },
+    ],
+  },
+};
+
+/** Events of EVENT_BYTES with numbers from 0 on, those of one call all of one moment, into CPU 0's first sub-buffer. They must fit. */
 export class RingWriter {
   #position = 0n;
   #slot = 0n;
@@ -58,11 +97,18 @@ export class RingWriter {
     this.#fd = ringFd;
   }
 
-  emit(count: number): void {
-    this.#position += BigInt(count * EVENT_BYTES);
+  emit(count: number, timestamp: bigint = process.hrtime.bigint()): void {
+    for (let i = 0; i < count; i++) {
+      const record = Buffer.alloc(EVENT_BYTES);
+      record.writeUInt8(EXTENDED, 0);
+      record.writeBigUInt64LE(timestamp, 5);
+      record.writeUInt32LE(Number(this.#position) / EVENT_BYTES, RECORD_HEADER_BYTES);
+      writeSync(this.#fd, record, 0, EVENT_BYTES, dataAt() + Number(this.#position));
+      this.#position += BigInt(EVENT_BYTES);
+    }
     this.#slot ^= 1n;
     const slot = controlAt('ringSlot') + Number(this.#slot) * 16;
-    writeSync(this.#fd, word(process.hrtime.bigint()), 0, 8, slot);
+    writeSync(this.#fd, word(timestamp), 0, 8, slot);
     writeSync(this.#fd, word(this.#position / BigInt(EVENT_BYTES)), 0, 8, slot + 8);
     this.setPosition((this.#position << BigInt(layout.positionShift!)) | this.#slot);
   }

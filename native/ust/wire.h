@@ -13,6 +13,8 @@
  *   POINT_GONE   u32 point                      (dlclose of a provider)
  *   READY        u32 batch                      (all points known now are sent; again after each later dlopen)
  *   ACK          u32 command, i32 status        (0, or an errno value)
+ *   FIRED        u32 watch, u32 point, u64 timestamp (ns, CLOCK_MONOTONIC), u32 discarded (occurrences of this watch that could not
+ *                be sent since the last one that was), u16 value count, values...    (one per capture of WATCH)
  * daemon -> application
  *   WELCOME      u32 abi, u32 application id (nonzero, unique for the life of the daemon's rings)   + 1 fd: clock page, read-only
  *   REFUSED      string reason                  (then the daemon closes)
@@ -27,7 +29,14 @@
  *   STOP         u32 command, u32 channel       (acknowledged when no thread can commit any more)
  *   DETACH       u32 command, u32 channel       (implies STOP and DISABLE of all; the memory is given back)
  *   SYNCED       u32 batch                      (all commands that follow from READY were sent: the constructor need not wait)
+ *   WATCH        u32 command, u32 watch, u32 point, u32 filter length, filter bytecode, u16 capture count, captures...
+ *                                               (tell when the point is hit and the filter keeps the event; once more for the same watch and
+ *                                               point: replaces filter and captures)
+ *   UNWATCH      u32 command, u32 watch, u32 point (0xffffffff: all points of the watch)
  *
+ * capture: u8 kind: 0 unavailable; 1 u16 field (as a whole); 2 u16 field, u32 index; 3 u16 context type; 4 u8 length, "PROVIDER:NAME"
+ * value: u8 kind: 0 unavailable; 1 i64; 2 u64; 3 f64; 4 string; 5 u16 count, i64...; 6 u16 count, u64...   (a FIRED that would be
+ *        longer than 4096 bytes carries strings and rows cut)
  * field: string name, u8 flags (WEFT_FIELD_*), u8 kind (enum weft_kind), then by kind
  *   INTEGER   integer
  *   FLOAT     u8 bits (32, 64), u8 flags (WEFT_INT_REVERSE)
@@ -59,6 +68,7 @@ enum weft_wire_type {
     WEFT_WIRE_POINT_GONE = 3,
     WEFT_WIRE_READY = 4,
     WEFT_WIRE_ACK = 5,
+    WEFT_WIRE_FIRED = 6,
     WEFT_WIRE_WELCOME = 64,
     WEFT_WIRE_REFUSED = 65,
     WEFT_WIRE_ATTACH = 66,
@@ -68,6 +78,8 @@ enum weft_wire_type {
     WEFT_WIRE_STOP = 70,
     WEFT_WIRE_DETACH = 71,
     WEFT_WIRE_SYNCED = 72,
+    WEFT_WIRE_WATCH = 73,
+    WEFT_WIRE_UNWATCH = 74,
 };
 
 /* Context fields of a channel, written in the order of ATTACH between event header and payload. */

@@ -22,6 +22,6 @@ build/fuzz/reader_fuzz: $(FUZZ_SOURCES) ring/format.c $(wildcard ring/*.h)
 # With libweft's record path. The bench is built on demand: make build/ring/pipeline_bench
 $(B)/ring/pipeline_bench: $(B)/ring/pipeline_bench.o $(B)/ring/libweft_writer.o $(RING_OBJECTS) $(B)/libweft-ust.a
 	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread -ldl
-TESTS += $(B)/ring/accounting_test
-$(B)/ring/accounting_test: $(B)/ring/accounting_test.o $(B)/ring/libweft_writer.o $(RING_TEST_OBJECTS) $(B)/libweft-ust.a
+TESTS += $(B)/ring/accounting_test $(B)/ring/chunk_thread_test
+$(B)/ring/accounting_test $(B)/ring/chunk_thread_test: %: %.o $(B)/ring/libweft_writer.o $(RING_TEST_OBJECTS) $(B)/libweft-ust.a
 	$(CXX) $(LDFLAGS_ALL) $^ -o $@ -pthread -ldl

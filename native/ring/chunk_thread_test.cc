@@ -37,8 +37,10 @@ public:
             std::filesystem::create_directories(directory(i) + "/index");
             write_metadata(directory(i), "int32_t thread; uint64_t number;");
         }
+        static std::vector<libweft_writer *> kept; /* nobody frees them */
         libweft_writer *writer = libweft_writer_open(&set_.geometry(), set_.ring_fd(), set_.reader_fd(), nullptr, 1);
         CHECK(writer != nullptr);
+        kept.push_back(writer);
         for (int32_t i = 0; i < kThreads; i++)
             threads_.emplace_back([this, writer, i] {
                 for (; !stop_.load(); emitted_[i]++)

@@ -276,6 +276,43 @@ void everything_changes_all_the_time() {
     }
 }
 
+/* Control page and data change under a rotation and a clearing: they end, and what was consumed is what the state says. */
+void everything_changes_under_a_rotation() {
+    const std::vector<uint32_t> &words = number_layout();
+    RecordLayout layout;
+    CHECK(layout.parse(reinterpret_cast<const uint8_t *>(words.data()), 4 * words.size()));
+    for (const weft_mode mode : {WEFT_MODE_DISCARD, WEFT_MODE_OVERWRITE}) {
+        uint64_t cuts = 0;
+        for (int round = 0; round < 30; round++) {
+            Attacked set(mode, 600);
+            bool end = false;
+            std::thread player([&] {
+                uint64_t random = 88172645463325252ull + static_cast<uint64_t>(round);
+                uint64_t *control = reinterpret_cast<uint64_t *>(set.writer().ring());
+                uint64_t *data = reinterpret_cast<uint64_t *>(set.writer().data());
+                while (!__atomic_load_n(&end, __ATOMIC_RELAXED)) {
+                    random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+                    store(data + random % (weft_data_bytes(&set.geometry()) / 8), random);
+                    if (random % 64 == 0)
+                        store(control + random / 64 % (weft_control_stride(&set.geometry()) / 8), random >> 30);
+                }
+            });
+            for (int i = 0; i < 20; i++) {
+                const uint64_t at = kStart + 100u * static_cast<uint64_t>(20 * i);
+                set.reader().take(Cut::kPartial, Plan::kAppend, set.now(), at);
+                cuts += set.reader().cut(at, layout, Plan::kAppend, set.now()).packets;
+                if (i % 8 == 7)
+                    set.reader().forget(set.now());
+                set.new_reader();
+            }
+            __atomic_store_n(&end, true, __ATOMIC_RELAXED);
+            player.join();
+            CHECK_EQUAL(load(&set.page()->consumed), set.reader().state().position);
+        }
+        std::printf("# %llu cuts\n", static_cast<unsigned long long>(cuts));
+    }
+}
+
 /* Sealing forbids shrinking, not punching holes: the pages are gone, the mapping is not. */
 void holes_punched_into_the_memory() {
     for (const weft_mode mode : {WEFT_MODE_DISCARD, WEFT_MODE_OVERWRITE}) {
@@ -337,6 +374,7 @@ int main(int argc, char **argv) {
             {"reader page of nobody", reader_page_of_nobody},
             {"position that never stands still", position_that_never_stands_still},
             {"everything changes all the time", everything_changes_all_the_time},
+            {"everything changes under a rotation", everything_changes_under_a_rotation},
             {"holes punched into the memory", holes_punched_into_the_memory},
             {"memory that is no ring set", memory_that_is_no_ring_set},
         },

@@ -16,12 +16,14 @@ export const consumerSpec = (parts: DaemonParts, uid: number, gid: number): Proc
   ...parts.ports.consumerProgram(uid),
 });
 
-/** The one that runs (it outlived a daemon), or a new one; with the key to the bus. */
+/** The one that runs (it outlived a daemon), or a new one, once one that outlived its keeper is gone; with the key to the bus. */
 const spawn = async (parts: DaemonParts, uid: number, gid: number): Promise<{ pid: number }> => {
   const id = consumerId(uid);
   const { processes } = await parts.keeper.list();
   const running = processes.find((one) => one.id === id)?.pid ?? null;
+  if (running === null) await parts.ports.survivors.end(uid);
   const pid = running ?? (await parts.keeper.spawn(consumerSpec(parts, uid, gid))).pid;
+  parts.ports.survivors.note(uid, pid);
   const [used, spare] = [(await parts.keeper.fetch(id)).fds[0]!, (await parts.keeper.fetch(id)).fds[0]!];
   const link = parts.consumer(uid);
   link.connect(parts.ports.native.adoptSeqpacket(used), spare);

@@ -83,6 +83,16 @@ export interface KeeperPort {
   startAnother(): Promise<void>;
 }
 
+/** A consumer that goes on while keeper and daemon are dead is found by what they left on disk, and asked for nothing. */
+export interface Survivors {
+  /** This process is the owner's consumer, for the daemons to come. */
+  note(owner: number, pid: number): void;
+  /** Writable descriptors of a ring set that the owner's consumer holds; null: it holds none, or does not live. */
+  memoryOf(owner: number, ringId: string): readonly [ringFd: number, readerFd: number] | null;
+  /** Until it is gone: two readers of a ring would spoil the trace. */
+  end(owner: number): Promise<void>;
+}
+
 export interface BusPort {
   /** Finds or starts the server (through the keeper) and connects. */
   open(keeper: KeeperLink): Promise<Bus>;
@@ -128,6 +138,7 @@ export interface DaemonPorts {
   readonly native: DaemonNative;
   readonly keeper: KeeperPort;
   readonly bus: BusPort;
+  readonly survivors: Survivors;
   readonly paths: DaemonPaths;
   consumerProgram(owner: number): ConsumerProgram;
   /** Where traces of a session go when its creator says nothing. */

@@ -73,21 +73,15 @@ export class Rings {
       throw thrown;
     });
     if (!fetched) return false;
-    const [ringFd, readerFd] = fetched.fds;
-    try {
-      const fds = this.#ports.native.adoptRingSet({
-        ringFd: ringFd!,
-        readerFd: readerFd!,
-        ringId: set.ringId,
-        geometry: geometryOf(set),
-      });
-      this.#sets.set(set.ringId, { set, fds });
-      return true;
-    } catch (thrown) {
-      for (const fd of fetched.fds) this.#ports.native.closeFd(fd);
-      this.#ports.log.error('what the keeper held is not the ring set', { ringId: set.ringId, cause: String(thrown) });
-      return false;
-    }
+    return this.#take(set, fetched.fds, 'the keeper');
+  }
+
+  /** From the consumer that outlived keeper and daemon; false: it does not hold it either. */
+  async salvage(set: RingSetDocument, owner: number, keeper: KeeperLink): Promise<boolean> {
+    const fds = this.#ports.survivors.memoryOf(owner, set.ringId);
+    if (!fds || !this.#take(set, fds, 'the consumer')) return false;
+    await this.deposit(set.ringId, keeper);
+    return true;
   }
 
   async release(ringId: string, keeper: KeeperLink): Promise<void> {
@@ -116,6 +110,23 @@ export class Rings {
     const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = held.fds;
     for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) this.#ports.native.closeFd(fd);
     return true;
+  }
+
+  #take(set: RingSetDocument, [ringFd, readerFd]: readonly number[], holder: string): boolean {
+    try {
+      const fds = this.#ports.native.adoptRingSet({
+        ringFd: ringFd!,
+        readerFd: readerFd!,
+        ringId: set.ringId,
+        geometry: geometryOf(set),
+      });
+      this.#sets.set(set.ringId, { set, fds });
+      return true;
+    } catch (thrown) {
+      for (const fd of [ringFd, readerFd]) if (fd !== undefined) this.#ports.native.closeFd(fd);
+      this.#ports.log.error(`what ${holder} held is not the ring set`, { ringId: set.ringId, cause: String(thrown) });
+      return false;
+    }
   }
 
   #allocate(set: RingSetDocument, channel: ChannelDocument, cpus: readonly number[]): RingSetFds {

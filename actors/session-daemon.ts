@@ -71,6 +71,24 @@ const openBus = async (parts: DaemonParts): Promise<void> => {
   });
 };
 
+/** What this keeper does not hold may still lie with a consumer, before a new one takes its place. */
+const salvageRings = async (parts: DaemonParts): Promise<void> => {
+  const { deposits } = await parts.keeper.list();
+  const held = new Set(deposits.map(({ id }) => id));
+  for (const { bootId, name, owner, registries } of parts.documents.all()) {
+    if (bootId !== parts.ports.host.bootId) continue;
+    const missing = registries.flatMap(({ ringSets }) => ringSets).filter(({ ringId }) => !held.has(ringId));
+    for (const set of missing) {
+      const found = await parts.rings.salvage(set, owner.uid, parts.keeper);
+      if (found)
+        parts.ports.log.warn('the keeper had lost the memory of a ring; its reader had it', {
+          session: name,
+          ringId: set.ringId,
+        });
+    }
+  }
+};
+
 /** What the keeper holds and no document knows was made by a daemon that died before it wrote that down. */
 const releaseStrays = async (parts: DaemonParts): Promise<void> => {
   const known = new Set(
@@ -85,6 +103,7 @@ const loadSessions = async (parts: DaemonParts): Promise<readonly LoadedSession[
   const documents = await parts.documents.load();
   for (const document of documents) parts.replies.adopt(document);
   await releaseStrays(parts);
+  await salvageRings(parts);
   return documents.map(({ id, name }) => ({ sessionId: id, name }));
 };
 

@@ -13,6 +13,7 @@ import { logCrashes, openLog, realClock, realDisk, realHost, realIds } from './h
 import { KeeperClient } from './keeper-client.ts';
 import type { ConsumerProgram, DaemonPorts, Host, KeeperPort, Log } from './ports.ts';
 import { provideSessionDaemon } from './session-daemon.ts';
+import { realSurvivors } from './survivors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const KEEPER = join(ROOT, 'native/build/weft-keeper');
@@ -94,6 +95,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
     native,
     keeper: keeperPort(native, options),
     bus: options.external ? externalBus(around, options.external) : ownBus(around),
+    survivors: realSurvivors(host, runtime, log),
     paths: {
       lock: join(runtime, 'lock'),
       clock: join(runtime, 'clock'),

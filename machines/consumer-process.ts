@@ -15,7 +15,7 @@ export type ConsumerProcessEvent =
   | ({ readonly type: 'StreamRequested' } & StreamWanted)
   | { readonly type: 'StreamDrained'; readonly ringId: string }
   | { readonly type: 'ShutdownRequested' }
-  /** Daemon and keeper are gone: nobody will ever ask again. */
+  /** Daemon and keeper are gone. */
   | { readonly type: 'DaemonLost' }
   | { readonly type: 'BusCut' }
   | { readonly type: 'BusConnected' };
@@ -70,6 +70,7 @@ export const consumerProcessMachine = setup({
     }),
     removeStream: assign(({ context }, params: { ringId: string }) => ({ streams: without(context.streams, params.ringId) })),
   },
+  guards: { holdsRings: ({ context }) => Object.keys(context.streams).length > 0 },
   delays: { credentialsTimeout: 15_000, joinTimeout: 30_000, drainTimeout: 5_000 },
 }).createMachine({
   id: 'consumer-process',
@@ -86,7 +87,7 @@ export const consumerProcessMachine = setup({
     },
     joining: {
       // Who asks finds the subjects served a moment before this process knows it.
-      on: { StreamRequested: open, ShutdownRequested: 'ended' },
+      on: { StreamRequested: open, ShutdownRequested: 'ended', DaemonLost: 'ended' },
       invoke: {
         id: 'joinBus',
         src: 'joinBus',
@@ -102,7 +103,11 @@ export const consumerProcessMachine = setup({
         // The daemon was started anew, or the bus moved.
         CredentialsReceived: { actions: 'renewKey' },
         ShutdownRequested: 'draining',
-        DaemonLost: 'draining',
+        // The rings that it reads live on in it: the next daemon takes them from here, and then tells it to end.
+        DaemonLost: [
+          { guard: 'holdsRings', actions: log('daemon and keeper are gone; recording goes on') },
+          { target: 'draining' },
+        ],
       },
       states: {
         connected: { on: { BusCut: { target: 'cut', actions: log('the bus is cut; recording goes on') } } },

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -85,6 +86,14 @@ static int fill(int ring_fd, const struct weft_geometry *g, const uint8_t ring_i
     return 0;
 }
 
+/* The name tells whoever finds the memory in a survivor's table of descriptors whose it is; 64 bytes are enough for both. */
+static void memory_name(char name[64], const char *what, const uint8_t ring_id[16])
+{
+    int at = snprintf(name, 64, "%s-", what);
+    for (int i = 0; i < 16; i++)
+        at += snprintf(name + at, (size_t)(64 - at), "%02x", ring_id[i]);
+}
+
 int weft_ring_set_create(const struct weft_geometry *g, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
                          int *ring_fd, int *reader_fd, uint64_t *allocated)
 {
@@ -92,10 +101,13 @@ int weft_ring_set_create(const struct weft_geometry *g, const uint8_t ring_id[16
     if (status)
         return status;
     *allocated = 0;
-    *ring_fd = make_memfd("weft-ring", weft_ring_memory_bytes(g));
+    char name[64];
+    memory_name(name, "weft-ring", ring_id);
+    *ring_fd = make_memfd(name, weft_ring_memory_bytes(g));
     if (*ring_fd < 0)
         return *ring_fd;
-    *reader_fd = make_memfd("weft-reader", weft_reader_memory_bytes(g));
+    memory_name(name, "weft-reader", ring_id);
+    *reader_fd = make_memfd(name, weft_reader_memory_bytes(g));
     status = *reader_fd < 0 ? *reader_fd : allocate(*reader_fd, 0, weft_reader_memory_bytes(g), allocated);
     if (status == 0)
         status = fill(*ring_fd, g, ring_id, cpus, count, allocated);

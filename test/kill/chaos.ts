@@ -25,6 +25,7 @@ const VICTIMS: readonly (readonly Victim[])[] = [
   ['consumer', 'bus'],
   ['keeper', 'bus'],
   ['keeper', 'consumer'],
+  ['keeper', 'sessiond'],
 ];
 
 const THREADS = 2;

@@ -238,19 +238,59 @@ export const RECOVERY: readonly Scenario[] = [
     assert.ok(world.logged('no keeper came up in time'));
   }),
 
-  scenario('daemon and keeper die together: the consumer writes everything out and ends', async (world) => {
+  scenario(
+    'daemon and keeper die together: the next ones take the rings from the consumer, and the trace goes on',
+    async (world) => {
+      const program = await recording(world);
+      const [consumer] = world.consumers;
+      const first = world.record(program, 2);
+      world.killKeeper();
+      world.killDaemon();
+      await world.advance(60_000);
+      const alone = world.record(program, 2);
+      assert.ok(world.logged('daemon and keeper are gone; recording goes on'));
+      world.startKeeper();
+      await world.start();
+      await world.until('the program is taken back', () => program.synced === 1, 10_000);
+      await world.until('another consumer reads', () => world.consumers.some((one) => one !== consumer), 10_000);
+      assert.ok(!world.consumers.includes(consumer!), 'two consumers read the same rings');
+      const second = world.record(program, 2);
+      await world.ok('session.stop', { session: 's' });
+      holds(world, [...first, ...alone, ...second]);
+      assert.equal(world.files.directories.size, 2, 'one output, one trace');
+    },
+  ),
+
+  scenario('daemon, keeper and consumer die together: a new trace begins, and nobody hides it', async (world) => {
     const program = await recording(world);
-    const first = world.record(program, 2);
+    world.record(program, 2);
     world.killKeeper();
     world.killDaemon();
-    await world.until('the consumer ended', () => world.consumers.length === 0, 5_000);
-    holds(world, first);
+    world.killConsumer();
     world.startKeeper();
     await world.start();
     await world.until('the program is taken back', () => program.synced === 1, 10_000);
+    assert.ok(world.logged('the rings of a trace are gone'));
     const second = world.record(program, 2);
     await world.ok('session.stop', { session: 's' });
-    holds(world, [...first, ...second]);
+    assert.deepEqual(world.files.numbers(`${OUT}/ust/uid/1000/64-bit-2`), second);
+  }),
+
+  scenario('daemon and keeper die while a consumer holds no ring: it ends', async (world) => {
+    await session(world);
+    await world.until('it serves', () => world.consumers[0]?.state.includes('serving') === true, 5_000);
+    world.killKeeper();
+    world.killDaemon();
+    await world.until('the consumer ended', () => world.consumers.length === 0, 5_000);
+  }),
+
+  scenario('daemon and keeper die while a consumer joins the bus: it ends', async (world) => {
+    world.faults.plan('consumer-ports.connect', 'hang');
+    await session(world);
+    await world.until('it joins', () => world.consumers[0]?.state === '"joining"', 5_000);
+    world.killKeeper();
+    world.killDaemon();
+    await world.until('the consumer ended', () => world.consumers.length === 0, 1_000);
   }),
 
   scenario('per-process buffers: a restarted daemon takes a process back with its trace', async (world) => {

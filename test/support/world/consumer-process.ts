@@ -12,6 +12,9 @@ import type { World } from './world.ts';
 export class WorldConsumer {
   readonly pid: number;
   readonly id: string;
+  readonly owner: number;
+  readonly ended: Promise<void>;
+  #noteEnd: () => void = () => {};
   readonly life = new Life();
   readonly parts: ConsumerProcessParts;
   readonly readers: WorldReader[] = [];
@@ -21,6 +24,10 @@ export class WorldConsumer {
 
   constructor(world: World, id: string, pid: number, owner: number, link: SocketEnd) {
     this.id = id;
+    this.owner = owner;
+    this.ended = new Promise((resolve) => {
+      this.#noteEnd = resolve;
+    });
     this.pid = pid;
     this.link = link;
     this.parts = new ConsumerProcessParts(this.#ports(world, owner));
@@ -50,6 +57,7 @@ export class WorldConsumer {
 
   die(): void {
     this.life.alive = false;
+    this.#noteEnd();
     this.#root.stop();
     this.bus?.cut();
     for (const reader of this.readers) reader.closed = true;

@@ -1,7 +1,7 @@
 /** A session daemon of the world: the real actors upon ports that can fail, hang, and die with it. */
 import { createActor } from 'xstate';
 import { DaemonParts } from '../../../actors/daemon-parts.ts';
-import type { BusPort, DaemonPorts, Host, KeeperLink, KeeperPort } from '../../../actors/ports.ts';
+import type { BusPort, DaemonPorts, Host, KeeperLink, KeeperPort, Survivors } from '../../../actors/ports.ts';
 import { provideSessionDaemon } from '../../../actors/session-daemon.ts';
 import type { SeqpacketConnection, SeqpacketServer } from '../../../native/addon/index.ts';
 import type { MemoryBus } from '../../../transport/memory-bus.ts';
@@ -90,6 +90,7 @@ export class WorldDaemon {
       native: mortal('native', this.#native(pid), [], life, world.faults),
       keeper: mortal('keepers', this.#keeper(), ['startAnother'], life, world.faults),
       bus: mortal('buses', this.#bus(), ['open', 'adopt', 'grant'], life, world.faults),
+      survivors: mortal('survivors', this.#survivors(), ['end'], life, world.faults),
       paths: { lock: 'lock', clock: 'clock', appsSocket: 'apps.sock', clientSocket: 'client.sock' },
       consumerProgram: (owner) => ({ arguments: ['consumerd', String(owner)], environment: {}, log: '' }),
       defaultOutput: (owner, name) => `/home/${owner}/weft-traces/${name}`,
@@ -128,6 +129,24 @@ export class WorldDaemon {
     const world = this.#world;
     const link = (): KeeperLink => mortal('keeper', world.keeper.connect(), KEEPER_WAITS, this.life, world.faults);
     return { connect: link, startAnother: async () => world.startKeeper() };
+  }
+
+  #survivors(): Survivors {
+    const world = this.#world;
+    const of = (owner: number) => world.consumers.find((one) => one.owner === owner);
+    return {
+      note: () => {},
+      memoryOf: (owner, ringId) => {
+        const held = of(owner)?.readers.find(({ options, closed }) => options.ringId === ringId && !closed)?.memory;
+        return held ? [world.kernel.fd(held), world.kernel.fd(held)] : null;
+      },
+      end: async (owner) => {
+        const consumer = of(owner);
+        if (!consumer) return;
+        consumer.terminate();
+        await consumer.ended;
+      },
+    };
   }
 
   #bus(): BusPort {

@@ -1,0 +1,98 @@
+/**
+ * Keeper and daemon were killed together: their sockets and fds are gone, but the owner's consumer reads on and holds the memory of
+ * its rings. The next daemon takes that memory out of the consumer's table of descriptors. Nothing that the consumer says is
+ * believed: what counts is who made the memory and under which name (docs/adr/0014-memory-from-the-consumer.md).
+ */
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { writeWhole } from '../transport/private-file.ts';
+import type { Host, Log, Survivors } from './ports.ts';
+
+/** Node knows no name for it. */
+const O_PATH = 0o10000000;
+/** For writing out what it read, which its own machine bounds to less. */
+const END_MS = 6_000;
+const PAUSE_MS = 20;
+
+/** In which tick of the machine's life a process began: with the pid it names one process for good. */
+const beganAt = (pid: number): string | null => {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const [state, ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' || state === 'X' ? null : (fields[18] ?? null);
+  } catch {
+    return null;
+  }
+};
+
+/** Opens memory of that name if this user made it. By way of O_PATH, so that nothing else is ever opened. */
+const openMemory = (link: string, name: string, uid: number): number | null => {
+  let held: number | null = null;
+  try {
+    if (readlinkSync(link) !== `/memfd:${name} (deleted)`) return null;
+    held = openSync(link, O_PATH);
+    const status = fstatSync(held);
+    const own = status.uid === uid && status.isFile() && readlinkSync(`/proc/self/fd/${held}`) === `/memfd:${name} (deleted)`;
+    return own ? openSync(`/proc/self/fd/${held}`, constants.O_RDWR) : null;
+  } catch {
+    return null;
+  } finally {
+    if (held !== null) closeSync(held);
+  }
+};
+
+const descriptorsOf = (pid: number): string[] => {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`);
+  } catch {
+    return [];
+  }
+};
+
+const open = (links: readonly string[], name: string, uid: number): number | null => {
+  for (const link of links) {
+    const fd = openMemory(link, name, uid);
+    if (fd !== null) return fd;
+  }
+  return null;
+};
+
+export const realSurvivors = (host: Host, runtime: string, log: Log): Survivors => {
+  const path = (owner: number): string => join(runtime, `consumer-${owner}.pid`);
+  /** Null: it does not live, or what lives under its pid is another process. */
+  const find = (owner: number): number | null => {
+    try {
+      const [pid, began] = readFileSync(path(owner), 'utf8').trim().split(' ') as [string, string?];
+      const alive = beganAt(Number(pid)) === began && statSync(`/proc/${pid}`).uid === owner;
+      return alive ? Number(pid) : null;
+    } catch {
+      return null;
+    }
+  };
+  const gone = async (owner: number, ms: number): Promise<boolean> => {
+    for (const until = Date.now() + ms; Date.now() < until; await delay(PAUSE_MS)) if (find(owner) === null) return true;
+    return find(owner) === null;
+  };
+  return {
+    note: (owner, pid) => writeWhole(path(owner), `${pid} ${beganAt(pid)}\n`, 0o600),
+    memoryOf: (owner, ringId) => {
+      const pid = find(owner);
+      const links = pid === null ? [] : descriptorsOf(pid);
+      const ringFd = open(links, `weft-ring-${ringId}`, host.uid);
+      const readerFd = open(links, `weft-reader-${ringId}`, host.uid);
+      if (ringFd !== null && readerFd !== null) return [ringFd, readerFd];
+      for (const fd of [ringFd, readerFd]) if (fd !== null) closeSync(fd);
+      return null;
+    },
+    end: async (owner) => {
+      const pid = find(owner);
+      if (pid === null) return;
+      log.info('the consumer of a daemon that is gone is told to end', { owner, pid });
+      process.kill(pid, 'SIGTERM');
+      if (await gone(owner, END_MS)) return;
+      process.kill(pid, 'SIGKILL');
+      await gone(owner, END_MS);
+    },
+  };
+};

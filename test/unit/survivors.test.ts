@@ -1,0 +1,97 @@
+/** What a daemon takes from a consumer that outlived its keeper: memory that it made itself under that name, and nothing else. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { Host, Log } from '../../actors/ports.ts';
+import { realSurvivors } from '../../actors/survivors.ts';
+import { loadNative } from '../../native/addon/index.ts';
+
+const UID = process.getuid!();
+const silent: Log = { info: () => {}, warn: () => {}, error: () => {} };
+const RING = 'a'.repeat(31);
+const geometry = { cpuCount: 1, subbufSize: 4096, subbufCount: 2, mode: 'discard', sync: 'rseq' } as const;
+
+const survivorsIn = (t: TestContext, uid = UID) => {
+  const runtime = mkdtempSync(join(tmpdir(), 'weft-survivors-'));
+  t.after(() => rmSync(runtime, { recursive: true }));
+  return { runtime, survivors: realSurvivors({ uid } as Host, runtime, silent) };
+};
+
+/** A process that holds these descriptors, as 3 and on. */
+const holder = async (t: TestContext, fds: readonly number[], script = 'echo ready; exec sleep 60'): Promise<ChildProcess> => {
+  const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore', ...fds] });
+  t.after(() => child.kill('SIGKILL'));
+  await new Promise<void>((resolve) => child.stdout!.once('data', () => resolve()));
+  return child;
+};
+
+const memory = (t: TestContext, ringId: string) => {
+  const native = loadNative();
+  const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = native.createRingSet({ ringId, geometry, cpus: [0] });
+  t.after(() => {
+    for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) native.closeFd(fd);
+  });
+  return { native, fds: [ringFdReadOnly, readerFd] as const, writable: ringFd };
+};
+
+test('memory that this daemon made is found with the process that holds it, writable again', async (t) => {
+  const ringId = `${RING}1`;
+  const { native, fds, writable } = memory(t, ringId);
+  const { survivors } = survivorsIn(t);
+  const other = memory(t, `${RING}2`);
+  const child = await holder(t, [...other.fds, ...fds]);
+  survivors.note(UID, child.pid!);
+  const [ringFd, readerFd] = survivors.memoryOf(UID, ringId)!;
+  assert.equal(fstatSync(ringFd).ino, fstatSync(writable).ino);
+  const taken = native.adoptRingSet({ ringFd, readerFd, ringId, geometry });
+  for (const fd of [ringFd, readerFd, taken.ringFdReadOnly, taken.readerFdReadOnly]) native.closeFd(fd);
+  assert.equal(survivors.memoryOf(UID, `${RING}3`), null);
+});
+
+test('half a ring set, and memory that another user made, are nothing', async (t) => {
+  const ringId = `${RING}4`;
+  const { fds } = memory(t, ringId);
+  const { survivors } = survivorsIn(t);
+  survivors.note(UID, (await holder(t, [fds[0]])).pid!);
+  assert.equal(survivors.memoryOf(UID, ringId), null);
+  const stranger = survivorsIn(t, UID + 1).survivors;
+  stranger.note(UID, (await holder(t, fds)).pid!);
+  assert.equal(stranger.memoryOf(UID, ringId), null);
+});
+
+test('a file that bears the name of a ring is not opened', async (t) => {
+  const ringId = `${RING}5`;
+  const { runtime, survivors } = survivorsIn(t);
+  const path = join(runtime, `memfd:weft-ring-${ringId} (deleted)`);
+  writeFileSync(path, '');
+  const child = await holder(t, [], `exec 3<>'${path}' 4<>'${path}'; echo ready; exec sleep 60`);
+  survivors.note(UID, child.pid!);
+  assert.equal(survivors.memoryOf(UID, ringId), null);
+});
+
+test('another process under the same pid is left alone', async (t) => {
+  const { runtime, survivors } = survivorsIn(t);
+  const child = await holder(t, []);
+  survivors.note(UID, child.pid!);
+  const file = join(runtime, `consumer-${UID}.pid`);
+  writeFileSync(file, `${readFileSync(file, 'utf8').split(' ')[0]} 1\n`);
+  await survivors.end(UID);
+  assert.equal(child.exitCode, null);
+  assert.equal(child.signalCode, null);
+  survivors.note(UID + 1, child.pid!);
+  await survivors.end(UID + 1);
+  assert.equal(child.signalCode, null);
+});
+
+test('the survivor is told to end, and is gone afterwards', async (t) => {
+  const { survivors } = survivorsIn(t);
+  await survivors.end(UID);
+  const child = await holder(t, []);
+  const ended = new Promise<string | null>((resolve) => child.once('exit', (_, signal) => resolve(signal)));
+  survivors.note(UID, child.pid!);
+  await survivors.end(UID);
+  assert.equal(await ended, 'SIGTERM');
+});

@@ -3,7 +3,8 @@
  * session's machine, which answers; questions are answered from what there is.
  */
 import type { SessionDocument } from '../machines/document.ts';
-import { DOCUMENT_VERSION } from '../machines/document.ts';
+import { DOCUMENT_VERSION, withoutRotation } from '../machines/document.ts';
+import type { RotationEvent } from '../machines/rotation.ts';
 import type { SessionEdit } from '../machines/session-edits.ts';
 import type { SessionEvent } from '../machines/session-setup.ts';
 import { checkExclusions } from '../rules/match.ts';
@@ -13,6 +14,7 @@ import { COMMAND_NAMES, type CommandName, type CommandRequest, commandSchema, pa
 import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { localStamp, localTime } from './local-time.ts';
 import { clockOf } from './session-recovery.ts';
 import { applicationViewOf, sessionViewOf, summaryOf } from './views.ts';
 
@@ -49,15 +51,28 @@ const inTurn = (parts: DaemonParts, sessionId: string, work: () => Promise<Reply
 };
 
 /** Sends an event to the session and waits for its machine's answer. */
-const command = (parts: DaemonParts, caller: Caller, name: string, key: string, event: SessionEvent): Promise<Reply> => {
+const command = (parts: DaemonParts, caller: Caller, name: string, key: string, event: SessionEvent): Promise<Reply> =>
+  commandTo(parts, caller, name, key, (session) => session.send(event));
+
+const commandTo = (
+  parts: DaemonParts,
+  caller: Caller,
+  name: string,
+  key: string,
+  tell: (session: NonNullable<ReturnType<DaemonParts['session']>>) => void,
+): Promise<Reply> => {
   const document = find(parts, caller, name);
   if (!document) return Promise.resolve(failed('session-not-found', { session: name }));
   return inTurn(parts, document.id, () => {
     const session = parts.session(document.id);
     if (!session) return Promise.resolve(failed('session-not-found', { session: name }));
-    return parts.replies.expect(key, () => session.send(event));
+    return parts.replies.expect(key, () => tell(session));
   });
 };
+
+/** The same for the session's rotation. */
+const rotationCommand = (parts: DaemonParts, caller: Caller, name: string, key: string, event: RotationEvent): Promise<Reply> =>
+  commandTo(parts, caller, name, key, (session) => session.getSnapshot().context.rotation.send(event));
 
 const edit = (parts: DaemonParts, caller: Caller, name: string, key: string, change: SessionEdit): Promise<Reply> =>
   command(parts, caller, name, key, { type: 'EditRequested', requestId: key, edit: change });
@@ -74,24 +89,6 @@ const nameFault = (parts: DaemonParts, name: string): Reply | null => {
   if (cause) return failed('session-name-invalid', { session: name, cause });
   const taken = parts.documents.all().some((document) => document.name === name);
   return taken ? failed('session-exists', { session: name }) : null;
-};
-
-const pad = (value: number): string => String(value).padStart(2, '0');
-
-/** `YYYYmmdd-HHMMSS` in local time. */
-export const localStamp = (ms: number): string => {
-  const at = new Date(ms);
-  const date = `${at.getFullYear()}${pad(at.getMonth() + 1)}${pad(at.getDate())}`;
-  return `${date}-${pad(at.getHours())}${pad(at.getMinutes())}${pad(at.getSeconds())}`;
-};
-
-/** ISO 8601 with the offset of here. */
-export const localTime = (ms: number): string => {
-  const at = new Date(ms);
-  const offset = -at.getTimezoneOffset();
-  const local = new Date(ms + offset * 60_000).toISOString().slice(0, 19);
-  const size = Math.abs(offset);
-  return `${local}${offset < 0 ? '-' : '+'}${pad(Math.floor(size / 60))}:${pad(size % 60)}`;
 };
 
 const newDocument = (parts: DaemonParts, caller: Caller, name: string, output: string | undefined): SessionDocument => {
@@ -113,6 +110,7 @@ const newDocument = (parts: DaemonParts, caller: Caller, name: string, output: s
     everStarted: false,
     operation: null,
     answers: [],
+    ...withoutRotation(localTime(now)),
   };
 };
 
@@ -179,6 +177,15 @@ const enableEvent: Handler<'event.enable'> = async (parts, caller, request, key)
   return edit(parts, caller, request.session, key, { kind: 'event.enable', channel, rule });
 };
 
+const regenerate: Handler<'session.regenerate'> = async (parts, caller, { session, object }, key) => {
+  if (!find(parts, caller, session)) return failed('session-not-found', { session });
+  if (object === 'statedump') return failed('statedump-unavailable');
+  return edit(parts, caller, session, key, {
+    kind: 'metadata.regenerate',
+    offsetNs: parts.ports.host.clockOffsetNs().toString(),
+  });
+};
+
 const consumersOf = (parts: DaemonParts) =>
   Object.values(parts.root.getSnapshot().context.consumers).map((ref) => {
     const { context, value } = ref.getSnapshot();
@@ -229,6 +236,21 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
         .map(summaryOf),
     }),
   'session.show': show,
+  'session.rotate': (parts, caller, { session, wait = true }, key) =>
+    rotationCommand(parts, caller, session, key, { type: 'RotateRequested', requestId: key, wait }),
+  'session.clear': (parts, caller, { session }, key) =>
+    rotationCommand(parts, caller, session, key, { type: 'ClearRequested', requestId: key }),
+  'session.regenerate': regenerate,
+  'rotation.enable': (parts, caller, { session, timerUs, sizeBytes }, key) =>
+    edit(parts, caller, session, key, {
+      kind: 'rotation.enable',
+      schedules: { ...(timerUs !== undefined && { timerUs }), ...(sizeBytes !== undefined && { sizeBytes }) },
+    }),
+  'rotation.disable': (parts, caller, { session, timer, size }, key) =>
+    edit(parts, caller, session, key, {
+      kind: 'rotation.disable',
+      schedules: [...(timer ? ['timerUs' as const] : []), ...(size ? ['sizeBytes' as const] : [])],
+    }),
   'channel.enable': (parts, caller, { session, name, attributes = {} }, key) =>
     edit(parts, caller, session, key, { kind: 'channel.enable', name, attributes }),
   'channel.disable': (parts, caller, { session, name }, key) =>

@@ -2,6 +2,7 @@
  * What the daemon says to one owner's consumer: memory and keys over the socket pair, all else over the bus. It knows what the
  * consumer holds, so asking twice for the same is asking once; a consumer that came anew holds nothing.
  */
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { RegistryDocument, RingSetDocument } from '../machines/document.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
@@ -38,9 +39,17 @@ export interface WriteAlarm {
   readonly cause: string;
 }
 
+/** Where a ring writes; `previous` while a rotation is under way, for a ring that may not have switched. */
+export interface StreamPlace {
+  readonly directory: string;
+  readonly chunk: number;
+  readonly previous?: { readonly chunk: number; readonly directory: string };
+}
+
 export interface AttachWanted {
   readonly sessionId: string;
   readonly registry: RegistryDocument;
+  readonly place: StreamPlace;
   readonly set: RingSetDocument;
   readonly channelName: string;
   readonly filePrefix: string;
@@ -67,8 +76,8 @@ export class ConsumerLink {
   #exited: Deferred<void> = deferred();
   #isReady = false;
   #epoch = 0;
-  #opened = new Set<string>();
-  #metadata = new Map<string, string>();
+  #opened = new Map<string, string>(); // directory -> session
+  #metadata = new Map<string, string>(); // directory -> text
   #rings = new Map<string, string>(); // ring id -> session
 
   constructor(uid: number, around: Surroundings) {
@@ -104,7 +113,7 @@ export class ConsumerLink {
    */
   lose(): void {
     this.#epoch++;
-    this.#opened = new Set();
+    this.#opened = new Map();
     this.#metadata = new Map();
     this.#rings = new Map();
     if (this.#isReady) this.#ready = deferred();
@@ -138,21 +147,20 @@ export class ConsumerLink {
     return { pid: parsed.value.pid };
   }
 
-  async open(sessionId: string, key: string, output: string, directory: string): Promise<void> {
-    const place = `${sessionId}/${key}`;
-    if (this.#opened.has(place)) return;
-    await this.#ask('open', { session: sessionId, key, output, directory });
-    this.#opened.add(place);
+  async open(sessionId: string, directory: string): Promise<void> {
+    if (this.#opened.has(directory)) return;
+    await this.#ask('open', { session: sessionId, directory });
+    this.#opened.set(directory, sessionId);
   }
 
-  async writeMetadata(sessionId: string, key: string, text: string): Promise<void> {
-    const place = `${sessionId}/${key}`;
-    if (this.#metadata.get(place) === text) return;
+  async writeMetadata(sessionId: string, directory: string, text: string): Promise<void> {
+    if (this.#metadata.get(directory) === text) return;
     for (let at = 0; at < text.length || at === 0; at += METADATA_PART) {
       const more = at + METADATA_PART < text.length;
-      await this.#ask('metadata', { session: sessionId, key, text: text.slice(at, at + METADATA_PART), first: at === 0, more });
+      const part = text.slice(at, at + METADATA_PART);
+      await this.#ask('metadata', { session: sessionId, directory, text: part, first: at === 0, more });
     }
-    this.#metadata.set(place, text);
+    this.#metadata.set(directory, text);
   }
 
   async attach(wanted: AttachWanted): Promise<void> {
@@ -164,6 +172,7 @@ export class ConsumerLink {
       session: wanted.sessionId,
       key: wanted.registry.key,
       ringId,
+      ...wanted.place,
       channelName: wanted.channelName,
       filePrefix: wanted.filePrefix,
       streamClassId: wanted.set.channel,
@@ -190,14 +199,39 @@ export class ConsumerLink {
     return [...causes].map(([path, cause]) => ({ path, cause }));
   }
 
+  async rotate(sessionId: string, ringId: string, to: StreamPlace, at: bigint, layout: Uint8Array): Promise<void> {
+    const { chunk, directory } = to;
+    await this.#ask('rotate', {
+      session: sessionId,
+      ringId,
+      chunk,
+      directory,
+      at,
+      layout: Buffer.from(layout).toString('base64'),
+    });
+  }
+
+  /** Paths relative to `output`. */
+  async archive(sessionId: string, output: string, from: string, to: string): Promise<void> {
+    await this.#ask('archive', { session: sessionId, output, from, to });
+    for (const directory of this.#opened.keys()) {
+      if (!directory.startsWith(`${join(output, from, 'ust')}/`)) continue;
+      this.#opened.delete(directory);
+      this.#metadata.delete(directory);
+    }
+  }
+
+  async clear(sessionId: string, directory: string): Promise<void> {
+    await this.#ask('clear', { session: sessionId, directory });
+  }
+
   async detach(sessionId: string, ringId?: string): Promise<void> {
     await this.#ask('detach', { session: sessionId, ...(ringId !== undefined && { ringId }) });
     for (const [held, session] of this.#rings) {
       if (session === sessionId && (ringId === undefined || held === ringId)) this.#rings.delete(held);
     }
     if (ringId !== undefined) return;
-    for (const place of this.#opened) if (place.startsWith(`${sessionId}/`)) this.#opened.delete(place);
-    for (const place of this.#metadata.keys()) if (place.startsWith(`${sessionId}/`)) this.#metadata.delete(place);
+    this.#forgetDirectories(sessionId);
   }
 
   /** Resolves when it has written everything out. */
@@ -213,6 +247,14 @@ export class ConsumerLink {
 
   noteExit(): void {
     this.#exited.resolve();
+  }
+
+  #forgetDirectories(sessionId: string): void {
+    for (const [directory, session] of this.#opened) {
+      if (session !== sessionId) continue;
+      this.#opened.delete(directory);
+      this.#metadata.delete(directory);
+    }
   }
 
   #tell(message: Body, fds: readonly number[] = []): void {

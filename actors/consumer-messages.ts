@@ -1,10 +1,11 @@
 /** What the session daemon asks of a consumer (docs/contracts.md), as schemas. */
 import { z } from 'zod';
-import { hexId, text } from '../transport/schema.ts';
+import { count64, hexId, text } from '../transport/schema.ts';
 
 const session = hexId;
 const key = z.string().max(512);
 const plan = z.enum(['append', 'hold', 'count']);
+const chunk = z.int().min(0);
 const uint32 = z.int().min(0).max(0xffff_ffff);
 
 const geometry = z.object({
@@ -20,13 +21,17 @@ const geometry = z.object({
 
 export const CONSUMER_REQUESTS = {
   hello: z.object({}),
-  open: z.object({ session, key, output: text, directory: text }),
+  open: z.object({ session, directory: text }),
   /** In parts: `first` begins a text, the part without `more` ends it. */
-  metadata: z.object({ session, key, text: z.string(), first: z.boolean(), more: z.boolean() }),
+  metadata: z.object({ session, directory: text, text: z.string(), first: z.boolean(), more: z.boolean() }),
   attach: z.object({
     session,
     key,
     ringId: hexId,
+    directory: text,
+    chunk,
+    /** While a rotation is under way: where the ring writes unless it has switched. */
+    previous: z.object({ chunk, directory: text }).exactOptional(),
     channelName: text,
     filePrefix: text,
     streamClassId: uint32,
@@ -38,6 +43,12 @@ export const CONSUMER_REQUESTS = {
     plan,
   }),
   flush: z.object({ session }),
+  /** What is not later than `at` lies in the files of before, the rest goes to `directory`. */
+  rotate: z.object({ session, ringId: hexId, chunk, directory: text, at: count64, layout: z.base64() }),
+  /** `from` goes to `to`, both relative to `output`; an empty `from`: the traces that lie in the output itself. */
+  archive: z.object({ session, output: text, from: z.string(), to: text }),
+  /** Everything of the session below `directory` is emptied. */
+  clear: z.object({ session, directory: text }),
   plan: z.object({ session, plan }),
   detach: z.object({ session, ringId: hexId.exactOptional() }),
   stats: z.object({ session }),

@@ -15,7 +15,7 @@ const NO_ROOM: readonly string[] = ['ENOSPC', 'EDQUOT'];
 /** One ring set, from the request to attach it until it was drained. */
 export class StreamEntry {
   readonly attach: AttachRequest;
-  readonly directory: string;
+  directory: string;
   readonly opened: Deferred<void> = deferred();
   readonly drained: Deferred<void> = deferred();
   /** Resolves when the memory came over the socket pair. */
@@ -26,9 +26,9 @@ export class StreamEntry {
   readonly #failing = new Map<number, string>();
   #lost = 0n;
 
-  constructor(attach: AttachRequest, directory: string) {
+  constructor(attach: AttachRequest) {
     this.attach = attach;
-    this.directory = directory;
+    this.directory = attach.directory;
   }
 
   bring(memory: RingMemory): void {
@@ -37,12 +37,17 @@ export class StreamEntry {
   }
 
   /** Everything committed is in the files, or the files take nothing. */
-  async flush(): Promise<void> {
-    try {
-      await this.reader?.flush();
-    } catch (thrown) {
-      throw this.#refusal(thrown);
-    }
+  flush(): Promise<void> {
+    return this.#write((reader) => reader.flush());
+  }
+
+  async rotate(options: Parameters<Reader['rotate']>[0]): Promise<void> {
+    await this.#write((reader) => reader.rotate(options));
+    this.directory = options.directory;
+  }
+
+  clear(): Promise<void> {
+    return this.#write((reader) => reader.clear());
   }
 
   note(news: ReaderNews): void {
@@ -70,6 +75,15 @@ export class StreamEntry {
     return sums;
   }
 
+  async #write(work: (reader: Reader) => Promise<void>): Promise<void> {
+    if (!this.reader) return;
+    try {
+      await work(this.reader);
+    } catch (thrown) {
+      throw this.#refusal(thrown);
+    }
+  }
+
   #refusal(thrown: unknown): unknown {
     const { code, message } = thrown as NativeError;
     if (code === 'ECANCELED' || code === 'EBUSY') return thrown; // no file said that
@@ -77,25 +91,21 @@ export class StreamEntry {
   }
 }
 
-interface Place {
-  readonly output: string;
-  readonly directory: string;
-  metadata: string;
-}
-
 export class ConsumerStreams {
   readonly #entries = new Map<string, StreamEntry>();
   readonly #memory = new Map<string, RingMemory>();
-  readonly #places = new Map<string, Place>(); // session/key
+  /** Texts that come in parts, by directory. */
+  readonly #metadata = new Map<string, string>();
 
-  open(session: string, key: string, output: string, directory: string): void {
-    this.#places.set(`${session}/${key}`, { output, directory, metadata: '' });
+  /** The text so far. */
+  growMetadata(directory: string, part: string, first: boolean): string {
+    const text = first ? part : (this.#metadata.get(directory) ?? '') + part;
+    this.#metadata.set(directory, text);
+    return text;
   }
 
-  place(session: string, key: string): Place {
-    const place = this.#places.get(`${session}/${key}`);
-    if (!place) throw refuse('internal', { cause: `registry ${key} of session ${session} was not opened` });
-    return place;
+  endMetadata(directory: string): void {
+    this.#metadata.delete(directory);
   }
 
   find(ringId: string): StreamEntry | undefined {
@@ -116,10 +126,6 @@ export class ConsumerStreams {
 
   of(session: string, ringId?: string): readonly StreamEntry[] {
     return this.all().filter(({ attach }) => attach.session === session && (ringId === undefined || attach.ringId === ringId));
-  }
-
-  forget(session: string): void {
-    for (const place of this.#places.keys()) if (place.startsWith(`${session}/`)) this.#places.delete(place);
   }
 
   /** The memory of a ring that is not attached yet; what lay here under that id is given back to be closed. */

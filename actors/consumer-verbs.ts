@@ -21,6 +21,14 @@ const statsOf = (entries: readonly StreamEntry[]): Body => ({
   })),
 });
 
+const writing = (path: string, work: () => void): void => {
+  try {
+    work();
+  } catch (thrown) {
+    throw refuse('output-not-writable', { path, cause: thrown instanceof Error ? thrown.message : String(thrown) });
+  }
+};
+
 const hello: Handler<'hello'> = async ({ streams, ports }) => {
   const sessions = new Map<string, Map<string, { ringId: string; plan: string }[]>>();
   for (const { attach, plan } of streams.all()) {
@@ -37,25 +45,17 @@ const hello: Handler<'hello'> = async ({ streams, ports }) => {
   };
 };
 
-const open: Handler<'open'> = async ({ streams, ports }, { session, key, output, directory }) => {
-  const path = join(output, directory);
-  if (!output.startsWith('/')) throw refuse('output-not-writable', { path: output, cause: 'it is no absolute path' });
-  try {
-    ports.makeDirectory(path);
-  } catch (thrown) {
-    const cause = thrown instanceof Error ? thrown.message : String(thrown);
-    throw refuse('output-not-writable', { path, cause });
-  }
-  streams.open(session, key, output, directory);
+const open: Handler<'open'> = async ({ ports }, { directory }) => {
+  if (!directory.startsWith('/')) throw refuse('output-not-writable', { path: directory, cause: 'it is no absolute path' });
+  writing(directory, () => ports.makeDirectory(directory));
   return {};
 };
 
-const metadata: Handler<'metadata'> = async ({ streams, ports }, { session, key, text, first, more }) => {
-  const place = streams.place(session, key);
-  place.metadata = first ? text : place.metadata + text;
+const metadata: Handler<'metadata'> = async ({ streams, ports }, { directory, text, first, more }) => {
+  const whole = streams.growMetadata(directory, text, first);
   if (more) return {};
-  ports.writeMetadata(join(place.output, place.directory), place.metadata);
-  place.metadata = '';
+  streams.endMetadata(directory);
+  ports.writeMetadata(directory, whole);
   return {};
 };
 
@@ -66,8 +66,7 @@ const attach: Handler<'attach'> = async (parts, request) => {
     await known.opened.promise;
     return {};
   }
-  const place = parts.streams.place(request.session, request.key);
-  const entry = new StreamEntry(request, join(place.output, place.directory));
+  const entry = new StreamEntry(request);
   const memory = parts.streams.takeMemory(ringId);
   if (memory) entry.bring(memory);
   parts.streams.add(entry);
@@ -80,6 +79,30 @@ const flush: Handler<'flush'> = async ({ streams }, { session }) => {
   const entries = streams.of(session);
   await Promise.all(entries.map((entry) => entry.flush()));
   return statsOf(entries);
+};
+
+/** A ring that is not here any more was drained: all of it lies in the older chunk. */
+const rotate: Handler<'rotate'> = async ({ streams }, { ringId, chunk, directory, at, layout }) => {
+  await streams.find(ringId)?.rotate({ chunk, directory, at, layout: Buffer.from(layout, 'base64') });
+  return {};
+};
+
+const archive: Handler<'archive'> = async ({ ports }, { output, from, to }) => {
+  writing(join(output, to), () => ports.archive(output, from, to));
+  return {};
+};
+
+/** Streams that are read empty their own files; what others left goes. */
+const clear: Handler<'clear'> = async ({ streams, ports }, { session, directory }) => {
+  const entries = streams.of(session);
+  await Promise.all(entries.map((entry) => entry.clear()));
+  writing(directory, () =>
+    ports.removeTraces(
+      directory,
+      entries.map((entry) => entry.directory),
+    ),
+  );
+  return {};
 };
 
 const plan: Handler<'plan'> = async (parts, request) => {
@@ -95,7 +118,6 @@ const detach: Handler<'detach'> = async (parts, { session, ringId }) => {
   const entries = parts.streams.of(session, ringId);
   for (const { attach: of } of entries) parts.stream(of.ringId)?.send({ type: 'DrainRequested' });
   await Promise.all(entries.map(({ drained }) => drained.promise));
-  if (ringId === undefined) parts.streams.forget(session);
   return {};
 };
 
@@ -114,6 +136,9 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   metadata,
   attach,
   flush,
+  rotate,
+  archive,
+  clear,
   plan,
   detach,
   stats,

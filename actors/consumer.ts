@@ -39,7 +39,11 @@ const ready = (parts: DaemonParts, uid: number): void => {
   parts.consumer(uid).markReady();
   const what = parts.consumer(uid).isSuccessor ? 'restarted' : 'started';
   parts.events.publish(uid, 'consumer', String(uid), what);
-  for (const { id, owner } of parts.documents.all()) if (owner.uid === uid) parts.session(id)?.send({ type: 'ConsumerReady' });
+  for (const { id, owner } of parts.documents.all()) {
+    const session = owner.uid === uid ? parts.session(id) : undefined;
+    session?.send({ type: 'ConsumerReady' });
+    session?.getSnapshot().context.rotation.send({ type: 'ConsumerReady' });
+  }
 };
 
 export const provideConsumer = (parts: DaemonParts) =>

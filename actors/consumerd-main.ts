@@ -5,6 +5,7 @@ import { loadNative } from '../native/addon/index.ts';
 import { connectAccess, renewAccess } from '../transport/access.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { homes } from './bus-process.ts';
+import { chunkFiles } from './chunk-files.ts';
 import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './consumer-process.ts';
 import { logCrashes, openLog, realClock } from './host-ports.ts';
 import { makeDirectories } from './make-directories.ts';
@@ -33,6 +34,7 @@ export const runConsumer = async (): Promise<number> => {
       const bus = await connectAccess(access, { name: `weft-consumer-${owner}`, waitMs: JOIN_MS }, homes());
       return { bus, renew: (next) => renewAccess(bus, next) };
     },
+    ...chunkFiles,
     makeDirectory: (path) => makeDirectories(path, 0o755),
     writeMetadata: (directory, text) => writeWhole(join(directory, 'metadata'), text, METADATA_MODE),
   };

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
+import { completeDocument, DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { makeDirectories } from './make-directories.ts';
 import type { Clock, Disk, Host, Ids, Log, User } from './ports.ts';
@@ -112,6 +112,7 @@ export const realHost = (options: { readonly host: string | null; readonly group
     version: VERSION,
     bootId: (readLine('/proc/sys/kernel/random/boot_id') ?? '0'.repeat(32)).replaceAll('-', ''),
     clockOffsetNs,
+    monotonicNs: () => process.hrtime.bigint(),
     possibleCpus: Math.max(...cpus('possible')) + 1,
     onlineCpus: () => cpus('online'),
     availableMemory,
@@ -129,7 +130,7 @@ export const realHost = (options: { readonly host: string | null; readonly group
 const parseDocument = (path: string, log: Log): SessionDocument | null => {
   try {
     const document = JSON.parse(readFileSync(path, 'utf8')) as SessionDocument;
-    if (document.version === DOCUMENT_VERSION) return document;
+    if (document.version === DOCUMENT_VERSION) return completeDocument(document);
     log.error('a session document is of another version and stays as it is', { path, version: document.version });
   } catch (thrown) {
     log.error('a session document cannot be read and stays as it is', { path, cause: String(thrown) });

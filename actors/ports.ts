@@ -40,6 +40,8 @@ export interface Host {
   readonly bootId: string; // 32 hex digits
   /** Real time minus CLOCK_MONOTONIC, sampled now. */
   clockOffsetNs(): bigint;
+  /** CLOCK_MONOTONIC, which timestamps count in. */
+  monotonicNs(): bigint;
   readonly possibleCpus: number;
   onlineCpus(): readonly number[];
   /** Bytes that can be allocated before somebody is killed for it. */
@@ -164,4 +166,8 @@ export interface ConsumerPorts {
   makeDirectory(path: string): void;
   /** Written beside, fsynced, renamed. */
   writeMetadata(directory: string, text: string): void;
+  /** Moves a chunk; what was moved already stays. See consumer-messages.ts. */
+  archive(output: string, from: string, to: string): void;
+  /** Removes the traces below a directory, but not those in `kept`. */
+  removeTraces(directory: string, kept: readonly string[]): void;
 }

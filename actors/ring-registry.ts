@@ -18,6 +18,7 @@ import type { Application, Point, WantedChannel } from './application-table.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { geometryOf } from './rings.ts';
+import { directoriesOf, placeOf } from './rotation-places.ts';
 import { registryOf, registryPlace, withRegistry } from './scopes.ts';
 
 /** CPUs of one ring set at most (layout.h): keeps the stream numbers of a trace apart. */
@@ -82,10 +83,12 @@ const metadataOf = (document: SessionDocument, registry: RegistryDocument): stri
     eventClasses: registry.eventClasses,
   });
 
-/** Directory and metadata of a registry, as the consumer should have them. */
+/** Directories and metadata of a registry, as the consumer should have them; nowhere while the session has no chunk. */
 const writeOut = async (document: SessionDocument, registry: RegistryDocument, consumer: ConsumerLink): Promise<void> => {
-  await consumer.open(document.id, registry.key, document.output.path, registry.directory);
-  await consumer.writeMetadata(document.id, registry.key, metadataOf(document, registry));
+  for (const directory of directoriesOf(document, registry)) {
+    await consumer.open(document.id, directory);
+    await consumer.writeMetadata(document.id, directory, metadataOf(document, registry));
+  }
 };
 
 const prefixOf = (channel: ChannelDocument, set: RingSetDocument): string =>
@@ -100,10 +103,13 @@ const attachSet = async (
 ): Promise<void> => {
   const set = registry.ringSets[at]!;
   const channel = document.channels.find(({ id }) => id === set.channel)!;
+  const place = placeOf(document, registry, set.ringId);
+  if (!place) return;
   const { ringFdReadOnly, readerFd } = parts.rings.fds(set.ringId);
   await consumer.attach({
     sessionId: document.id,
     registry,
+    place,
     set,
     channelName: channel.name,
     filePrefix: prefixOf(channel, set),

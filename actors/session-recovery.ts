@@ -3,6 +3,7 @@ import type { ClockDescription, RegistryDocument, SessionDocument } from '../mac
 import type { Implied } from '../machines/session-setup.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import type { DaemonPorts } from './ports.ts';
+import { tellSchedules } from './rotation.ts';
 import { nextGeneration } from './scopes.ts';
 
 export const clockOf = ({ host }: DaemonPorts): ClockDescription => ({
@@ -58,6 +59,11 @@ export const recoverSession = async (
   if (document.registries.some(({ ringSets }) => ringSets.length > 0)) parts.root.send({ type: 'ConsumerNeeded', uid, gid });
   for (const { name, enabled } of document.channels) {
     session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
+  }
+  tellSchedules(parts, sessionId);
+  const { rotation } = document;
+  if (rotation) {
+    session.getSnapshot().context.rotation.send({ type: 'RotationResumed', requestId: rotation.requestId });
   }
   const late = document.operation ? parts.ports.clock.now() - document.operation.deadlineMs : 0;
   if (late > 0) parts.ports.log.warn('an operation is finished late', { session: document.name, lateMs: late });

@@ -11,6 +11,7 @@ import type { DaemonParts } from './daemon-parts.ts';
 import { faultOfRefusal, Refused, refuse } from './refused.ts';
 import { holdAll, provideRingRegistry } from './ring-registry.ts';
 import { bytesOf } from './rings.ts';
+import { archiveRest, ensureChunk, provideRotation, rotationEnded, tellSchedules } from './rotation.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
 import { recoverSession } from './session-recovery.ts';
 import { channelViewOf, summaryOf } from './views.ts';
@@ -78,8 +79,10 @@ const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void
   const neededBytes = memoryNeeded(parts, document);
   const availableBytes = parts.ports.host.availableMemory();
   if (neededBytes > availableBytes) throw refuse('not-enough-memory', { neededBytes, availableBytes });
+  await rotationEnded(parts, sessionId);
   const consumer = await parts.readyConsumer(document);
-  await consumer.open(sessionId, '', document.output.path, '');
+  await consumer.open(sessionId, document.output.path);
+  await ensureChunk(parts, sessionId);
   await parts.passAll(sessionId);
 };
 
@@ -104,6 +107,8 @@ const quiet = async (parts: DaemonParts, sessionId: string): Promise<void> => {
 const flush = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
   if (document.registries.every(({ ringSets }) => ringSets.length === 0)) return;
+  // What is being switched cannot be flushed.
+  await rotationEnded(parts, sessionId);
   await holdAll(parts, sessionId);
   const { flush: number, done } = parts.flushes.request();
   parts.root.getSnapshot().context.consumers[document.owner.uid]?.send({ type: 'FlushRequested', flush: number, sessionId });
@@ -144,17 +149,22 @@ const detached = async (parts: DaemonParts, document: SessionDocument): Promise<
 /** Everything but the trace goes: applications, consumer, memory, document. */
 const release = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
   const document = parts.documents.current(sessionId);
-  parts.replies.prepare(requestId, operationReply(parts, document, faultOf(parts, sessionId)));
+  const prepared = operationReply(parts, document, faultOf(parts, sessionId));
+  parts.replies.prepare(requestId, prepared);
+  await rotationEnded(parts, sessionId);
   for (const application of parts.applications.all()) application.detach(sessionId);
   const ringIds = document.registries.flatMap(({ ringSets }) => ringSets).map(({ ringId }) => ringId);
   if (ringIds.length > 0) await detached(parts, document);
   for (const ringId of ringIds) await parts.rings.release(ringId, parts.keeper);
+  const archive = await archiveRest(parts, sessionId);
+  if (archive !== null && prepared.ok) parts.replies.prepare(requestId, succeeded({ ...prepared.body, archive }));
   await parts.documents.remove(sessionId);
 };
 
 const provideActors = (parts: DaemonParts) => ({
   registry: provideRingRegistry(parts),
   channel: provideChannel(parts),
+  rotation: provideRotation(parts),
   writeDocument: fromPromise<void, { sessionId: string }>(async ({ input: { sessionId } }) => {
     await parts.documents.write(sessionId);
     const requestId = parts.session(sessionId)!.getSnapshot().context.requestId;
@@ -169,6 +179,7 @@ const provideActors = (parts: DaemonParts) => ({
   applyEdit: fromPromise<void, { sessionId: string; requestId: string; edit: SessionEdit }>(
     async ({ input: { sessionId } }) => {
       tellChannels(parts, sessionId);
+      tellSchedules(parts, sessionId);
       if (parts.documents.current(sessionId).active) await parts.passAll(sessionId);
     },
   ),

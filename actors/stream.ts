@@ -31,7 +31,8 @@ const hear = (parts: ConsumerProcessParts, entry: StreamEntry, news: ReaderNews)
 
 const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Promise<void> => {
   await entry.arrived.promise;
-  const { attach, directory } = entry;
+  const { attach } = entry;
+  const { directory, chunk, previous } = attach;
   const [ringFd, readerFd] = entry.memory!;
   const { ringId, geometry, filePrefix, uuid, streamClassId, streamInstanceBase, readTimerUs, switchTimerUs } = attach;
   entry.reader = parts.ports.native.startReader(
@@ -41,13 +42,14 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
       ringId,
       geometry,
       directory,
+      chunk,
+      ...(previous && { previous }),
       filePrefix,
       uuid,
       streamClassId,
       streamInstanceBase,
       readTimerUs,
       switchTimerUs,
-      chunk: 0,
       tracefileSize: 0,
       tracefileCount: 0,
     },

@@ -47,6 +47,7 @@ const sum = (values: Iterable<bigint>): bigint => [...values].reduce((total, val
 
 export class Totals {
   readonly #rings: Rings;
+  readonly #endedBytes = new Map<string, bigint>();
   readonly #ended = new Map<string, StreamStats>(); // session/channel
 
   constructor(rings: Rings) {
@@ -55,13 +56,21 @@ export class Totals {
 
   /** Before the rings of an ended process are given back. */
   keep(document: SessionDocument, registry: RegistryDocument): void {
+    const bytes = (this.#endedBytes.get(document.id) ?? 0n) + this.#consumed([registry]);
+    this.#endedBytes.set(document.id, bytes);
     for (const { id } of document.channels) {
       const key = `${document.id}/${id}`;
       this.#ended.set(key, add(this.#ended.get(key) ?? NONE, this.#of([registry], id)));
     }
   }
 
+  /** What the readers took of all rings, ended ones included. */
+  consumedBytes(document: SessionDocument): bigint {
+    return (this.#endedBytes.get(document.id) ?? 0n) + this.#consumed(document.registries);
+  }
+
   forget(document: SessionDocument): void {
+    this.#endedBytes.delete(document.id);
     for (const { id } of document.channels) this.#ended.delete(`${document.id}/${id}`);
   }
 
@@ -73,6 +82,11 @@ export class Totals {
   ofSession(document: SessionDocument): SessionTotals {
     const stats = document.channels.map(({ id }) => this.ofChannel(document, id)).reduce(add, NONE);
     return { recorded: stats.events - stats.overwritten, lost: sum(Object.values(stats.lost)) + stats.overwritten };
+  }
+
+  #consumed(registries: readonly RegistryDocument[]): bigint {
+    const sets = registries.flatMap(({ ringSets }) => ringSets);
+    return sum(sets.map(({ ringId }) => this.#rings.totals(ringId)?.consumed ?? 0n));
   }
 
   #of(registries: readonly RegistryDocument[], channel: number): StreamStats {

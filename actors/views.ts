@@ -1,4 +1,5 @@
 /** Sessions, channels and applications as the answers of commands show them. */
+import { join } from 'node:path';
 import type { ChannelDocument, SessionDocument } from '../machines/document.ts';
 import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
 import type { WriteAlarm } from './consumer-link.ts';
@@ -50,6 +51,13 @@ export const sessionViewOf = (
     .map((one) => channelViewOf(parts, document, one)),
   registries: document.registries.map(({ key, directory, scope }) => ({ key, directory, scope })),
   alarms: alarms.map((alarm) => ({ ...alarm, lost: parts.totals.ofSession(document).lost })),
+  schedules: document.schedules,
+  rotation: {
+    ongoing: document.rotation !== null,
+    chunk: document.chunk?.id ?? null,
+    archives: document.archives,
+    lastArchive: document.lastArchive === null ? null : join(document.output.path, document.lastArchive),
+  },
 });
 
 export const applicationViewOf = (parts: DaemonParts, fields: boolean, visible: (uid: number) => boolean): ApplicationView[] =>

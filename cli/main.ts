@@ -32,7 +32,7 @@ const generalHelp = async (): Promise<string[]> => {
     'Usage: weft [GENERAL OPTIONS] COMMAND [ARGUMENTS]',
     '',
     'Commands:',
-    ...commands.map((command) => `  ${command.name.padEnd(18)}${command.summary}`),
+    ...commands.filter(({ hidden }) => !hidden).map((command) => `  ${command.name.padEnd(18)}${command.summary}`),
     '',
     'General options (before the command):',
     ...describeOptions(GENERAL),

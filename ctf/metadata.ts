@@ -11,6 +11,7 @@ import type {
   IntegerType,
   RegistryScope,
 } from '../machines/document.ts';
+import { encodeLayout } from './record-layout.ts';
 
 export interface TraceDescription {
   readonly uuid: string; // 32 hex digits
@@ -107,6 +108,13 @@ const CONTEXT_FIELDS: Readonly<Record<ContextType, FieldType>> = {
   ip: { kind: 'integer', integer: unsigned64 },
   cpu_id: { kind: 'integer', integer: signed32 },
 };
+
+/** How the records of a channel lie, for the reader that has to step over them. */
+export const channelLayout = (contexts: readonly ContextType[], classes: readonly EventClass[]): Uint8Array =>
+  encodeLayout(
+    contexts.map((name) => ({ type: CONTEXT_FIELDS[name] })),
+    classes,
+  );
 
 const block = (opening: string, lines: readonly string[], closing = '};'): string =>
   [opening, ...lines.map((line) => `\t${line.replaceAll('\n', '\n\t')}`), closing].join('\n');

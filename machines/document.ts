@@ -4,6 +4,25 @@
  */
 export const DOCUMENT_VERSION = 1;
 
+export const firstChunk = (beganAt: string): Chunk => ({ id: 0, beganAt, directory: '', bytesBefore: '0', cleared: false });
+
+/** What a session is that never rotated. */
+export const withoutRotation = (createdAt: string) =>
+  ({
+    chunk: firstChunk(createdAt),
+    nextChunk: 1,
+    rotation: null,
+    archives: 0,
+    lastArchive: null,
+    schedules: { timerUs: null, sizeBytes: null },
+  }) as const;
+
+/** A stored document as this version means it: those of before there were rotations have one chunk, the whole trace. */
+export const completeDocument = (stored: SessionDocument): SessionDocument => ({
+  ...withoutRotation(stored.createdAt),
+  ...stored,
+});
+
 /** How a channel's rings are laid out and what happens when they are full. Sizes in bytes, times in microseconds. */
 export interface ChannelAttributes {
   readonly mode: 'discard' | 'overwrite';
@@ -133,6 +152,35 @@ export interface ClockDescription {
   readonly offsetNs: string; // real time - monotonic, decimal, sampled at creation
 }
 
+/** What lies between two rotations: a trace of its own. The first one lies in the output itself (directory ''). */
+export interface Chunk {
+  readonly id: number;
+  readonly beganAt: string; // ISO 8601 with offset
+  readonly directory: string; // relative to the session's output
+  /** Bytes that the readers had taken when it began, decimal. */
+  readonly bytesBefore: string;
+  /** Emptied since the session was stopped: there is nothing to archive. */
+  readonly cleared: boolean;
+}
+
+/** A rotation under way. The document's `chunk` is the next one already (null: the session is stopped, there is none). */
+export interface RotationDocument {
+  readonly ends: Chunk;
+  readonly requestId: string | null;
+  readonly at: string; // ns of CLOCK_MONOTONIC, decimal: what is not later lies in the chunk that ends
+  readonly archive: string; // relative to the session's output
+  /** The rings that existed then; others begin in the next chunk. */
+  readonly rings: readonly string[];
+  /** All of them go on in the next chunk; what is left is to move the directory. */
+  readonly switched: boolean;
+}
+
+/** When a session rotates by itself; null: it does not. */
+export interface Schedules {
+  readonly timerUs: number | null;
+  readonly sizeBytes: number | null;
+}
+
 export interface SessionDocument {
   readonly version: typeof DOCUMENT_VERSION;
   readonly id: string; // 32 hex digits
@@ -154,6 +202,14 @@ export interface SessionDocument {
     readonly requestId: string;
     readonly deadlineMs: number;
   } | null;
+  /** What is recorded into; null: the session was rotated since it was stopped. */
+  readonly chunk: Chunk | null;
+  readonly nextChunk: number;
+  readonly rotation: RotationDocument | null;
+  /** How many chunks were archived, and where the last one lies (relative to the output). */
+  readonly archives: number;
+  readonly lastArchive: string | null;
+  readonly schedules: Schedules;
   /** Answers of the last ten minutes by request id (idempotence). */
   readonly answers: readonly { readonly requestId: string; readonly atMs: number; readonly reply: unknown }[];
 }

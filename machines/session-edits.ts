@@ -4,8 +4,10 @@
  */
 import type { ChannelAnswer, ContextAnswer, Edited } from './channel-edits.ts';
 import { addContexts, disableChannel, enableChannel } from './channel-edits.ts';
-import type { ChannelAttributes, SessionDocument } from './document.ts';
+import type { ChannelAttributes, Schedules, SessionDocument } from './document.ts';
 import { refusal } from './refusal.ts';
+import type { SchedulesAnswer } from './rotation-edits.ts';
+import { disableRotation, enableRotation, resampleClock } from './rotation-edits.ts';
 import type { RuleAnswer, RulesAnswer, RuleWanted } from './rule-edits.ts';
 import { disableRules, enableRule } from './rule-edits.ts';
 
@@ -15,6 +17,10 @@ export type SessionEdit =
   | { readonly kind: 'event.enable'; readonly channel: string | null; readonly rule: RuleWanted }
   | { readonly kind: 'event.disable'; readonly channel: string | null; readonly pattern: string | null }
   | { readonly kind: 'context.add'; readonly channel: string | null; readonly types: readonly string[] }
+  | { readonly kind: 'rotation.enable'; readonly schedules: Partial<Schedules> }
+  | { readonly kind: 'rotation.disable'; readonly schedules: readonly (keyof Schedules)[] }
+  /** The metadata is written anew, with a new sample of the clocks. */
+  | { readonly kind: 'metadata.regenerate'; readonly offsetNs: string }
   /** What start, stop and destroy promise before anything else happens. */
   | {
       readonly kind: 'promise';
@@ -27,7 +33,7 @@ export type SessionEdit =
   /** The operation is done; its answer is kept for whoever asks again. */
   | { readonly kind: 'settle'; readonly requestId: string; readonly atMs: number; readonly reply: unknown };
 
-export type EditAnswer = ChannelAnswer | RuleAnswer | RulesAnswer | ContextAnswer | Record<never, never>;
+export type EditAnswer = ChannelAnswer | RuleAnswer | RulesAnswer | ContextAnswer | SchedulesAnswer | Record<never, never>;
 
 const ANSWERS_KEPT_MS = 10 * 60_000;
 const ANSWERS_KEPT_MAX = 256;
@@ -71,6 +77,12 @@ export const editSession = (document: SessionDocument, edit: SessionEdit): Edite
       return disableRules(document, edit.channel, edit.pattern);
     case 'context.add':
       return addContexts(document, edit.channel, edit.types);
+    case 'rotation.enable':
+      return enableRotation(document, edit.schedules);
+    case 'rotation.disable':
+      return disableRotation(document, edit.schedules);
+    case 'metadata.regenerate':
+      return resampleClock(document, edit.offsetNs);
     case 'promise':
       return promise(document, edit);
     case 'retract':

@@ -5,6 +5,7 @@ import type { RegistryScope } from './document.ts';
 import { notProvided } from './not-provided.ts';
 import type { Refusal } from './refusal.ts';
 import { ringRegistryMachine } from './ring-registry.ts';
+import { rotationMachine } from './rotation.ts';
 import type { SessionEdit } from './session-edits.ts';
 
 export type SessionEvent =
@@ -42,6 +43,7 @@ export interface SessionContext {
   readonly fault: Refusal | null;
   readonly registries: Readonly<Record<string, ActorRefFrom<typeof ringRegistryMachine>>>;
   readonly channels: Readonly<Record<string, ActorRefFrom<typeof channelMachine>>>;
+  readonly rotation: ActorRefFrom<typeof rotationMachine>;
 }
 
 export type Operation = 'starting' | 'stopping' | 'destroying';
@@ -51,11 +53,12 @@ export const sessionSetup = setup({
     context: {} as SessionContext,
     events: {} as SessionEvent,
     input: {} as SessionInput,
-    children: {} as Record<string, 'registry' | 'channel'>,
+    children: {} as Record<string, 'registry' | 'channel' | 'rotation'>,
   },
   actors: {
     registry: ringRegistryMachine,
     channel: channelMachine,
+    rotation: rotationMachine,
     writeDocument: fromPromise<void, Id>(notProvided('actor writeDocument')),
     recoverSession: fromPromise<{ implied: Implied; requestId: string | null }, Id>(notProvided('actor recoverSession')),
     writeEdit: fromPromise<void, Id & { requestId: string; edit: SessionEdit }>(notProvided('actor writeEdit')),

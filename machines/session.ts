@@ -27,7 +27,7 @@ const remember = (active: boolean) => ({ type: 'rememberActivity', params: { act
 export const sessionMachine = sessionSetup.createMachine({
   id: 'session',
   type: 'parallel',
-  context: ({ input }) => ({
+  context: ({ input, spawn }) => ({
     sessionId: input.sessionId,
     name: input.name,
     creates: input.requestId !== null,
@@ -38,6 +38,7 @@ export const sessionMachine = sessionSetup.createMachine({
     fault: null,
     registries: {},
     channels: {},
+    rotation: spawn('rotation', { id: 'rotation', input: { sessionId: input.sessionId, name: input.name } }),
   }),
   on: {
     ScopeSeen: {

@@ -142,6 +142,68 @@ const FAULTS = {
       `The ring buffers need ${neededBytes} bytes of memory, ${availableBytes} are available.`,
     'Use fewer or smaller sub-buffers (--num-subbuf, --subbuf-size).',
   ),
+  // Rotation, clearing, regeneration.
+  'session-never-started': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` was never started.`,
+    'Start it first: there is nothing to rotate.',
+  ),
+  'session-not-started': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` is not started.`,
+    'Start it first.',
+  ),
+  'rotation-pending': row<{ session: string }>(
+    'error',
+    ({ session }) => `A rotation of recording session \`${session}\` is under way.`,
+    'Try again when it has ended; `weft list SESSION` shows it.',
+  ),
+  'rotation-after-stop': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` was rotated since it was stopped.`,
+    'There is nothing more to archive until it is started again.',
+  ),
+  'rotation-after-clear': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` was cleared since it was stopped.`,
+    'There is nothing to archive until it is started again.',
+  ),
+  'rotation-unavailable': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` cannot be rotated.`,
+    'Only sessions with a local output, neither live nor snapshot, have chunks.',
+  ),
+  'rotation-stalled': row<{ session: string; cause: string }>(
+    'error',
+    ({ session, cause }) => `The rotation of recording session \`${session}\` is not complete: ${cause}.`,
+    'Recording goes on, and the rotation is tried again each second; `weft list SESSION` shows when it is done.',
+  ),
+  'schedule-needed': row<NoParams>('error', () => 'No rotation schedule was named.', 'Give --timer, --size or both.'),
+  'schedule-invalid': row<{ kind: string; cause: string }>(
+    'error',
+    ({ kind, cause }) => `The ${kind} rotation schedule is wrong: ${cause}.`,
+    '--timer takes a time (1s, 5m), --size a size (100M), both above zero.',
+  ),
+  'schedule-exists': row<{ session: string; kind: string }>(
+    'error',
+    ({ session, kind }) => `Recording session \`${session}\` has a ${kind} rotation schedule already.`,
+    'Remove it first with `weft disable-rotation`.',
+  ),
+  'schedule-not-found': row<{ session: string; kind: string }>(
+    'error',
+    ({ session, kind }) => `Recording session \`${session}\` has no ${kind} rotation schedule.`,
+    'See `weft list SESSION` for its schedules.',
+  ),
+  'regenerate-per-process': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` has buffers per process: its metadata cannot be regenerated.`,
+    'Use channels with buffers per user.',
+  ),
+  'statedump-unavailable': row<NoParams>(
+    'unsupported',
+    () => 'Applications emit no state dump in this version, so there is none to emit again.',
+    'Start the programs anew, or add the contexts procname and vpid.',
+  ),
   // Channels.
   'no-channel': row<{ session: string }>(
     'error',

@@ -97,6 +97,8 @@ const channelView = z.object({
   stats: streamStats,
 });
 
+const schedules = z.object({ timerUs: size.nullable(), sizeBytes: size.nullable() });
+
 const sessionView = sessionSummary.extend({
   everStarted: z.boolean(),
   /** Where it stands, in the words of its machine: `recovering`, `inactive`, `active`, `destroying`. */
@@ -105,6 +107,14 @@ const sessionView = sessionSummary.extend({
   registries: z.array(z.object({ key: text, directory: text, scope })),
   /** What the operator has to mend: a trace whose files take nothing. `lost`: events of the session so far. */
   alarms: z.array(z.object({ path: text, cause: text, lost: count64 })).default([]),
+  schedules,
+  rotation: z.object({
+    ongoing: z.boolean(),
+    /** What is recorded into; null: nothing since the session was stopped and rotated, or not yet. */
+    chunk: z.int().nullable(),
+    archives: z.int(),
+    lastArchive: text.nullable(),
+  }),
 });
 
 const totals = z.object({ recorded: count64, lost: count64 });
@@ -130,7 +140,7 @@ export const COMMANDS = {
   'session.destroy': command(
     'Stop a session if it is active, write what its buffers hold, and forget it. The trace stays.',
     { session },
-    { session: sessionSummary, stats: totals },
+    { session: sessionSummary, stats: totals, archive: text.nullable().exactOptional() },
   ),
   'session.start': command('Start recording.', { session }, { session: sessionSummary }),
   'session.stop': command(
@@ -143,6 +153,27 @@ export const COMMANDS = {
     'One session with channels, rules and statistics.',
     { session, channel: text.exactOptional() },
     { session: sessionView },
+  ),
+  'session.rotate': command(
+    'End the chunk of the trace that is recorded into, and archive it; without `wait` it is answered once that is promised.',
+    { session, wait: z.boolean().exactOptional() },
+    { session: sessionSummary, state: z.enum(['ongoing', 'completed']), location: text.nullable() },
+  ),
+  'session.clear': command('Empty buffers and the current chunk; archives stay.', { session }, { session: sessionSummary }),
+  'session.regenerate': command(
+    'Write the metadata anew with a new sample of the clocks, or have applications dump their state again.',
+    { session, object: z.enum(['metadata', 'statedump']) },
+    {},
+  ),
+  'rotation.enable': command(
+    'Rotate by itself: each so many microseconds, when so many bytes were written, or both.',
+    { session, timerUs: size.exactOptional(), sizeBytes: size.exactOptional() },
+    { schedules },
+  ),
+  'rotation.disable': command(
+    'Remove schedules.',
+    { session, timer: z.literal(true).exactOptional(), size: z.literal(true).exactOptional() },
+    { schedules },
   ),
   'channel.enable': command(
     'Create a channel, or enable a disabled one.',

@@ -5,6 +5,7 @@ import { exitStatusOf, FaultError } from '../../transport/errors.ts';
 import type { SessionTotals } from '../../transport/messages.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { partial } from '../command.ts';
+import { archivedLine } from './archived.ts';
 import { HELP, later, SELECT, selectSessions } from './shared.ts';
 
 interface Done {
@@ -13,7 +14,7 @@ interface Done {
   readonly stats?: SessionTotals;
 }
 
-const onEach = async (environment: Environment, act: (session: string) => Promise<Done>): Promise<Outcome> => {
+export const onEach = async (environment: Environment, act: (session: string) => Promise<Done>): Promise<Outcome> => {
   const names = await selectSessions(environment);
   if (names.length === 0) return { lines: ['No session found, nothing to do.'], json: { sessions: [] } };
   const done: Done[] = [];
@@ -63,6 +64,9 @@ export const stop: Command = {
     }),
 };
 
+const archivedLines = (session: string, archive: string | null | undefined): string[] =>
+  archive ? [`Destroying session ${session}...${archivedLine(session, archive)}`, ''] : [];
+
 export const destroy: Command = {
   name: 'destroy',
   summary: 'Destroy a recording session; its trace stays',
@@ -70,8 +74,8 @@ export const destroy: Command = {
   options: [...HELP, ...SELECT, later('no-wait', 'Do not wait until the trace is complete', { short: 'n' })],
   run: (environment) =>
     onEach(environment, async (session) => {
-      const { stats } = await environment.request('session.destroy', { session });
+      const { stats, archive } = await environment.request('session.destroy', { session });
       if (environment.knownCurrentSession() === session) environment.setCurrentSession(null);
-      return { name: session, stats, lines: [`Session ${session} destroyed`] };
+      return { name: session, stats, lines: [...archivedLines(session, archive), `Session ${session} destroyed`] };
     }),
 };

@@ -81,6 +81,14 @@ const channelLines = (environment: Environment, channel: ChannelView): string[] 
   ];
 };
 
+const scheduleLines = ({ schedules: { timerUs, sizeBytes }, rotation }: SessionView): string[] => [
+  ...(timerUs === null && sizeBytes === null ? [] : ['    Automatic rotation schedules:']),
+  ...(timerUs === null ? [] : [`        timer period: ${timerUs} us`]),
+  ...(sizeBytes === null ? [] : [`        size threshold: ${sizeBytes} bytes`]),
+  ...(rotation.ongoing ? ['    Rotation: ongoing'] : []),
+  ...(rotation.lastArchive === null ? [] : [`    Last archive: ${rotation.lastArchive}`]),
+];
+
 const showSession = (environment: Environment, session: SessionView): Outcome => {
   const ownership = session.channels[0]?.attributes.ownership === 'process' ? 'per-process' : 'per-user';
   const domain =
@@ -101,6 +109,7 @@ const showSession = (environment: Environment, session: SessionView): Outcome =>
     ...session.alarms.map(({ path, cause, lost }) =>
       paint(environment, RED, `    Alarm: writing to ${path} failed: ${cause}; recording pauses, ${lost} events lost so far`),
     ),
+    ...scheduleLines(session),
     ...(session.state === 'active' || session.state === 'inactive' ? [] : [`    State: ${session.state}`]),
     '',
   ];

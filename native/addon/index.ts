@@ -94,7 +94,10 @@ export interface ReaderOptions {
   readonly plan?: ReaderPlan;
   /** A partly filled sub-buffer is written as a packet at this interval; 0: only on flush. */
   readonly switchTimerUs: number;
-  /** The trace chunk whose files are in `directory`; the reader pages remember it. Without chunks: 0. */
+  /**
+   * The trace chunk whose files are in `directory`; the reader pages remember it. Without chunks: 0. Rings that were in an older one
+   * go on in this one, unless `previous` says that they are being switched.
+   */
   readonly chunk: number;
   /**
    * With a rotation to `chunk` under way: the chunk before. Rings whose page still names it are held until rotate() is asked for

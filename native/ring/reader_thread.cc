@@ -143,7 +143,7 @@ void ReaderThread::open_ring(uint32_t cpu) {
     Ring &ring = rings_[cpu];
     ring.reader.reset(new RingReader(map_, options_.ring_fd, stream, std::move(files), scratch_.get()));
     const Cause bad = ring.reader->attach();
-    ring.corrupt = bad != Cause::kNone || !enter_chunk(&ring);
+    ring.corrupt = bad != Cause::kNone || !enter_chunk(cpu);
     if (ring.corrupt)
         box_.corrupt(cpu, bad != Cause::kNone ? bad : Cause::kReaderState);
     else if (!ring.awaiting)
@@ -152,7 +152,8 @@ void ReaderThread::open_ring(uint32_t cpu) {
 
 /* Where the ring's files are. False: in a chunk that nobody speaks of. A ring without files may still hold events of the chunk
  * before. */
-bool ReaderThread::enter_chunk(Ring *ring) {
+bool ReaderThread::enter_chunk(uint32_t cpu) {
+    Ring *ring = &rings_[cpu];
     RingReader &reader = *ring->reader;
     const weft_reader_state &state = reader.state();
     if (state.packets > 0 && state.chunk == chunk_.id)
@@ -163,9 +164,15 @@ bool ReaderThread::enter_chunk(Ring *ring) {
         reader.begin_in(chunk.id, chunk.directory);
         return true;
     }
-    if (ring->awaiting)
+    if (ring->awaiting) {
         reader.resume_in(previous_.directory);
-    return ring->awaiting && state.chunk == previous_.id;
+        return state.chunk == previous_.id;
+    }
+    /* The chunk before is complete, and its files may be anywhere by now: they were archived while the session was stopped. */
+    if (state.chunk > chunk_.id || reader.prepare(chunk_.directory))
+        return false;
+    account(cpu, reader.enter(chunk_.id), now_ns());
+    return true;
 }
 
 bool ReaderThread::due(const Ring &ring) const {

@@ -100,7 +100,7 @@ private:
     void run();
     void open_rings();
     void open_ring(uint32_t cpu);
-    bool enter_chunk(Ring *ring);
+    bool enter_chunk(uint32_t cpu);
     Load sweep();
     Step take(uint32_t cpu, Cut cut);
     Step account(uint32_t cpu, Step step, uint64_t now);

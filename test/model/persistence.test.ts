@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { InspectionEvent } from 'xstate';
+import type { SessionDocument } from '../../machines/document.ts';
 import { declaredStates } from '../support/machine-transitions.ts';
 import { World } from '../support/world/world.ts';
 import { CONSUMER_PROCESSES } from './scenarios/consumer-processes.ts';
@@ -12,10 +13,11 @@ import { CONSUMERS } from './scenarios/consumers.ts';
 import { PROGRAMS } from './scenarios/programs.ts';
 import { RECORDING } from './scenarios/recording.ts';
 import { RECOVERY } from './scenarios/recovery.ts';
+import { ROTATION } from './scenarios/rotation.ts';
 import { life, type Scenario } from './scenarios/scenario.ts';
 import { BEGINNING, STARTING, WRITING } from './scenarios/trouble.ts';
 
-const DAEMON_MACHINES = ['session-daemon', 'session', 'channel', 'ring-registry', 'application', 'consumer'];
+const DAEMON_MACHINES = ['session-daemon', 'session', 'channel', 'ring-registry', 'rotation', 'application', 'consumer'];
 
 interface Node {
   readonly id: string;
@@ -39,6 +41,7 @@ const STORIES = [
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
   ...RECOVERY,
+  ...ROTATION,
   ...BEGINNING,
 ].filter(tells);
 
@@ -92,8 +95,8 @@ const mend = (world: World): void => {
 /** Every session is where its document says, with nothing left to do. */
 const settled = (world: World): boolean =>
   [...world.documents.values()].every((text) => {
-    const { name, active, operation } = JSON.parse(text) as { name: string; active: boolean; operation: unknown };
-    return operation === null && life(world, name) === (active ? 'active' : 'inactive');
+    const { name, active, operation, rotation } = JSON.parse(text) as SessionDocument;
+    return operation === null && rotation === null && life(world, name) === (active ? 'active' : 'inactive');
   });
 
 const recovers = async (world: World): Promise<void> => {

@@ -12,6 +12,7 @@ import { provideConsumer } from '../../actors/consumer.ts';
 import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/consumer-process.ts';
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
 import { provideRingRegistry } from '../../actors/ring-registry.ts';
+import { provideRotation } from '../../actors/rotation.ts';
 import { provideSession } from '../../actors/session.ts';
 import { provideSessionDaemon } from '../../actors/session-daemon.ts';
 import { provideStream } from '../../actors/stream.ts';
@@ -30,6 +31,7 @@ const PROVIDED = {
   session: provideSession(parts),
   channel: provideChannel(parts),
   'ring-registry': provideRingRegistry(parts),
+  rotation: provideRotation(parts),
   application: provideApplication(parts),
   consumer: provideConsumer(parts),
   'consumer-process': provideConsumerProcess(parts),
@@ -122,6 +124,7 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   session: { sessionId: 's', name: 's', requestId: null },
   channel: { sessionId: 's', name: 'c', enabled: true, frozen: false },
   'ring-registry': { sessionId: 's', scopeKey: 'uid-1', scope: { kind: 'user', uid: 1 } },
+  rotation: { sessionId: 's', name: 's' },
   application: { application: 1 },
   consumer: { uid: 1, gid: 1 },
   'consumer-process': undefined,
@@ -148,6 +151,9 @@ const eventsOf = (name: Name): EventObject[] =>
         sessionId: 's',
         flush: 1,
         leaseMs: 5,
+        timerUs: 1,
+        sizeBytes: 1,
+        monitorMs: 1,
         ...(failing ? { error: new Error('x') } : { output: name === 'session-daemon' ? [] : payload }),
       }));
     });

@@ -4,7 +4,7 @@
  * relies on: packets follow each other without a gap in number or time, timestamps never go back within a stream, no event
  * twice, each stream holds a thread's numbers in rising order. Prints one JSON line:
  * {"recorded":N,"lost":N,"duplicates":N,"disorder":N,"errors":[...],"threads":{"0":{"count":N,"last":N}, ...}}
- * `lost` is the last events_discarded of each file, summed. Exit status 0 when nothing is wrong.
+ * `lost` is the last events_discarded of each stream, summed. Exit status 0 when nothing is wrong.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define THREADS_MAX 512
+#define STREAMS_MAX 4096
 #define HEADER_BYTES (4 + 16 + 4 + 8)
 #define CONTEXT_BYTES (6 * 8 + 4)
 
@@ -27,7 +28,16 @@ struct thread {
     uint64_t last;
 };
 
+/* One stream may continue from file to file, chunk after chunk: the files come in that order. */
+struct stream {
+    uint8_t identity[16 + 4 + 8];
+    uint64_t number, previous_end, discarded, discarded_before;
+    uint64_t last_of[THREADS_MAX];
+};
+
 static struct thread threads[THREADS_MAX];
+static struct stream *streams[STREAMS_MAX];
+static unsigned stream_count;
 static uint64_t recorded, lost, duplicates, disorder;
 static char errors[8192];
 
@@ -101,10 +111,26 @@ static void events(const char *file, const uint8_t *base, const uint8_t *p, cons
     }
 }
 
+/* The stream that the packet belongs to. One that was cleared or rotated before goes on behind an empty packet. */
+static struct stream *stream_of(const uint8_t *packet, int empty)
+{
+    for (unsigned i = 0; i < stream_count; i++)
+        if (memcmp(streams[i]->identity, packet + 4, sizeof(streams[i]->identity)) == 0)
+            return streams[i];
+    if (stream_count == STREAMS_MAX)
+        abort();
+    struct stream *s = calloc(1, sizeof(*s));
+    memcpy(s->identity, packet + 4, sizeof(s->identity));
+    const uint8_t *c = packet + HEADER_BYTES;
+    if (empty) {
+        s->number = u64_at(c + 32);
+        s->discarded = s->discarded_before = s->number ? u64_at(c + 40) : 0;
+    }
+    return streams[stream_count++] = s;
+}
+
 static void check_file(const char *file)
 {
-    static uint64_t last_of[THREADS_MAX];
-    memset(last_of, 0, sizeof(last_of));
     const int fd = open(file, O_RDONLY);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0) {
@@ -113,7 +139,7 @@ static void check_file(const char *file)
     }
     const uint8_t *base = st.st_size ? mmap(NULL, (size_t)st.st_size + 4096, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
     close(fd);
-    uint64_t at = 0, number = 0, previous_end = 0, discarded = 0;
+    uint64_t at = 0;
     while (at + HEADER_BYTES + CONTEXT_BYTES <= (uint64_t)st.st_size) {
         const uint8_t *p = base + at, *c = p + HEADER_BYTES;
         const uint64_t begin = u64_at(c), end = u64_at(c + 8), content = u64_at(c + 16) / 8, size = u64_at(c + 24) / 8;
@@ -121,23 +147,25 @@ static void check_file(const char *file)
             complain(file, "no packet", at);
             return;
         }
-        if (begin < previous_end || end < begin || u64_at(c + 32) != number || u64_at(c + 40) < discarded)
+        struct stream *s = stream_of(p, content == HEADER_BYTES + CONTEXT_BYTES);
+        if (begin < s->previous_end || end < begin || u64_at(c + 32) != s->number || u64_at(c + 40) < s->discarded)
             complain(file, "packet does not follow the one before it", at);
-        events(file, base, c + CONTEXT_BYTES, p + content, begin, end, last_of);
-        previous_end = end;
-        discarded = u64_at(c + 40);
-        number++;
+        events(file, base, c + CONTEXT_BYTES, p + content, begin, end, s->last_of);
+        s->previous_end = end;
+        s->discarded = u64_at(c + 40);
+        s->number++;
         at += size;
     }
     if (at != (uint64_t)st.st_size)
         complain(file, "bytes after the last packet", at);
-    lost += discarded;
 }
 
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
         check_file(argv[i]);
+    for (unsigned i = 0; i < stream_count; i++)
+        lost += streams[i]->discarded - streams[i]->discarded_before;
     printf("{\"recorded\":%llu,\"lost\":%llu,\"duplicates\":%llu,\"disorder\":%llu,\"errors\":[%s],\"threads\":{",
            (unsigned long long)recorded, (unsigned long long)lost, (unsigned long long)duplicates, (unsigned long long)disorder, errors);
     const char *separator = "";

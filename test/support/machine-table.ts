@@ -6,6 +6,7 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   session: 'A recording session, one per document (machines/session.ts, session-operations.ts).',
   channel: 'A channel of a session (machines/channel.ts).',
   'ring-registry': 'The rings and event ids of one session x user or process (machines/ring-registry.ts).',
+  rotation: 'The rotation of a session, its schedules, and clearing; a child of the session (machines/rotation.ts).',
   application: 'An instrumented program on its registration socket (machines/application.ts).',
   consumer: 'The supervision of one owner’s consumer process, in the session daemon (machines/consumer.ts).',
   'consumer-process': 'The root of the consumer process (machines/consumer-process.ts).',

@@ -4,6 +4,7 @@ import { channelMachine } from '../../machines/channel.ts';
 import { consumerMachine } from '../../machines/consumer.ts';
 import { consumerProcessMachine } from '../../machines/consumer-process.ts';
 import { ringRegistryMachine } from '../../machines/ring-registry.ts';
+import { rotationMachine } from '../../machines/rotation.ts';
 import { sessionMachine } from '../../machines/session.ts';
 import { sessionDaemonMachine } from '../../machines/session-daemon.ts';
 import { streamMachine } from '../../machines/stream.ts';
@@ -13,6 +14,7 @@ export const MACHINES = {
   session: sessionMachine,
   channel: channelMachine,
   'ring-registry': ringRegistryMachine,
+  rotation: rotationMachine,
   application: applicationMachine,
   consumer: consumerMachine,
   'consumer-process': consumerProcessMachine,

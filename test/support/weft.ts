@@ -40,12 +40,16 @@ export const build = (name: 'counter' | 'check_trace'): string => {
   return out;
 };
 
-/** Every data file below a directory (no metadata, no index). */
+/** Which chunk a file lies in; without a directory of its own it is the first. */
+const chunkOf = (path: string): number => Number(/\/\d{8}T\d{6}[+-]\d{4}-(?:\S+-)?(\d+)\/ust\//.exec(path)?.[1] ?? 0);
+
+/** Every data file below a directory (no metadata, no index), those of older chunks first. */
 export const dataFiles = (directory: string): string[] =>
   existsSync(directory)
     ? readdirSync(directory, { recursive: true, encoding: 'utf8' })
         .map((name) => join(directory, name))
         .filter((path) => statSync(path).isFile() && !path.includes('/index/') && !path.endsWith('/metadata'))
+        .sort((a, b) => chunkOf(a) - chunkOf(b))
     : [];
 
 export const checkTrace = (directory: string): Checked => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Edited } from '../../machines/channel-edits.ts';
-import type { SessionDocument } from '../../machines/document.ts';
+import { type SessionDocument, withoutRotation } from '../../machines/document.ts';
 import { editSession, type SessionEdit } from '../../machines/session-edits.ts';
 
 const EMPTY: SessionDocument = {
@@ -19,6 +19,7 @@ const EMPTY: SessionDocument = {
   registries: [],
   active: false,
   everStarted: false,
+  ...withoutRotation('2026-01-01T00:00:00+00:00'),
   operation: null,
   answers: [],
 };

@@ -3,6 +3,7 @@ import { CONSUMERS } from './consumers.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
+import { ROTATION } from './rotation.ts';
 import type { Scenario } from './scenario.ts';
 import { BEGINNING, STARTING, WRITING } from './trouble.ts';
 
@@ -12,6 +13,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...PROGRAMS,
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
+  ...ROTATION,
   ...BEGINNING,
   ...STARTING,
   ...WRITING,

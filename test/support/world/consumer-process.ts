@@ -94,6 +94,8 @@ export class WorldConsumer {
       },
       makeDirectory: (path) => void files.directories.add(path),
       writeMetadata: (directory, text) => void files.metadata.set(directory, text),
+      archive: (output, from, to) => files.archive(output, from, to),
+      removeTraces: (directory, kept) => files.removeTraces(directory, kept),
     };
     return mortal('consumer-ports', ports, ['connect'], this.life, faults);
   }

@@ -74,6 +74,7 @@ export class WorldDaemon {
       version: '0.1.0',
       bootId: world.bootId,
       clockOffsetNs: () => BigInt(world.clock.now()) * 1_000_000n,
+      monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n,
       possibleCpus: 2,
       onlineCpus: () => [0, 1],
       availableMemory: () => world.memory,

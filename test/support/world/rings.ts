@@ -65,6 +65,26 @@ export class TraceFiles {
     this.streams.delete(`${directory}/${file}`);
   }
 
+  /** An empty `from`: what lies in the output itself. */
+  archive(output: string, from: string, to: string): void {
+    const source = from === '' ? `${output}/ust/` : `${output}/${from}/`;
+    const target = from === '' ? `${output}/${to}/ust/` : `${output}/${to}/`;
+    this.directories.add(`${output}/${to}`);
+    const moved = (path: string): string => (path.startsWith(source) ? target + path.slice(source.length) : path);
+    for (const files of [this.streams, this.metadata] as Map<string, unknown>[]) {
+      const entries = [...files].map(([path, value]) => [moved(path), value] as const);
+      files.clear();
+      for (const [path, value] of entries) files.set(path, value);
+    }
+  }
+
+  removeTraces(directory: string, kept: readonly string[]): void {
+    for (const path of this.streams.keys()) {
+      const trace = path.slice(0, path.lastIndexOf('/'));
+      if (path.startsWith(`${directory}/ust/`) && !kept.includes(trace)) this.streams.delete(path);
+    }
+  }
+
   /** Numbers of all events below a directory, in order of files. */
   numbers(output: string): number[] {
     return [...this.streams]
@@ -75,7 +95,13 @@ export class TraceFiles {
 
 const totalsOf = (memory: RingMemory): ReturnType<Native['ringTotals']> => {
   const zero = Object.fromEntries(STATS_FIELDS.map((name) => [name, 0n])) as ReturnType<Native['ringTotals']>;
-  return { ...zero, events: BigInt(memory.events.length), packets: BigInt(memory.consumed), lostFull: memory.lost };
+  return {
+    ...zero,
+    events: BigInt(memory.events.length),
+    packets: BigInt(memory.consumed),
+    lostFull: memory.lost,
+    consumed: BigInt(memory.consumed * 16),
+  };
 };
 
 /** The ring functions of the native module, for the session daemon. */
@@ -137,7 +163,7 @@ export class WorldReader {
     const { previous } = options;
     this.#held = previous !== undefined && this.memory.chunk !== options.chunk;
     this.#directory = this.#held ? previous!.directory : options.directory;
-    this.memory.chunk ??= previous?.chunk ?? options.chunk;
+    this.memory.chunk = this.#held ? (this.memory.chunk ?? previous!.chunk) : options.chunk;
     this.plan = options.plan ?? 'append';
   }
 

@@ -1,0 +1,212 @@
+/** The effects of a rotation: the promise, the streams' switch, the move of the chunk; clearing; the schedules. */
+import { join } from 'node:path';
+import { fromPromise, waitFor } from 'xstate';
+import { channelLayout } from '../ctf/metadata.ts';
+import type { SessionDocument } from '../machines/document.ts';
+import { rotationMachine } from '../machines/rotation.ts';
+import {
+  beginRotation,
+  endChunk,
+  finishRotation,
+  type Moment,
+  markCleared,
+  markSwitched,
+  openChunk,
+  retractRotation,
+} from '../machines/rotation-edits.ts';
+import { editSession } from '../machines/session-edits.ts';
+import type { Reply } from '../transport/bus.ts';
+import { refused, succeeded } from '../transport/errors.ts';
+import type { ConsumerLink } from './consumer-link.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+import { localTime } from './local-time.ts';
+import { faultOfRefusal, Refused } from './refused.ts';
+import { holdAll } from './ring-registry.ts';
+import { placeOf } from './rotation-places.ts';
+import { summaryOf } from './views.ts';
+
+const momentOf = (parts: DaemonParts, document: SessionDocument): Moment => ({
+  localTime: localTime(parts.ports.clock.now()),
+  bytes: parts.totals.consumedBytes(document).toString(),
+});
+
+/** For a start: from here on there is a chunk to record into. */
+export const ensureChunk = (parts: DaemonParts, sessionId: string): Promise<void> =>
+  parts.documents.edit(sessionId, (document) => ({
+    document: openChunk(document, momentOf(parts, document)),
+    value: undefined,
+  }));
+
+const edit = (parts: DaemonParts, sessionId: string, change: (document: SessionDocument) => SessionDocument): Promise<void> =>
+  parts.documents.edit(sessionId, (document) => ({ document: change(document), value: undefined }));
+
+/** A chunk ends a moment after it is promised: readers that write until then must not have gone past it when they hear of it. */
+const NOTICE_NS = 40_000_000n;
+
+const promiseRotation = (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> =>
+  edit(parts, sessionId, (document) => {
+    const at = (parts.ports.host.monotonicNs() + NOTICE_NS).toString();
+    const begun = beginRotation(document, { requestId, at, moment: momentOf(parts, document) });
+    if (!begun.ok) throw new Refused(begun.refusal);
+    return begun.document;
+  });
+
+const switchRings = async (document: SessionDocument, consumer: ConsumerLink): Promise<void> => {
+  const { rotation, channels, registries } = document;
+  const at = BigInt(rotation!.at);
+  const switches = registries.flatMap((registry) =>
+    registry.ringSets
+      .filter(({ ringId }) => rotation!.rings.includes(ringId))
+      .map(({ ringId, channel: id }) => {
+        const channel = channels.find((one) => one.id === id)!;
+        const layout = channelLayout(
+          channel.contexts,
+          registry.eventClasses.filter((one) => one.channel === id),
+        );
+        return consumer.rotate(document.id, ringId, placeOf(document, registry, null)!, at, layout);
+      }),
+  );
+  await Promise.all(switches);
+};
+
+/** Of a stopped session nothing goes on: what the rings hold is written, and the readers end until the next start. */
+const switchStreams = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  if (parts.documents.current(sessionId).rotation?.switched !== false) return;
+  const consumer = await holdAll(parts, sessionId);
+  const document = parts.documents.current(sessionId);
+  if (document.chunk) await switchRings(document, consumer);
+  else await consumer.detach(sessionId);
+  await edit(parts, sessionId, markSwitched);
+};
+
+const locationOf = ({ output, lastArchive }: SessionDocument): string | null =>
+  lastArchive === null ? null : join(output.path, lastArchive);
+
+const moveChunk = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  const document = parts.documents.current(sessionId);
+  if (!document.rotation) return;
+  const { ends, archive } = document.rotation;
+  const consumer = await parts.readyConsumer(document);
+  await consumer.archive(sessionId, document.output.path, ends.directory, archive);
+};
+
+const rotated = (document: SessionDocument): Reply =>
+  succeeded({ session: summaryOf(document), state: 'completed', location: locationOf(document) });
+
+/** The answer is kept with the change, for whoever asks again. */
+const kept = (parts: DaemonParts, document: SessionDocument, requestId: string | null, reply: Reply): SessionDocument => {
+  parts.replies.prepare(requestId, reply);
+  if (requestId === null) return document;
+  const settled = editSession(document, { kind: 'settle', requestId, atMs: parts.ports.clock.now(), reply });
+  return settled.ok ? { ...settled.document, operation: document.operation } : document;
+};
+
+const archiveChunk = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
+  await moveChunk(parts, sessionId);
+  await edit(parts, sessionId, (document) => {
+    const finished = finishRotation(document);
+    return kept(parts, finished, requestId, rotated(finished));
+  });
+};
+
+/** Once the session is released: a session that was rotated leaves archives only. */
+export const archiveRest = async (parts: DaemonParts, sessionId: string): Promise<string | null> => {
+  const { archives } = parts.documents.current(sessionId);
+  if (archives === 0) return null;
+  await edit(parts, sessionId, (document) => {
+    if (!document.chunk) return document;
+    const at = parts.ports.host.monotonicNs().toString();
+    return markSwitched(
+      endChunk({ ...document, active: false }, document.chunk, { requestId: null, at, moment: momentOf(parts, document) }),
+    );
+  });
+  await moveChunk(parts, sessionId);
+  await edit(parts, sessionId, finishRotation);
+  return locationOf(parts.documents.current(sessionId));
+};
+
+const clearChunk = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
+  const before = parts.documents.current(sessionId);
+  if (before.chunk) {
+    const consumer = await holdAll(parts, sessionId);
+    await consumer.clear(sessionId, join(before.output.path, before.chunk.directory));
+  }
+  await edit(parts, sessionId, (document) => {
+    const cleared = markCleared(document);
+    return kept(parts, cleared, requestId, succeeded({ session: summaryOf(cleared) }));
+  });
+};
+
+/** Resolves when no rotation is under way. */
+export const rotationEnded = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  const rotation = parts.session(sessionId)?.getSnapshot().context.rotation;
+  if (rotation) await waitFor(rotation, (snapshot) => snapshot.status !== 'active' || snapshot.matches({ work: 'idle' }));
+};
+
+const monitorMs = ({ channels }: SessionDocument): number | null => {
+  const timers = channels.map(({ attributes }) => attributes.monitorTimerUs).filter((us) => us > 0);
+  return timers.length > 0 ? Math.max(1, Math.round(Math.min(...timers) / 1000)) : null;
+};
+
+/** The machine hears of what changed; a timer that runs is not begun anew for another's sake. */
+export const tellSchedules = (parts: DaemonParts, sessionId: string): void => {
+  const document = parts.documents.current(sessionId);
+  const rotation = parts.session(sessionId)!.getSnapshot().context.rotation;
+  const { timerUs, sizeBytes } = document.schedules;
+  const known = rotation.getSnapshot().context;
+  const size = { sizeBytes, monitorMs: sizeBytes === null ? null : monitorMs(document) };
+  if (known.timerUs !== timerUs) rotation.send({ type: 'PeriodChanged', timerUs });
+  if (known.sizeBytes !== size.sizeBytes || known.monitorMs !== size.monitorMs) {
+    rotation.send({ type: 'SizeChanged', ...size });
+  }
+};
+
+const measure = (parts: DaemonParts, sessionId: string, sizeBytes: number): void => {
+  const document = parts.documents.find(sessionId);
+  if (!document?.chunk || !document.active) return;
+  const written = parts.totals.consumedBytes(document) - BigInt(document.chunk.bytesBefore);
+  if (written < BigInt(sizeBytes)) return;
+  parts.session(sessionId)?.getSnapshot().context.rotation.send({ type: 'RotateRequested', requestId: null, wait: true });
+};
+
+const provideActors = (parts: DaemonParts) => ({
+  promiseRotation: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
+    promiseRotation(parts, input.sessionId, input.requestId),
+  ),
+  switchStreams: fromPromise<void, { sessionId: string }>(({ input }) => switchStreams(parts, input.sessionId)),
+  archiveChunk: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
+    archiveChunk(parts, input.sessionId, input.requestId),
+  ),
+  clearChunk: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
+    clearChunk(parts, input.sessionId, input.requestId),
+  ),
+});
+
+export const provideRotation = (parts: DaemonParts) => {
+  const { log } = parts.ports;
+  const publish = (sessionId: string, what: string): void => {
+    const document = parts.documents.find(sessionId);
+    if (!document) return;
+    parts.events.publish(document.owner.uid, 'session', document.name, what, { path: locationOf(document) });
+  };
+  return rotationMachine.provide({
+    actors: provideActors(parts),
+    actions: {
+      answer: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
+      answerOngoing: (_, { sessionId, requestId }) => {
+        const session = summaryOf(parts.documents.current(sessionId));
+        parts.replies.answer(requestId, succeeded({ session, state: 'ongoing', location: null }));
+      },
+      refuse: (_, { requestId, refusal }) => parts.replies.answer(requestId, refused(faultOfRefusal(refusal))),
+      retract: (_, { sessionId }) =>
+        void edit(parts, sessionId, retractRotation).catch((thrown) =>
+          log.error('a rotation could not be taken back', { sessionId, cause: String(thrown) }),
+        ),
+      publishRotated: (_, { sessionId }) => publish(sessionId, 'rotated'),
+      publishCleared: (_, { sessionId }) => publish(sessionId, 'cleared'),
+      measureChunk: (_, { sessionId, sizeBytes }) => measure(parts, sessionId, sizeBytes),
+      logRotation: (_, { sessionId, what }) =>
+        log.warn(what, { sessionId, session: parts.documents.find(sessionId)?.name ?? null }),
+    },
+  });
+};

@@ -11,6 +11,12 @@ import { encodeWire, type MessageName, type MessageOf } from './wire.ts';
 
 const RETRY_MS = 5;
 
+export interface WantedPoint {
+  readonly eventId: number;
+  /** What runs before anything is recorded (native/ust/bytecode.h); empty: everything is. */
+  readonly filter: Buffer;
+}
+
 /** How a channel is to stand in an application. */
 export interface WantedChannel {
   readonly key: string; // session and channel
@@ -18,14 +24,15 @@ export interface WantedChannel {
   readonly geometry: Geometry;
   readonly contexts: readonly ContextType[];
   readonly fds: readonly [ringFd: number, readerFdReadOnly: number];
-  readonly points: ReadonlyMap<number, number>; // point -> event id
+  readonly points: ReadonlyMap<number, WantedPoint>;
   readonly started: boolean;
 }
 
 interface ToldChannel {
   readonly handle: number;
   readonly ringId: string;
-  readonly points: Map<number, number>;
+  /** null: it refused, and stands as it did before. */
+  readonly points: Map<number, WantedPoint | null>;
   started: boolean | null; // null: unknown, it may have been started by a former daemon
 }
 
@@ -78,10 +85,9 @@ export class Application {
     const answers: Promise<string | null>[] = [];
     const told = this.#attached(wanted, answers);
     if (!told) return settled(answers);
-    for (const [point, eventId] of wanted.points) {
-      if (told.points.get(point) === eventId) continue;
-      told.points.set(point, eventId);
-      answers.push(this.#command('enable', { channel: told.handle, point, eventId, filter: null }));
+    for (const [point, how] of wanted.points) {
+      if (isSame(told.points.get(point), how)) continue;
+      answers.push(this.#enable(told, point, how));
     }
     for (const point of [...told.points.keys()]) {
       if (wanted.points.has(point)) continue;
@@ -160,6 +166,14 @@ export class Application {
     return told;
   }
 
+  /** For a point that is enabled: replaces its filter, no event is recorded by neither. */
+  async #enable(told: ToldChannel, point: number, how: WantedPoint): Promise<string | null> {
+    told.points.set(point, how);
+    const error = await this.#command('enable', { channel: told.handle, point, ...how });
+    if (error !== null && told.points.get(point) === how) told.points.set(point, null);
+    return error;
+  }
+
   async #command<N extends Command>(name: N, fields: Fields<N>, fds: readonly number[] = []): Promise<string | null> {
     if (this.#closed) return null;
     const command = ++this.#commands;
@@ -180,6 +194,9 @@ export class Application {
     }
   }
 }
+
+const isSame = (told: WantedPoint | null | undefined, wanted: WantedPoint): boolean =>
+  told?.eventId === wanted.eventId && told.filter.equals(wanted.filter);
 
 const settled = async (answers: readonly Promise<string | null>[]): Promise<readonly string[]> =>
   (await Promise.all(answers)).filter((answer) => answer !== null);

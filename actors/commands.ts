@@ -2,12 +2,16 @@
  * The commands of the daemon: schema-checked, answered once per request id, one at a time per session. Changes are events of the
  * session's machine, which answers; questions are answered from what there is.
  */
+import { DEFAULT_CHANNEL } from '../machines/channel-edits.ts';
 import type { SessionDocument } from '../machines/document.ts';
 import { DOCUMENT_VERSION, withoutRotation } from '../machines/document.ts';
 import type { RotationEvent } from '../machines/rotation.ts';
 import type { SessionEdit } from '../machines/session-edits.ts';
 import type { SessionEvent } from '../machines/session-setup.ts';
+import { distinctFilters, filtersFit } from '../rules/filter/channel.ts';
+import { checkFilter } from '../rules/filter/check.ts';
 import { checkExclusions } from '../rules/match.ts';
+import { isReservedChannel, isReservedPattern } from '../rules/reserved.ts';
 import type { BusMessage, Endpoint, Fault, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
 import { COMMAND_NAMES, type CommandName, type CommandRequest, commandSchema, parseRequest } from '../transport/messages.ts';
@@ -161,18 +165,37 @@ const show: Handler<'session.show'> = async (parts, caller, request) => {
   return succeeded({ session: sessionViewOf(parts, document, channel, await alarmsOf(parts, document)) });
 };
 
-const ruleFault = (pattern: string, exclusions: readonly string[]): Reply | null => {
+const ruleFault = (pattern: string, exclusions: readonly string[], channel: string | null): Reply | null => {
   const invalid = (cause: string) => failed('rule-invalid', { pattern, cause });
+  if (isReservedPattern(pattern)) return failed('name-reserved', { name: pattern });
+  if (channel !== null && isReservedChannel(channel)) return failed('name-reserved', { name: channel });
   if (pattern === '') return invalid('it is empty');
   if (Buffer.byteLength(pattern) > 255) return invalid('it has more than 255 bytes');
   const { error } = checkExclusions(pattern, exclusions);
   return error === null ? null : failed('exclusion-invalid', { exclusion: exclusions.join(','), cause: error });
 };
 
+const filterFault = (filter: string): Reply | null => {
+  const checked = checkFilter(filter);
+  if (checked.ok) return null;
+  const { column, message } = checked.fault;
+  return failed('filter-invalid', { filter, column, cause: message });
+};
+
+/** Whether one program can hold all filters of the channel. */
+const fits = (document: SessionDocument, name: string | null, filter: string): boolean => {
+  const rules = document.channels.find((channel) => channel.name === (name ?? DEFAULT_CHANNEL))?.rules ?? [];
+  return filtersFit(distinctFilters([...rules, { filter, enabled: true }]));
+};
+
 const enableEvent: Handler<'event.enable'> = async (parts, caller, request, key) => {
   const { pattern, logLevel = null, exclusions = [], filter = null, channel = null } = request;
-  const wrong = ruleFault(pattern, exclusions);
+  const wrong = ruleFault(pattern, exclusions, channel) ?? (filter === null ? null : filterFault(filter));
   if (wrong) return wrong;
+  const document = find(parts, caller, request.session);
+  if (document && filter !== null && !fits(document, channel, filter)) {
+    return failed('filters-too-many', { channel: channel ?? DEFAULT_CHANNEL });
+  }
   const rule = { pattern, logLevel, exclusions, filter };
   return edit(parts, caller, request.session, key, { kind: 'event.enable', channel, rule });
 };

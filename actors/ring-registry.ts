@@ -7,14 +7,17 @@ import { traceMetadata } from '../ctf/metadata.ts';
 import type {
   ChannelDocument,
   EventClass,
+  EventRule,
+  PointDescription,
   RegistryDocument,
   RegistryScope,
   RingSetDocument,
   SessionDocument,
 } from '../machines/document.ts';
 import { type RegistryPlace, ringRegistryMachine } from '../machines/ring-registry.ts';
+import { type PointFilter, pointFilter } from '../rules/filter/channel.ts';
 import { channelMatches } from '../rules/match.ts';
-import type { Application, Point, WantedChannel } from './application-table.ts';
+import type { Application, Point, WantedChannel, WantedPoint } from './application-table.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { geometryOf } from './rings.ts';
@@ -169,6 +172,16 @@ const createSets = async (parts: DaemonParts, sessionId: string, key: string): P
   }
 };
 
+/** By the rules of a channel, which are read once. */
+const filters = new WeakMap<readonly EventRule[], PointFilter>();
+
+/** null: no filter of the channel's rules ever lets an event of this point through. */
+const filterOf = ({ rules }: ChannelDocument, description: PointDescription): Buffer | null => {
+  const filter = filters.get(rules) ?? pointFilter(rules);
+  filters.set(rules, filter);
+  return filter(description);
+};
+
 /** What one application is to record into one channel; null: nothing that it could. */
 const wantedOf = (
   parts: DaemonParts,
@@ -180,10 +193,12 @@ const wantedOf = (
 ): WantedChannel | null => {
   const set = setFor(registry, channel.id, syncOf(application));
   if (!set) return null;
-  const points = new Map<number, number>();
+  const points = new Map<number, WantedPoint>();
   for (const [point, { description, text }] of application.points) {
-    const id = ids.get(`${channel.id} ${text}`);
-    if (id !== undefined && channelMatches(channel, description)) points.set(point, id);
+    const eventId = ids.get(`${channel.id} ${text}`);
+    if (eventId === undefined || !channelMatches(channel, description)) continue;
+    const filter = filterOf(channel, description);
+    if (filter) points.set(point, { eventId, filter });
   }
   const { ringFd, readerFdReadOnly } = parts.rings.fds(set.ringId);
   return {

@@ -95,6 +95,19 @@ export const string = (limit: number): Codec<string> => counted(limit, decodeTex
 export const anyText = (limit: number): Codec<string> =>
   counted(limit, (bytes) => bytes.toString('utf8').replace(/[\p{Cc}\ufffd]/gu, '?'));
 
+/** u32 length + bytes. */
+export const blob = (limit: number): Codec<Buffer> => ({
+  read: (cursor) => {
+    const length = u32.read(cursor);
+    if (length > limit) throw new WireError(`${length} bytes come in one piece, at most ${limit} are allowed`);
+    return cursor.take(length);
+  },
+  write: (writer, value) => {
+    u32.write(writer, value.length);
+    writer.put(value);
+  },
+});
+
 /** Fixed bytes as hex digits. */
 export const hex = (size: number): Codec<string> => ({
   read: (cursor) => cursor.take(size).toString('hex'),

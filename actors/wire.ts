@@ -6,6 +6,7 @@ import type { ContextType, Field, PointDescription } from '../machines/document.
 import type { Geometry } from '../native/addon/index.ts';
 import {
   anyText,
+  blob,
   type Codec,
   Cursor,
   flag,
@@ -30,15 +31,8 @@ const HEADER_SIZE = 8;
 const LOGLEVEL_NONE = -(2 ** 31);
 const NAME_MAX = 4096;
 const FIELDS_MAX = 1024;
-
-const NO_FILTER: Codec<null> = mapped(
-  u32,
-  (length) => {
-    if (length !== 0) throw new WireError('filters are not supported by this version');
-    return null;
-  },
-  () => 0,
-);
+/** WEFT_BYTECODE_MAX. */
+const FILTER_MAX = 65535;
 
 const CONTEXTS: Readonly<Record<ContextType, number>> = { vpid: 1, vtid: 2, procname: 3, pthread_id: 4, ip: 5, cpu_id: 6 };
 
@@ -121,12 +115,12 @@ const MESSAGES = {
   },
   enable: {
     type: 67,
-    body: struct<{ command: number; channel: number; point: number; eventId: number; filter: null }>({
+    body: struct<{ command: number; channel: number; point: number; eventId: number; filter: Buffer }>({
       command: u32,
       channel: u32,
       point: u32,
       eventId: u32,
-      filter: NO_FILTER,
+      filter: blob(FILTER_MAX),
     }),
   },
   disable: {

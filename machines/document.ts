@@ -47,7 +47,7 @@ export interface LogLevelRule {
   readonly level: number;
 }
 
-/** A recording event rule. `filter` is the place of the filter language; until that exists it is always null. */
+/** A recording event rule. `filter` is an expression of the filter language (rules/filter) as it was written; null: all events. */
 export interface EventRule {
   readonly pattern: string;
   readonly logLevel: LogLevelRule | null;

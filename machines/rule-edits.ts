@@ -40,7 +40,6 @@ const place = (channel: ChannelDocument, wanted: RuleWanted): { rule: EventRule;
 };
 
 export const enableRule = (document: SessionDocument, channelName: string | null, wanted: RuleWanted): Edited<RuleAnswer> => {
-  if (wanted.filter !== null) return refused('filter-unsupported', {});
   const target = channelFor(document, channelName);
   if (!target.ok) return target;
   const channel = channelNamed(target.document, target.answer.channel)!;

@@ -281,10 +281,20 @@ const FAULTS = {
     ({ level }) => `\`${level}\` is no log level.`,
     'Levels are EMERG (0) to DEBUG (14), by name or number.',
   ),
-  'filter-unsupported': row<NoParams>(
-    'unsupported',
-    () => 'Filters are not supported by this version.',
-    'Leave out --filter, and filter on reading: `babeltrace2 -c filter...`.',
+  'name-reserved': row<{ name: string }>(
+    'error',
+    ({ name }) => `\`${name}\` is reserved for the tracer.`,
+    'Record events of your own providers, into a channel that is not an agent’s.',
+  ),
+  'filter-invalid': row<{ filter: string; column: number; cause: string }>(
+    'error',
+    ({ filter, column, cause }) => `Filter '${filter}' is wrong at column ${column}: ${cause}.`,
+    'See docs/filters.md for what can be written.',
+  ),
+  'filters-too-many': row<{ channel: string }>(
+    'error',
+    ({ channel }) => `The filters of channel \`${channel}\` are too many, or too long together.`,
+    'A channel takes 64 different ones: join them with ||, disable rules, or use another channel.',
   ),
 } as const satisfies Record<string, Row<never>>;
 

@@ -1,10 +1,12 @@
 import type { LogLevelRule } from '../../machines/document.ts';
+import { checkFilter } from '../../rules/filter/check.ts';
+import { pointAt } from '../../rules/filter/fault.ts';
 import { parseLogLevel } from '../../rules/loglevel.ts';
 import { checkExclusions } from '../../rules/match.ts';
 import { splitList } from '../../rules/pattern.ts';
 import type { Fault } from '../../transport/bus.ts';
-import { exitStatusOf, FaultError } from '../../transport/errors.ts';
-import { type Command, type Environment, partial } from '../command.ts';
+import { exitStatusOf, FaultError, fault } from '../../transport/errors.ts';
+import { type Command, type Environment, type Outcome, partial } from '../command.ts';
 import { type OptionSpec, type Parsed, UsageError } from '../options.ts';
 import { CHANNEL, DOMAINS, HELP, later, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
 
@@ -53,6 +55,25 @@ const each = async (names: readonly string[], act: (pattern: string) => Promise<
   return { lines, faults, status: Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code))) };
 };
 
+/** What the compiler says of an expression, before the daemon is asked at all; null: nothing. */
+const wrongFilter = (filter: string, names: readonly string[]): Outcome | null => {
+  const checked = checkFilter(filter);
+  if (checked.ok) return null;
+  const { column, message: cause } = checked.fault;
+  const error = fault('filter-invalid', { filter, column, cause });
+  return {
+    lines: [],
+    json: { error },
+    notes: [
+      ...pointAt(filter, checked.fault),
+      cause,
+      ...names.map((name) => `Error: Event ${name}: ${error.message}`),
+      `  ${error.hint}`,
+    ],
+    status: exitStatusOf(error.code),
+  };
+};
+
 export const enableEvent: Command = {
   name: 'enable-event',
   summary: 'Create or enable recording event rules',
@@ -68,7 +89,7 @@ export const enableEvent: Command = {
     { long: 'loglevel', value: 'LEVEL', help: 'Only events at least as severe as LEVEL' },
     { long: 'loglevel-only', value: 'LEVEL', help: 'Only events of exactly this LEVEL' },
     { long: 'exclude', short: 'x', value: 'PATTERN[,PATTERN]...', help: 'But none that match these' },
-    later('filter', 'Only events for which EXPR holds', { short: 'f', value: 'EXPR' }),
+    { long: 'filter', short: 'f', value: 'EXPR', help: 'Only events for which EXPR holds (docs/filters.md)' },
   ],
   async run(environment) {
     const { options } = environment;
@@ -77,6 +98,9 @@ export const enableEvent: Command = {
     const level = logLevel(options);
     const session = sessionOf(environment);
     const channel = options.get('channel');
+    const filter = options.get('filter');
+    const wrong = filter === undefined ? null : wrongFilter(filter, names);
+    if (wrong) return wrong;
     const warnings: string[] = [];
     const rules: unknown[] = [];
     const { lines, faults, status } = await each(names, async (pattern) => {
@@ -91,8 +115,10 @@ export const enableEvent: Command = {
         ...(channel === undefined ? {} : { channel }),
         ...(level === undefined ? {} : { logLevel: level }),
         ...(exclusions.length === 0 ? {} : { exclusions }),
+        ...(filter === undefined ? {} : { filter }),
       });
       rules.push(answer.rule);
+      if (filter !== undefined) return [`Event ${pattern}: Filter '${filter}' successfully set`];
       if (options.has('all')) return [`All ust events are enabled in channel ${answer.channel}`];
       return [`ust event ${pattern} ${answer.created ? 'created' : 'enabled'} in channel ${answer.channel}`];
     });

@@ -31,7 +31,8 @@ const ruleLine = (rule: EventRule): string => {
     ? ` (loglevel ${rule.logLevel.kind === 'single' ? '==' : '<='} ${logLevelName(rule.logLevel.level)} (${rule.logLevel.level}))`
     : '';
   const exclusions = rule.exclusions.length > 0 ? ` [exclusions: ${rule.exclusions.join(', ')}]` : '';
-  return `      ${rule.pattern}${level} (type: tracepoint) [${rule.enabled ? 'enabled' : 'disabled'}]${exclusions}`;
+  const filter = rule.filter === null ? '' : ` [filter: '${rule.filter}']`;
+  return `      ${rule.pattern}${level} (type: tracepoint) [${rule.enabled ? 'enabled' : 'disabled'}]${exclusions}${filter}`;
 };
 
 const LOSSES = [

@@ -9,8 +9,6 @@ import { compileFilter, filterProgram } from './compile.ts';
 export const FILTERS_MAX = 64;
 /** WEFT_BYTECODE_MAX, less what holds the expressions together. */
 const BYTES_MAX = 65535 - 2 - 2 * FILTERS_MAX;
-/** UTF-16 units of one expression. */
-export const FILTER_MAX = 4096;
 /** What an expression makes at most: `1|` becomes ten bytes, and what ends it is a few more. */
 const bytesAtMost = (filter: string): number => 5 * filter.length + 16;
 

@@ -103,12 +103,22 @@ test('rules: exclusions, levels, duplicates, the default channel', () => {
   refuses('context-unknown', 3, /nosuch/, 'add-context', '-u', '-s', 'good', '-t', 'nosuch');
 });
 
+test('a filter that is wrong is shown with a caret below the place, and the daemon need not run', () => {
+  const ran = weft.run('-n', 'enable-event', '-u', '-s', 'good', 'a:*', '--filter', 'x == 1 + 1');
+  assert.equal(ran.status, 1);
+  const [text, caret, cause, error] = ran.stderr.split('\n');
+  assert.deepEqual([text, caret], ['x == 1 + 1', '       ^']);
+  assert.match(cause!, /no arithmetic/);
+  assert.match(error!, /^Error: Event a:\*: Filter 'x == 1 \+ 1' is wrong at column 8: /);
+  const json = weft.run('--json', 'enable-event', '-u', '-s', 'good', 'a:*', '-f', '"x');
+  assert.equal(JSON.parse(json.stdout).error.code, 'filter-invalid');
+});
+
 test('options that are unknown or not done yet are refused by name', () => {
   for (const args of [
     ['create', '--live'],
     ['create', '--snapshot'],
     ['enable-event', '-k', 'x'],
-    ['enable-event', '-u', 'x', '--filter', 'a==1'],
   ]) {
     const ran = weft.run(...args);
     assert.equal(ran.status, 5, args.join(' '));

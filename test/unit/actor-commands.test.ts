@@ -105,8 +105,20 @@ test('rules that can record nothing are refused', async () => {
   assert.equal(await refused({ pattern: 'x'.repeat(256) }), 'rule-invalid');
   assert.equal(await refused({ pattern: 'a:b', exclusions: ['a:c'] }), 'exclusion-invalid');
   assert.equal(await refused({ pattern: 'a:*', exclusions: ['*'] }), 'exclusion-invalid');
-  assert.equal(await refused({ pattern: 'a:*', filter: 'x > 1' }), 'filter-unsupported');
+  assert.equal(await refused({ pattern: 'a:*', filter: 'x > ' }), 'filter-invalid');
+  assert.equal(await refused({ pattern: 'lttng_jul:event' }), 'name-reserved');
+  assert.equal(await refused({ pattern: 'a:*', channel: 'lttng_jul_channel' }), 'name-reserved');
   assert.equal(await refused({ pattern: 'a:*', channel: 7 }), 'bad-message');
+});
+
+test('a channel takes as many different filters as one program holds', async () => {
+  const world = await told();
+  await world.ok('session.create', { name: 's' });
+  for (let at = 0; at < 64; at++) await world.ok('event.enable', { session: 's', pattern: 'a:*', filter: `x == ${at}` });
+  assert.equal(await world.refused('event.enable', { session: 's', pattern: 'a:*', filter: 'x < 0' }), 'filters-too-many');
+  await world.ok('event.enable', { session: 's', pattern: 'b:*', filter: 'x == 1' });
+  await world.ok('event.disable', { session: 's', pattern: 'a:*' });
+  await world.ok('event.enable', { session: 's', pattern: 'a:*', filter: 'x < 0' });
 });
 
 test('a session shows its channels, rules, state and statistics', async () => {

@@ -52,7 +52,7 @@ test('every command of the daemon comes back as it was sent', () => {
   const geometry = { cpuCount: 2, subbufSize: 4096, subbufCount: 4, mode: 'overwrite', sync: 'lock' } as const;
   const attach = { command: 1, channel: 2, ringId: 'ab'.repeat(16), geometry, contexts: ['vpid', 'ip'] } as const;
   assert.deepEqual(decodeWire(encodeWire('attach', attach)), { kind: 'attach', ...attach });
-  const enable = { command: 1, channel: 2, point: 3, eventId: 70000, filter: null };
+  const enable = { command: 1, channel: 2, point: 3, eventId: 70000, filter: Buffer.from('0101', 'hex') };
   assert.deepEqual(decodeWire(encodeWire('enable', enable)), { kind: 'enable', ...enable });
 });
 
@@ -114,9 +114,11 @@ test('malicious: a name that is no UTF-8 is refused', () => {
   assert.throws(() => decodeFromApplication(bytes), WireError);
 });
 
-test('malicious: a filter from a later version is refused', () => {
-  const bytes = encodeWire('enable', { command: 1, channel: 2, point: 3, eventId: 4, filter: null });
+test('malicious: a filter that is longer than the message, or than any program, is refused', () => {
+  const bytes = encodeWire('enable', { command: 1, channel: 2, point: 3, eventId: 4, filter: Buffer.alloc(0) });
   assert.throws(() => decodeWire(patched(bytes, bytes.length - 4, 1)), WireError);
+  const long = encodeWire('enable', { command: 1, channel: 2, point: 3, eventId: 4, filter: Buffer.alloc(65536) });
+  assert.throws(() => decodeWire(long), WireError);
 });
 
 test('what a program calls itself is taken whatever its bytes are', () => {

@@ -150,8 +150,22 @@ test('disabling names its channel when the default one is not there', () => {
   assert.equal(code(editSession(done(channel('other')), edit)), 'channel-name-needed');
 });
 
-test('a filter has a place, and is refused for now', () => {
-  assert.equal(code(editSession(EMPTY, rule('a:*', { filter: 'x > 1' }))), 'filter-unsupported');
+test('rules that differ in their filter are different rules; the same filter again enables the disabled one', () => {
+  const plain = rule('a:*');
+  const filtered = rule('a:*', { filter: 'x > 1' });
+  const both = done(plain, filtered);
+  assert.deepEqual(
+    both.channels[0]!.rules.map(({ filter }) => filter),
+    [null, 'x > 1'],
+  );
+  assert.equal(code(editSession(both, filtered)), 'rule-exists');
+  assert.ok(editSession(both, rule('a:*', { filter: 'x>1' })).ok, 'written differently');
+  const again = after(both, { kind: 'event.disable', channel: null, pattern: 'a:*' }, filtered);
+  assert.ok(again.ok);
+  assert.deepEqual(
+    again.document.channels[0]!.rules.map(({ enabled }) => enabled),
+    [false, true],
+  );
 });
 
 test('contexts go to one channel or to all, once each', () => {

@@ -45,7 +45,7 @@ test('every code is a plain word, has a hint and an exit status of a failure', (
 test('exit statuses: an already started session warns, an unknown context is fatal, a newer peer’s code is an error', () => {
   assert.equal(exitStatusOf('already-started'), 4);
   assert.equal(exitStatusOf('context-unknown'), 3);
-  assert.equal(exitStatusOf('filter-unsupported'), 5);
+  assert.equal(exitStatusOf('filter-invalid'), 1);
   assert.equal(exitStatusOf('session-not-found'), 1);
   assert.equal(exitStatusOf('a-code-of-tomorrow'), 1);
   assert.equal(isFaultCode('toString'), false);

@@ -1,5 +1,6 @@
 import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
+import { FILTERS } from './filters.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
@@ -9,6 +10,7 @@ import { BEGINNING, STARTING, WRITING } from './trouble.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   ...RECORDING,
+  ...FILTERS,
   ...RECOVERY,
   ...PROGRAMS,
   ...CONSUMERS,

@@ -2,6 +2,7 @@
 import { decodeWire, encodeWire, type MessageOf, type ToApplication } from '../../../actors/wire.ts';
 import type { Field, PointDescription } from '../../../machines/document.ts';
 import type { Peer, SeqpacketConnection } from '../../../native/addon/index.ts';
+import { runProgram } from '../filter-machine.ts';
 import type { Kernel } from './kernel.ts';
 import type { RingMemory } from './rings.ts';
 
@@ -18,10 +19,14 @@ export const POINT: PointDescription = {
   ],
 };
 
+/** As libweft runs it; `number` is the only field. */
+const isKept = (filter: Buffer, number: number): boolean =>
+  filter.length === 0 || runProgram(filter, { fields: [BigInt(number)], contexts: new Map(), apps: new Map() });
+
 interface Channel {
   readonly ringId: string;
   readonly memory: RingMemory;
-  readonly enabled: Map<number, number>;
+  readonly enabled: Map<number, { readonly eventId: number; readonly filter: Buffer }>;
   started: boolean;
   attached: boolean;
 }
@@ -117,8 +122,9 @@ export class WorldApplication {
   record(number: number, point = 0): number {
     let rings = 0;
     for (const channel of this.#channels.values()) {
-      const eventId = channel.enabled.get(point);
-      if (!channel.started || eventId === undefined) continue;
+      const enabled = channel.enabled.get(point);
+      if (!channel.started || !enabled || !isKept(enabled.filter, number)) continue;
+      const { eventId } = enabled;
       channel.memory.events.push({ eventId, name: (this.points[point] ?? POINT).name, number });
       rings++;
     }
@@ -167,7 +173,7 @@ export class WorldApplication {
       return;
     }
     const channel = this.#channels.get(message.channel)!;
-    if (message.kind === 'enable') channel.enabled.set(message.point, message.eventId);
+    if (message.kind === 'enable') channel.enabled.set(message.point, message);
     if (message.kind === 'disable') channel.enabled.delete(message.point);
     if (message.kind === 'start') channel.started = true;
     if (message.kind === 'stop') channel.started = false;

@@ -74,7 +74,7 @@ export type ReaderNews =
   /** Writing failed (ENOSPC, EIO ...); nothing was consumed. The thread tries again at its timer. */
   | { readonly kind: 'write-failed'; readonly cpu: number; readonly code: string; readonly message: string }
   | { readonly kind: 'write-resumed'; readonly cpu: number }
-  /** A rotation could not step over the ring's records: its cut lies at what was committed when it was made, behind `at`. */
+  /** The ring's cut lies behind `at`: the rotation was asked for too late, or could not step over the records. */
   | { readonly kind: 'cut-late'; readonly cpu: number };
 
 export interface ReaderOptions {

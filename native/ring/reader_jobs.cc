@@ -125,6 +125,8 @@ Failure ReaderThread::move_rings(const Rotation &rotation, int directory) {
 /* Everything up to the moment into the files that are open. */
 Failure ReaderThread::cut_ring(uint32_t cpu, const Rotation &rotation) {
     RingReader &reader = *rings_[cpu].reader;
+    if (reader.state().event_timestamp > rotation.at)
+        box_.cut_late(cpu); /* asked for when the moment was over: later events are in the files already */
     for (uint32_t tries = 0; tries < 8 * options_.geometry.subbuf_count; tries++) {
         Step step = take(cpu, Cut::kPartial);
         if (step.held && step.cause == Cause::kNone && !step.unwritten) {

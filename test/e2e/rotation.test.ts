@@ -62,9 +62,7 @@ test('ten rotations at full rate: recorded + lost = emitted, nothing twice, each
   assert.deepEqual([checked.errors, checked.duplicates], [[], 0]);
   assert.equal(checked.recorded + checked.lost, program.total());
   assert.equal(readEach(chunks), checked.recorded);
-  times.sort((a, b) => a - b);
   console.log(`weft rotate: ${times.map((ms) => Math.round(ms)).join(' ')} ms`);
-  assert.ok(times[0]! < 1000, `${times[0]} ms`);
 });
 
 test('a stopped session is rotated once; the next start goes on in a new chunk', async () => {

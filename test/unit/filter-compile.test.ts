@@ -2,41 +2,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { EventRule, Field, FieldType, PointDescription } from '../../machines/document.ts';
+import type { EventRule } from '../../machines/document.ts';
 import type { Node } from '../../rules/filter/ast.ts';
 import { FILTERS_MAX, filtersFit, pointFilter } from '../../rules/filter/channel.ts';
 import { checkFilter } from '../../rules/filter/check.ts';
 import { compileFilter, filterProgram } from '../../rules/filter/compile.ts';
-import { type Event, type FieldValue, runProgram } from '../support/filter-machine.ts';
+import { CONTEXT_IDS, events, expression, NAMES, namedOf, POINT, type Values } from '../support/filter-cases.ts';
+import { type Event, runProgram } from '../support/filter-machine.ts';
 import { holds } from '../support/filter-meaning.ts';
-
-const int = { bits: 64, signed: true, reverse: false, base: 10 } as const;
-const TYPES: Readonly<Record<string, FieldType>> = {
-  i: { kind: 'integer', integer: int },
-  e: { kind: 'enum', container: int, name: 'colour', entries: [] },
-  f: { kind: 'float', bits: 64, reverse: false },
-  s: { kind: 'string', encoding: 'utf8' },
-  t: { kind: 'array', length: 8, text: true, element: { ...int, bits: 8 } },
-  a: { kind: 'array', length: 3, text: false, element: int },
-  q: { kind: 'sequence', lengthName: '', lengthType: int, text: false, element: int },
-};
-const NAMES = Object.keys(TYPES);
-const FIELDS: readonly Field[] = NAMES.map((name) => ({ name, nowrite: name === 'e', type: TYPES[name]! }));
-const POINT: PointDescription = { name: 'p:n', logLevel: null, modelEmfUri: '', fields: FIELDS };
 
 const rootOf = (text: string): Node => {
   const checked = checkFilter(text);
   assert.ok(checked.ok, `${text}: ${checked.ok || checked.fault.message}`);
   return checked.root;
 };
-
-interface Values {
-  readonly fields: Readonly<Record<string, FieldValue>>;
-  readonly contexts: Readonly<Record<string, bigint | string>>;
-  readonly apps: Readonly<Record<string, bigint | number | string>>;
-}
-
-const CONTEXT_IDS: Readonly<Record<string, number>> = { vpid: 1, procname: 3 };
 
 const asEvent = ({ fields, contexts, apps }: Values): Event => ({
   fields: NAMES.map((name) => fields[name]!),
@@ -163,77 +142,13 @@ test('filters of one channel are bounded so that one program holds them all', ()
   assert.ok(!filtersFit(some(10, ' || 1'.repeat(800))));
 });
 
-const number = fc.oneof(
-  fc.constantFrom('0', '1', '2', '63', '64', '0x7fffffffffffffff', '0x8000000000000000', '-1', '07'),
-  fc.integer({ min: -9, max: 9 }).map(String),
-  fc.constantFrom('i', 'e', 'a[0]', 'a[2]', 'q[0]', 'q[2]', '$ctx.vpid'),
-);
-const double = fc.constantFrom('f', '0.0', '.5', '-2.5', '1e3', '-f', '0x1p60');
-const literal = fc.constantFrom('""', '"a"', '"ab"', '"*"', '"a*"', '"*b"', '"a*b"', '"\\**"', '"é*"');
-const words = fc.oneof(fc.constantFrom('s', 't', '$ctx.procname'), literal);
-const missing = fc.constantFrom('gone', 'i[0]', 'i.x', 'a[3]', 's', 'a', '$ctx.vuid', '$app.p:gone');
-const comparisons = fc.constantFrom('==', '!=', '<', '>', '<=', '>=');
-const joined = (left: fc.Arbitrary<string>, operators: fc.Arbitrary<string>, right: fc.Arbitrary<string>) =>
-  fc.tuple(left, operators, right).map((parts) => parts.join(' '));
-const app = fc.constantFrom('$app.p:int', '$app.p:num', '-$app.p:num');
-const small = fc.oneof(fc.integer({ min: -9, max: 9 }).map(String), double);
-
-const { expression } = fc.letrec<{ expression: string; whole: string }>((tie) => {
-  const whole = tie('whole');
-  const within = tie('expression').map((text) => `(${text})`);
-  return {
-    whole: fc.oneof(
-      { maxDepth: 4, withCrossShrink: true },
-      number,
-      within,
-      joined(whole, fc.constantFrom('&', '|', '^', '<<', '>>'), whole),
-      fc.tuple(fc.constantFrom('-', '~', '+', '!'), whole).map(([sign, text]) => `${sign}${text}`),
-    ),
-    expression: fc.oneof(
-      { maxDepth: 5, withCrossShrink: true },
-      whole,
-      joined(whole, comparisons, whole),
-      joined(fc.oneof(double, whole), comparisons, fc.oneof(double, whole)),
-      joined(words, comparisons, words),
-      joined(fc.constant('$app.p:text'), comparisons, words),
-      joined(app, comparisons, small),
-      joined(within, fc.constantFrom('&&', '||'), within),
-      fc.oneof({ weight: 9, arbitrary: within }, { weight: 1, arbitrary: missing }),
-      within.map((text) => `!${text}`),
-    ),
-  };
-});
-
-const word = fc.constantFrom('', 'a', 'ab', 'aab', 'b', '*', 'éa', 'z');
-const long = fc.oneof(fc.bigInt({ min: -10n, max: 10n }), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }));
-const float = fc.oneof(fc.constantFrom(0, -0, 0.5, -2.5, 1e3, 2 ** 60), fc.double());
-const events: fc.Arbitrary<Values> = fc.record({
-  fields: fc.record({
-    i: long,
-    e: long,
-    f: float,
-    s: word,
-    t: word,
-    a: fc.tuple(long, long, long),
-    q: fc.array(long, { maxLength: 3 }),
-  }),
-  contexts: fc.record({ vpid: long, procname: word }),
-  apps: fc.record({ 'p:int': long, 'p:num': float, 'p:text': word }, { requiredKeys: [] }),
-});
-
 test('for random expressions and events, the compiled program says what the expression means', () => {
   const seen = { valid: 0, kept: 0 };
   fc.assert(
     fc.property(expression, events, (text, values) => {
       const checked = checkFilter(text);
       if (!checked.ok) return;
-      const named = {
-        fields: new Map(Object.entries(values.fields)),
-        lengths: new Map([['a', 3]]),
-        contexts: new Map(Object.entries(values.contexts)),
-        apps: new Map(Object.entries(values.apps)),
-      };
-      const wanted = holds(checked.root, named);
+      const wanted = holds(checked.root, namedOf(values));
       assert.equal(kept(text, values), wanted, text);
       seen.valid++;
       if (wanted) seen.kept++;

@@ -142,6 +142,9 @@ export const disableEvent: Command = {
   async run(environment) {
     const { options } = environment;
     const names = patterns(environment, 'all-events');
+    if (options.has('tracepoint')) {
+      throw new UsageError('Disabling ust events based on instrumentation type is not supported: leave out --tracepoint', 5);
+    }
     const session = sessionOf(environment);
     const channel = options.get('channel');
     const place = { session, ...(channel === undefined ? {} : { channel }) };

@@ -98,6 +98,9 @@ test('rules: exclusions, levels, duplicates, the default channel', () => {
   const level = weft.run('enable-event', '-u', '-s', 'good', '-c', 'ch', 'a:b', '--loglevel', 'LOUD');
   assert.equal(level.status, 1);
   assert.match(level.stderr, /LOUD/);
+  const typed = weft.run('disable-event', '-u', '-s', 'good', '-c', 'ch', '--tracepoint', 'weft_test:*');
+  assert.deepEqual([typed.status, /instrumentation type is not supported/.test(typed.stderr)], [5, true]);
+  refuses('name-reserved', 1, /reserved/, 'enable-event', '-u', '-s', 'good', '-c', 'ch', 'lttng_jul:event');
   refuses('rule-exists', 4, /weft_test/, 'enable-event', '-u', '-s', 'good', '-c', 'ch', 'weft_test:*');
   refuses('channel-name-needed', 1, /--channel/, 'enable-event', '-u', '-s', 'good', 'a:b');
   refuses('context-unknown', 3, /nosuch/, 'add-context', '-u', '-s', 'good', '-t', 'nosuch');

@@ -24,6 +24,7 @@ const renewed = (parts: DaemonParts, document: SessionDocument, registry: Regist
     session: document.name,
     registry: registry.key,
   });
+  parts.events.publish(document.owner.uid, 'session', document.name, 'memory-lost', { registry: registry.key });
   return nextGeneration(registry, parts.ports.ids.hex(16));
 };
 

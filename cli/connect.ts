@@ -129,17 +129,26 @@ const startDaemon = (directories: Directories, options: ConnectOptions): ChildPr
 
 /** What a keeper ends with where another one serves: one that is coming up for somebody else, or that has not quite ended yet. */
 const ANOTHER_SERVES = 3;
+/** Doubled with each try: the other one's daemon needs the processor to come up. */
+const TRY_AGAIN_MS = 100;
 
 const ended = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
 
 const startAndWait = async (directories: Directories, options: ConnectOptions): Promise<Access> => {
   let keeper = startDaemon(directories, options);
+  let pause = TRY_AGAIN_MS;
+  let next = Date.now() + pause;
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     const access = await askForAccess(directories);
     if (access) return access;
-    if (keeper.exitCode === ANOTHER_SERVES) keeper = startDaemon(directories, options);
-    if (Date.now() > deadline || ended(keeper)) {
+    const anotherServes = keeper.exitCode === ANOTHER_SERVES;
+    if (anotherServes && Date.now() > next) {
+      keeper = startDaemon(directories, options);
+      pause *= 2;
+      next = Date.now() + pause;
+    }
+    if (Date.now() > deadline || (ended(keeper) && !anotherServes)) {
       const cause = `it did not come up; see ${join(directories.state, 'log')}`;
       throw failure('daemon-unreachable', { cause });
     }

@@ -1,5 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { openSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { accessSync, constants, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Directories, directoriesOf } from '../../actors/paths.ts';
@@ -74,10 +74,15 @@ const background = async (environment: Environment, directories: Directories): P
   throw failure('daemon-unreachable', { cause: `it did not come up; see ${join(directories.state, 'log')}` });
 };
 
-const foreground = (environment: Environment, directories: Directories): Outcome => {
-  const ran = spawnSync(KEEPER, keeperArguments(directories, words(environment)), { stdio: 'inherit', env: environment.env });
-  if (ran.error) throw failure('daemon-unreachable', { cause: `${KEEPER} cannot be run; try: npm run setup` });
-  return { lines: [], json: { status: ran.status }, status: ran.status ?? 1 };
+/** This process becomes the keeper: systemd and containers know, signal and watch the process that they started. */
+const foreground = (environment: Environment, directories: Directories): never => {
+  try {
+    accessSync(KEEPER, constants.X_OK);
+  } catch {
+    throw failure('daemon-unreachable', { cause: `${KEEPER} cannot be run; try: npm run setup` });
+  }
+  const variables = Object.entries(environment.env).filter((one): one is [string, string] => one[1] !== undefined);
+  return process.execve!(KEEPER, [KEEPER, ...keeperArguments(directories, words(environment))], Object.fromEntries(variables));
 };
 
 export const sessiond: Command = {

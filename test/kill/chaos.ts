@@ -29,6 +29,8 @@ const VICTIMS: readonly (readonly Victim[])[] = [
 ];
 
 const THREADS = 2;
+/** A program whose daemon takes long waits for it: events before it is registered are in no session. */
+const PATIENT = { WEFT_REGISTER_TIMEOUT: '60000' };
 /** Of counter's thread ids. */
 const PROGRAMS_MAX = 512 / THREADS;
 const RUNNING = 3;
@@ -109,7 +111,9 @@ export class Chaos {
     while (this.#running.length < RUNNING) {
       await this.#ok('list');
       const first = this.#started++ * THREADS;
-      this.#running.push(await this.#weft.counter({ threads: THREADS, periodNs: PERIOD_NS, first, confirm: this.#confirm }));
+      this.#running.push(
+        await this.#weft.counter({ threads: THREADS, periodNs: PERIOD_NS, first, confirm: this.#confirm, env: PATIENT }),
+      );
     }
   }
 

@@ -23,6 +23,8 @@ export interface WantedChannel {
   readonly ringId: string;
   readonly geometry: Geometry;
   readonly contexts: readonly ContextType[];
+  /** How long a writer waits for space; 0: not at all. */
+  readonly blockingNs: bigint;
   readonly fds: readonly [ringFd: number, readerFdReadOnly: number];
   readonly points: ReadonlyMap<number, WantedPoint>;
   readonly started: boolean;
@@ -155,8 +157,8 @@ export class Application {
     if (known) answers.push(this.#command('detach', { channel: known.handle }));
     const told: ToldChannel = { handle: ++this.#handles, ringId: wanted.ringId, points: new Map(), started: null };
     this.#told.set(wanted.key, told);
-    const { ringId, geometry, contexts } = wanted;
-    const attached = this.#command('attach', { channel: told.handle, ringId, geometry, contexts }, wanted.fds);
+    const { ringId, geometry, contexts, blockingNs } = wanted;
+    const attached = this.#command('attach', { channel: told.handle, ringId, geometry, contexts, blockingNs }, wanted.fds);
     answers.push(
       attached.then((error) => {
         if (error !== null) this.#told.delete(wanted.key);

@@ -56,6 +56,8 @@ export interface AttachWanted {
   readonly streamInstanceBase: number;
   readonly readTimerUs: number;
   readonly switchTimerUs: number;
+  readonly tracefileSize: number;
+  readonly tracefileCount: number;
   readonly fds: readonly [ringFdReadOnly: number, readerFd: number];
 }
 
@@ -181,6 +183,8 @@ export class ConsumerLink {
       geometry: { cpuCount, subbufSize, subbufCount, mode, sync },
       readTimerUs: wanted.readTimerUs,
       switchTimerUs: wanted.switchTimerUs,
+      tracefileSize: wanted.tracefileSize,
+      tracefileCount: wanted.tracefileCount,
       plan: 'append',
     });
     this.#rings.set(ringId, wanted.sessionId);

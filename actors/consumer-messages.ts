@@ -40,6 +40,8 @@ export const CONSUMER_REQUESTS = {
     geometry,
     readTimerUs: uint32,
     switchTimerUs: uint32,
+    tracefileSize: z.int().min(0),
+    tracefileCount: uint32,
     plan,
   }),
   flush: z.object({ session }),

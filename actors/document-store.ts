@@ -2,6 +2,7 @@
  * The session documents in memory and on disk. What `current` shows has been written: changes of one document are made one after the
  * other, each upon the result of the one before, and become visible when the disk holds them.
  */
+import { withAllAttributes } from '../machines/channel-edits.ts';
 import type { SessionDocument } from '../machines/document.ts';
 import type { Disk } from './ports.ts';
 
@@ -20,7 +21,7 @@ export class DocumentStore {
   }
 
   async load(): Promise<readonly SessionDocument[]> {
-    const documents = await this.#disk.load();
+    const documents = (await this.#disk.load()).map(withAllAttributes);
     for (const document of documents) this.#documents.set(document.id, document);
     return documents;
   }

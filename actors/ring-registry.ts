@@ -119,6 +119,8 @@ const attachSet = async (
     streamInstanceBase: at * CPU_MAX,
     readTimerUs: channel.attributes.readTimerUs,
     switchTimerUs: channel.attributes.switchTimerUs,
+    tracefileSize: channel.attributes.tracefileSize,
+    tracefileCount: channel.attributes.tracefileCount,
     fds: [ringFdReadOnly, readerFd],
   });
 };
@@ -182,6 +184,11 @@ const filterOf = ({ rules }: ChannelDocument, description: PointDescription): Bu
   return filter(description);
 };
 
+const FOR_EVER = 2n ** 64n - 1n;
+
+const blockingNs = ({ attributes: { blockingTimeoutUs } }: ChannelDocument): bigint =>
+  blockingTimeoutUs < 0 ? FOR_EVER : BigInt(blockingTimeoutUs) * 1000n;
+
 /** What one application is to record into one channel; null: nothing that it could. */
 const wantedOf = (
   parts: DaemonParts,
@@ -206,6 +213,7 @@ const wantedOf = (
     ringId: set.ringId,
     geometry: geometryOf(set),
     contexts: channel.contexts,
+    blockingNs: blockingNs(channel),
     fds: [ringFd, readerFdReadOnly],
     points,
     started: document.active,

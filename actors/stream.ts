@@ -35,6 +35,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
   const { directory, chunk, previous } = attach;
   const [ringFd, readerFd] = entry.memory!;
   const { ringId, geometry, filePrefix, uuid, streamClassId, streamInstanceBase, readTimerUs, switchTimerUs } = attach;
+  const { tracefileSize, tracefileCount } = attach;
   entry.reader = parts.ports.native.startReader(
     {
       ringFd,
@@ -50,8 +51,8 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
       streamInstanceBase,
       readTimerUs,
       switchTimerUs,
-      tracefileSize: 0,
-      tracefileCount: 0,
+      tracefileSize,
+      tracefileCount,
     },
     (news) => hear(parts, entry, news),
   );

@@ -20,6 +20,7 @@ import {
   u8,
   u16,
   u32,
+  u64,
   WireError,
   Writer,
   zeros,
@@ -111,7 +112,15 @@ const MESSAGES = {
       ringId: string;
       geometry: Geometry;
       contexts: readonly ContextType[];
-    }>({ command: u32, channel: u32, ringId: hex(16), geometry, contexts: list(u16, oneOf(CONTEXTS, u16), 64) }),
+      blockingNs: bigint;
+    }>({
+      command: u32,
+      channel: u32,
+      ringId: hex(16),
+      geometry,
+      contexts: list(u16, oneOf(CONTEXTS, u16), 64),
+      blockingNs: u64,
+    }),
   },
   enable: {
     type: 67,

@@ -14,6 +14,8 @@ export const DEFAULT_CHANNEL = 'channel0';
 const SUBBUF_SIZE_MAX = 2 ** 30;
 const SUBBUF_COUNT_MAX = 4096;
 const PAGE = 4096;
+/** Milliseconds in 31 bits. */
+const BLOCKING_MAX_US = 0x7fff_ffff * 1000 + 999;
 
 /** The size of a sub-buffer is LTTng's by ownership: per-process rings are many. */
 export const defaultAttributes = (ownership: ChannelAttributes['ownership']): ChannelAttributes => ({
@@ -24,7 +26,11 @@ export const defaultAttributes = (ownership: ChannelAttributes['ownership']): Ch
   switchTimerUs: 0,
   readTimerUs: 0,
   monitorTimerUs: 1_000_000,
+  watchdogTimerUs: ownership === 'user' ? 2_000_000 : 0,
   blockingTimeoutUs: 0,
+  allocation: 'per-cpu',
+  preallocation: 'preallocate',
+  reclaim: { policy: 'off', ageUs: 0 },
   tracefileSize: 0,
   tracefileCount: 0,
   output: 'mmap',
@@ -50,27 +56,58 @@ const nameCause = (name: string): string | null => {
   return name === 'metadata' ? '`metadata` is reserved' : null;
 };
 
-const attributesCause = (attributes: ChannelAttributes): [attribute: string, cause: string] | null => {
+/** A document that an older version wrote: what it does not say is as it was then. */
+export const withAllAttributes = (document: SessionDocument): SessionDocument => ({
+  ...document,
+  channels: document.channels.map((channel) => ({
+    ...channel,
+    attributes: { ...defaultAttributes(channel.attributes.ownership), ...channel.attributes },
+  })),
+});
+
+type Cause = [attribute: string, cause: string] | null;
+
+/** Which attributes do not go together. */
+const combinationCause = (attributes: ChannelAttributes): Cause => {
+  const { mode, blockingTimeoutUs, reclaim, watchdogTimerUs, ownership, tracefileSize, tracefileCount } = attributes;
+  if (blockingTimeoutUs !== 0 && mode === 'overwrite') {
+    return ['blockingTimeoutUs', 'a channel that overwrites is never full, so nobody waits: use discard mode'];
+  }
+  if (reclaim.policy !== 'off' && mode === 'overwrite') {
+    return ['reclaim', 'only a channel in discard mode gives memory back by itself'];
+  }
+  if (watchdogTimerUs !== 0 && ownership === 'process') return ['watchdogTimerUs', 'it is for buffers per user'];
+  if (tracefileCount !== 0 && tracefileSize === 0) return ['tracefileCount', 'a trace file size is needed with it'];
+  return null;
+};
+
+const attributesCause = (attributes: ChannelAttributes): Cause => {
   if (attributes.subbufSize < PAGE) return ['subbufSize', `it is below ${PAGE} bytes, the size of a page`];
   if (attributes.subbufSize > SUBBUF_SIZE_MAX) return ['subbufSize', `it is above ${SUBBUF_SIZE_MAX} bytes`];
   if (attributes.subbufCount < 1) return ['subbufCount', 'at least one sub-buffer is needed'];
   if (attributes.subbufCount > SUBBUF_COUNT_MAX) return ['subbufCount', `it is above ${SUBBUF_COUNT_MAX}`];
-  if (attributes.blockingTimeoutUs !== 0) return ['blockingTimeoutUs', 'blocking channels are not supported by this version'];
-  if (attributes.tracefileSize !== 0) return ['tracefileSize', 'trace file rotation is not supported by this version'];
-  if (attributes.tracefileCount !== 0) return ['tracefileCount', 'trace file rotation is not supported by this version'];
-  return null;
+  if (attributes.blockingTimeoutUs > BLOCKING_MAX_US) return ['blockingTimeoutUs', `it is above ${BLOCKING_MAX_US} us`];
+  if (attributes.allocation !== 'per-cpu') return ['allocation', 'it is not supported by this version'];
+  if (attributes.preallocation !== 'preallocate') return ['preallocation', 'it is not supported by this version'];
+  if (attributes.reclaim.policy !== 'off') return ['reclaim', 'it is not supported by this version'];
+  return combinationCause(attributes);
 };
 
 const powerOfTwo = (value: number): number => 2 ** Math.ceil(Math.log2(value));
 
-/** Sizes and counts are rounded up to powers of two (and to two sub-buffers, the least that a ring works with). */
+/** Sizes and counts are rounded up to powers of two (and to two sub-buffers, the least that a ring works with); a trace file holds at
+ * least one sub-buffer. */
 const rounded = (wanted: ChannelAttributes): { attributes: ChannelAttributes; adjusted: string[] } => {
+  const subbufSize = powerOfTwo(wanted.subbufSize);
   const attributes = {
     ...wanted,
-    subbufSize: powerOfTwo(wanted.subbufSize),
+    subbufSize,
     subbufCount: Math.max(2, powerOfTwo(wanted.subbufCount)),
+    tracefileSize: wanted.tracefileSize === 0 ? 0 : Math.max(subbufSize, wanted.tracefileSize),
   };
-  const adjusted = (['subbufSize', 'subbufCount'] as const).filter((name) => attributes[name] !== wanted[name]);
+  const adjusted = (['subbufSize', 'subbufCount', 'tracefileSize'] as const).filter(
+    (name) => attributes[name] !== wanted[name],
+  );
   return { attributes, adjusted };
 };
 

@@ -32,7 +32,16 @@ export interface ChannelAttributes {
   readonly switchTimerUs: number;
   readonly readTimerUs: number;
   readonly monitorTimerUs: number;
+  /** Stored and shown; no sub-buffer can stall, so nothing is watched (docs/channels.md). */
+  readonly watchdogTimerUs: number;
+  /** How long a writer waits for space in a full ring; -1: for ever. */
   readonly blockingTimeoutUs: number;
+  /** One ring per CPU, or one for all. */
+  readonly allocation: 'per-cpu' | 'per-channel';
+  /** Whether a ring's memory is there from the start, or from its CPU's first event on. */
+  readonly preallocation: 'preallocate' | 'on-demand';
+  /** Which free sub-buffers give their memory back; `ageUs` is older-than's, else 0. */
+  readonly reclaim: { readonly policy: 'off' | 'consumed' | 'older-than'; readonly ageUs: number };
   readonly tracefileSize: number;
   readonly tracefileCount: number;
   readonly output: 'mmap';

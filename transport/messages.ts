@@ -27,8 +27,12 @@ export const channelAttributes = z.object({
   switchTimerUs: micros,
   readTimerUs: micros,
   monitorTimerUs: micros,
+  watchdogTimerUs: micros,
   /** -1: for ever. */
   blockingTimeoutUs: size.or(z.literal(-1)),
+  allocation: z.enum(['per-cpu', 'per-channel']),
+  preallocation: z.enum(['preallocate', 'on-demand']),
+  reclaim: z.object({ policy: z.enum(['off', 'consumed', 'older-than']), ageUs: size }),
   tracefileSize: size,
   tracefileCount: z.int().min(0).max(0xffff_ffff),
   output: z.enum(['mmap']),

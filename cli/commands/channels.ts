@@ -4,13 +4,17 @@ import { exitStatusOf, FaultError } from '../../transport/errors.ts';
 import { type Command, type Environment, partial } from '../command.ts';
 import { parseSize, parseTime } from '../numbers.ts';
 import { type Parsed, UsageError } from '../options.ts';
-import { DOMAINS, HELP, later, listOf, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
+import { DOMAINS, HELP, listOf, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
 
-const ROUNDED: Readonly<Record<string, string>> = { subbufSize: 'Sub-buffer size', subbufCount: 'Sub-buffer count' };
+const ADJUSTED: Readonly<Record<string, string>> = {
+  subbufSize: 'Sub-buffer size rounded up to the next power of two',
+  subbufCount: 'Sub-buffer count rounded up to the next power of two',
+  tracefileSize: 'Trace file size raised to the size of a sub-buffer',
+};
 
 type Wanted = { -readonly [K in keyof ChannelAttributes]?: ChannelAttributes[K] };
 
-const number = (options: Parsed, name: string, parse: (text: string) => number | null): number | undefined => {
+const number = <T>(options: Parsed, name: string, parse: (text: string) => T | null): T | undefined => {
   const text = options.get(name);
   if (text === undefined) return undefined;
   const value = parse(text);
@@ -26,6 +30,9 @@ const ownership = (options: Parsed): ChannelAttributes['ownership'] | undefined 
     ...(options.has('buffers-uid') || value === 'user' ? (['user'] as const) : []),
     ...(options.has('buffers-pid') || value === 'process' ? (['process'] as const) : []),
   ];
+  if (value === 'system' || options.has('buffers-global')) {
+    throw new UsageError('Buffer ownership `system` belongs to the kernel domain; of the user-space domain are: user, process');
+  }
   if (value !== undefined && value !== 'user' && value !== 'process') {
     throw new UsageError(`Buffer ownership \`${value}\` is not one of the user-space domain: user, process`);
   }
@@ -33,15 +40,34 @@ const ownership = (options: Parsed): ChannelAttributes['ownership'] | undefined 
   return asked[0];
 };
 
+const choice = <T extends string>(options: Parsed, name: string, what: string, known: readonly T[]): T | undefined => {
+  const value = options.get(name);
+  if (value === undefined) return undefined;
+  const found = known.find((one) => one === value);
+  if (found === undefined) throw new UsageError(`${what} \`${value}\` is none of: ${known.join(', ')}`);
+  return found;
+};
+
+const blockingTimeout = (text: string): number | null => (text === 'inf' ? -1 : parseTime(text));
+
+const timer = (text: string): number | null => {
+  const us = parseTime(text);
+  return us !== null && us <= 0xffff_ffff ? us : null;
+};
+
+const files = (text: string): number | null => (/^\d+$/.test(text) && Number(text) <= 0xffff_ffff ? Number(text) : null);
+
+const reclaimPolicy = (text: string): ChannelAttributes['reclaim'] | null => {
+  if (text === 'off' || text === 'consumed') return { policy: text, ageUs: 0 };
+  const ageUs = text.startsWith('older-than:') ? parseTime(text.slice('older-than:'.length)) : null;
+  return ageUs === null ? null : { policy: 'older-than', ageUs };
+};
+
 const attributes = (options: Parsed): Wanted => {
   if (options.has('discard') && options.has('overwrite')) throw new UsageError('--discard and --overwrite exclude each other');
   const output = options.get('output');
   if (output !== undefined && output !== 'mmap')
     throw new UsageError(`Output type ${output} is not one of the user-space domain: mmap`);
-  const allocation = options.get('buffer-allocation');
-  if (allocation !== undefined && allocation !== 'per-cpu') {
-    throw new UsageError(`Buffer allocation ${allocation} is not supported by this version: per-cpu is`, 5);
-  }
   const wanted: Wanted = {
     ...(options.has('overwrite') ? { mode: 'overwrite' } : {}),
     ...(options.has('discard') ? { mode: 'discard' } : {}),
@@ -51,9 +77,17 @@ const attributes = (options: Parsed): Wanted => {
   };
   set('subbufSize', number(options, 'subbuf-size', parseSize));
   set('subbufCount', number(options, 'num-subbuf', count));
-  set('switchTimerUs', number(options, 'switch-timer', parseTime));
-  set('readTimerUs', number(options, 'read-timer', parseTime));
+  set('switchTimerUs', number(options, 'switch-timer', timer));
+  set('readTimerUs', number(options, 'read-timer', timer));
+  set('monitorTimerUs', number(options, 'monitor-timer', timer));
+  set('watchdogTimerUs', number(options, 'watchdog-timer', timer));
+  set('blockingTimeoutUs', number(options, 'blocking-timeout', blockingTimeout));
+  set('tracefileSize', number(options, 'tracefile-size', parseSize));
+  set('tracefileCount', number(options, 'tracefile-count', files));
   set('ownership', ownership(options));
+  set('allocation', choice(options, 'buffer-allocation', 'Buffer allocation', ['per-cpu', 'per-channel']));
+  set('preallocation', choice(options, 'buffer-preallocation', 'Buffer preallocation', ['preallocate', 'on-demand']));
+  set('reclaim', number(options, 'auto-reclaim-memory', reclaimPolicy));
   return wanted;
 };
 
@@ -101,15 +135,15 @@ export const enableChannel: Command = {
     { long: 'buffers-uid', help: 'The same as --buffer-ownership=user' },
     { long: 'buffers-pid', help: 'The same as --buffer-ownership=process' },
     { long: 'buffer-ownership', value: 'OWNER', help: 'Ring buffers per user (default) or process' },
-    { long: 'buffer-allocation', value: 'POLICY', help: 'Ring buffers per-cpu' },
-    later('buffers-global', 'Kernel buffers'),
-    later('monitor-timer', 'Sampling interval of triggers', { value: 'TIME' }),
-    later('watchdog-timer', 'Repair of stalled sub-buffers (nothing can stall here)', { value: 'TIME' }),
-    later('buffer-preallocation', 'When ring memory is allocated', { value: 'POLICY' }),
-    later('auto-reclaim-memory', 'Giving memory back', { value: 'POLICY' }),
-    later('tracefile-size', 'Limit of a trace file', { short: 'C', value: 'SIZE' }),
-    later('tracefile-count', 'Limit of the number of trace files', { short: 'W', value: 'COUNT' }),
-    later('blocking-timeout', 'How long a program waits for space', { value: 'TIME' }),
+    { long: 'buffers-global', help: 'The same as --buffer-ownership=system: of the kernel domain' },
+    { long: 'buffer-allocation', value: 'POLICY', help: 'One ring buffer per-cpu (default) or per-channel' },
+    { long: 'buffer-preallocation', value: 'POLICY', help: 'Ring memory: preallocate (default) or on-demand' },
+    { long: 'auto-reclaim-memory', value: 'POLICY', help: 'Give memory back: off (default), consumed or older-than:TIME' },
+    { long: 'monitor-timer', value: 'TIME', help: 'Sampling interval of triggers and rotation schedules (default: 1s)' },
+    { long: 'watchdog-timer', value: 'TIME', help: 'Accepted; no sub-buffer can stall here' },
+    { long: 'tracefile-size', short: 'C', value: 'SIZE', help: 'Limit of a trace file (default: none)' },
+    { long: 'tracefile-count', short: 'W', value: 'COUNT', help: 'Trace files per stream, then the oldest is overwritten' },
+    { long: 'blocking-timeout', value: 'TIME', help: 'How long a program waits for space: TIME or inf (default: 0)' },
   ],
   run: (environment) => {
     const wanted = attributes(environment.options);
@@ -117,7 +151,7 @@ export const enableChannel: Command = {
       const { channel, adjusted } = await environment.request('channel.enable', { session, name, attributes: wanted });
       return adjusted.map((attribute) => {
         const value = channel.attributes[attribute as keyof ChannelAttributes];
-        return `Warning: ${ROUNDED[attribute] ?? attribute} rounded up to the next power of two: ${value}`;
+        return `Warning: ${ADJUSTED[attribute] ?? attribute}: ${value}`;
       });
     });
   },

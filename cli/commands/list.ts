@@ -54,6 +54,12 @@ const lossLines = (environment: Environment, { lost, overwritten }: ChannelView[
 
 const timer = (us: number): string => (us === 0 ? 'inactive' : `${us} us`);
 
+const reclaim = ({ reclaim: { policy, ageUs } }: ChannelView['attributes']): string =>
+  policy === 'older-than' ? `older than ${ageUs} us` : policy;
+
+const traceFiles = ({ tracefileSize, tracefileCount }: ChannelView['attributes']): string =>
+  tracefileCount > 0 ? String(tracefileCount) : tracefileSize > 0 ? 'unlimited' : '1';
+
 const channelLines = (environment: Environment, channel: ChannelView): string[] => {
   const { attributes, stats } = channel;
   return [
@@ -66,9 +72,13 @@ const channelLines = (environment: Environment, channel: ChannelView): string[] 
     `      Switch timer:     ${timer(attributes.switchTimerUs)}`,
     `      Read timer:       ${timer(attributes.readTimerUs)}`,
     `      Monitor timer:    ${timer(attributes.monitorTimerUs)}`,
-    `      Blocking timeout: ${attributes.blockingTimeoutUs} us`,
-    '      Trace file count: 1 per stream',
-    '      Trace file size:  unlimited',
+    `      Watchdog timer:   ${timer(attributes.watchdogTimerUs)}`,
+    `      Blocking timeout: ${attributes.blockingTimeoutUs < 0 ? 'infinite' : `${attributes.blockingTimeoutUs} us`}`,
+    `      Allocation:       ${attributes.allocation}`,
+    `      Preallocation:    ${attributes.preallocation}`,
+    `      Memory reclaim:   ${reclaim(attributes)}`,
+    `      Trace file count: ${traceFiles(attributes)} per stream`,
+    `      Trace file size:  ${attributes.tracefileSize === 0 ? 'unlimited' : `${attributes.tracefileSize} bytes`}`,
     `      Output mode:      ${attributes.output}`,
     '',
     '    Statistics:',

@@ -126,7 +126,9 @@ struct weft_ring {
     uint64_t position;        /* 0: the position word */
     struct weft_slot slot[2]; /* 8, 24 */
     uint32_t ready;           /* 40: 1 once the daemon has allocated this ring's data */
-    uint32_t reserved0;       /* 44 */
+    /* 44: blocking channels: low half of the newest sub-buffer number that a writer waits for. Who dies waiting leaves it; it
+     * costs the reader one wake for nothing. */
+    uint32_t waiters;
     uint64_t lock;            /* 48: lock mode: (application id << 32) | tid of the holder, 0 free */
     uint64_t reserved1;       /* 56 */
     uint64_t lost[WEFT_LOSS_CAUSES]; /* 64: enum weft_loss */
@@ -134,6 +136,7 @@ struct weft_ring {
 };
 WEFT_STATIC_ASSERT(offsetof(struct weft_ring, slot) == 8, "slot");
 WEFT_STATIC_ASSERT(offsetof(struct weft_ring, ready) == 40, "ready");
+WEFT_STATIC_ASSERT(offsetof(struct weft_ring, waiters) == 44, "waiters");
 WEFT_STATIC_ASSERT(offsetof(struct weft_ring, lock) == 48, "lock");
 WEFT_STATIC_ASSERT(offsetof(struct weft_ring, lost) == 64, "lost");
 WEFT_STATIC_ASSERT(offsetof(struct weft_ring, table) == 128, "table");
@@ -162,7 +165,7 @@ WEFT_STATIC_ASSERT(sizeof(struct weft_reader_state) == 128, "reader state");
 
 /* One page per ring in reader memory. */
 struct weft_reader_page {
-    uint64_t consumed;       /* 0: bytes consumed; writers bound the space by it. Stored after the state. */
+    uint64_t consumed;       /* 0: bytes consumed; writers bound the space by it, and wait on its low half. Stored after the state. */
     uint32_t sleeping;       /* 8: 1 while the reader waits on the doorbell */
     uint32_t reserved0;      /* 12 */
     uint64_t reserved1[6];   /* 16 */

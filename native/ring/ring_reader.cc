@@ -1,9 +1,12 @@
 #include "ring/ring_reader.h"
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -328,10 +331,26 @@ Failure RingReader::write(const Gather &gather, weft_reader_state *next) {
  * and the packets written since are cut off and written again from bytes that nobody has touched. */
 void RingReader::persist() {
     const uint32_t idle = selector_ ^ 1;
+    const uint64_t before = load(&page_->consumed);
     store_state(&page_->state[idle], progress_.state);
     store_release(&page_->selector, idle);
     selector_ = idle;
     store_release(&page_->consumed, progress_.state.position);
+    wake_writers(before);
+}
+
+/* Writers of a blocking channel that wait for a sub-buffer which has just become free. A writer names it before it looks at the
+ * position that we stored: either it sees that, or we see the name. Its sleep is bounded, whatever stands there. */
+void RingReader::wake_writers(uint64_t consumed_before) const {
+    const weft_geometry &g = set_.geometry();
+    const auto free_up_to = [&g](uint64_t consumed) { return static_cast<uint32_t>(consumed / g.subbuf_size + g.subbuf_count); };
+    if (g.mode != WEFT_MODE_DISCARD)
+        return;
+    fence();
+    const uint32_t wanted = ring_.waiters();
+    const bool free_before = static_cast<int32_t>(free_up_to(consumed_before) - wanted) > 0;
+    if (!free_before && static_cast<int32_t>(free_up_to(progress_.state.position) - wanted) > 0)
+        syscall(SYS_futex, &page_->consumed, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
 }  // namespace weft

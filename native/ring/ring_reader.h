@@ -83,6 +83,7 @@ private:
     Failure open_files(const weft_reader_state &at) { return files_.open(at.file_number, at.file_bytes, at.index_bytes); }
     Packet empty_packet() const;
     void persist();
+    void wake_writers(uint64_t consumed_before) const;
 
     const SetMap &set_;
     const weft_geometry geometry_;

@@ -69,6 +69,7 @@ public:
                 load(&entry.end_offset)};
     }
 
+    uint32_t waiters() const { return load(&ring_->waiters); }
     uint64_t lost(unsigned cause) const { return load(&ring_->lost[cause]); }
 
     /* Sum over all causes; false: beyond 64 bits. */

@@ -217,6 +217,7 @@ static int fill_channel(struct weft_connection *c, struct weft_channel *channel,
         return EINVAL;
     for (uint32_t i = 0; i < count; i++)
         contexts[i] = weft_get_u16(m);
+    channel->blocking_ns = weft_get_u64(m);
     if (m->short_message || weft_channel_contexts(channel, contexts, count))
         return EINVAL;
     if (g->sync == WEFT_SYNC_RSEQ && !weft_listener_uses_rseq())

@@ -164,6 +164,12 @@ uint32_t weft_get_u32(struct weft_cursor *c)
     return value;
 }
 
+uint64_t weft_get_u64(struct weft_cursor *c)
+{
+    const uint64_t low = weft_get_u32(c);
+    return low | (uint64_t)weft_get_u32(c) << 32;
+}
+
 uint16_t weft_get_u16(struct weft_cursor *c)
 {
     uint16_t value = 0;

@@ -36,6 +36,7 @@ size_t weft_message_end(struct weft_writer *w);
 size_t weft_message_point(uint8_t *buffer, uint32_t id, const struct weft_event *event);
 
 uint32_t weft_get_u32(struct weft_cursor *c);
+uint64_t weft_get_u64(struct weft_cursor *c);
 uint16_t weft_get_u16(struct weft_cursor *c);
 /* `length` bytes, or NULL when there are fewer. */
 const uint8_t *weft_get(struct weft_cursor *c, size_t length);

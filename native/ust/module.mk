@@ -23,7 +23,7 @@ build/fuzz/filter_fuzz: ../test/fuzz/filter_fuzz.cc $(FILTER_FUZZ_OBJECTS)
 	clang++ -std=gnu++17 $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $^ -o $@
 
 # Tests without a daemon, then those that play one for a traced program, which takes libweft.so.0 as any program does.
-TESTS += $(addprefix $(B)/ust/,record_test threads_test app_context_test filter_test filter_verify_test registration_test lifecycle_test builtin_test)
+TESTS += $(addprefix $(B)/ust/,record_test blocking_test threads_test app_context_test filter_test filter_verify_test registration_test lifecycle_test builtin_test)
 $(B)/ust/%_test: $(B)/ust/%_test.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) -o $@ -lpthread
 $(addprefix $(B)/ust/,registration_test lifecycle_test builtin_test): $(B)/ust/test_daemon.o | $(B)/ust/test_app $(B)/libweft.so.0

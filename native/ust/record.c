@@ -22,6 +22,9 @@
 
 /* A single-stepping debugger restarts the sequence at every instruction: give up after so many. */
 #define RESTARTS_MAX 300u
+/* How long a writer that waits for space sleeps at most before it looks round: whether the target is still on, what the clock says.
+ * Also what a wake-up that goes astray costs. */
+#define WAIT_NAP_NS 5000000ull
 /* Under the lock a second try finds the sub-buffer that the first one opened, unless somebody writes into the ring who should not. */
 #define LOCKED_TRIES_MAX 4u
 
@@ -35,7 +38,7 @@ struct attempt {
     uint32_t cpu;
 };
 
-enum outcome { DONE, AGAIN, GONE, LOST };
+enum outcome { DONE, GONE, LOST, AGAIN /* from here on: not the end */, FULL };
 
 void (*weft_record_switched)(void);
 
@@ -99,6 +102,53 @@ static int has_space(const struct attempt *a, uint64_t next)
     return consumed >= next || next - consumed < c->subbuf_count;
 }
 
+/* Names the sub-buffer that is waited for, before the last look: the reader wakes us when it gives that one back. The newest one
+ * stays, for a thread that comes late must not hide those who wait now. */
+static void announce_wait(struct weft_ring *ring, uint32_t sequence)
+{
+    uint32_t newest = __atomic_load_n(&ring->waiters, __ATOMIC_RELAXED);
+    while ((int32_t)(sequence - newest) > 0 &&
+           !__atomic_compare_exchange_n(&ring->waiters, &newest, sequence, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static uint64_t give_up_at(uint64_t now, uint64_t wait)
+{
+    return wait < UINT64_MAX - now ? now + wait : UINT64_MAX;
+}
+
+/*
+ * Blocking channels: waits, outside of sequence and lock, until what `a` found full may have space. AGAIN: try again; GONE: the target
+ * is off; LOST: the time is over, and the event counted. `give_up` is 0 at an event's first wait.
+ */
+static __attribute__((noinline)) enum outcome wait_for_space(const struct attempt *a, uint64_t *give_up)
+{
+    const struct weft_channel *c = a->channel;
+    const uint64_t sequence = (a->word >> WEFT_POS_SHIFT >> c->subbuf_order) + 1;
+    const uint32_t *consumed = (const uint32_t *)&c->reader[a->cpu].consumed; /* the low half: little-endian */
+    for (;;) {
+        const uint32_t seen = __atomic_load_n(consumed, __ATOMIC_ACQUIRE);
+        announce_wait(a->ring, (uint32_t)sequence);
+        if (__atomic_load_n(&a->target->public.on, __ATOMIC_ACQUIRE) != a->generation)
+            return GONE;
+        const uint64_t position = __atomic_load_n(&a->ring->position, __ATOMIC_ACQUIRE) >> WEFT_POS_SHIFT;
+        if (has_space(a, sequence) || (position >> c->subbuf_order) + 1 != sequence)
+            return AGAIN;
+        const uint64_t now = weft_clock_system();
+        if (!*give_up)
+            *give_up = give_up_at(now, c->blocking_ns);
+        if (now >= *give_up)
+            return count_lost(a, WEFT_LOST_FULL);
+        wake_reader(c, a->cpu);
+        const uint64_t nap = *give_up - now < WAIT_NAP_NS ? *give_up - now : WAIT_NAP_NS;
+        const struct timespec limit = { 0, (long)nap };
+        const int saved = errno;
+        syscall(SYS_futex, consumed, FUTEX_WAIT, seen, &limit, NULL, 0);
+        errno = saved;
+    }
+}
+
 struct switching {
     struct weft_entry *close;
     struct weft_entry *open;
@@ -156,7 +206,7 @@ static __attribute__((noinline)) enum outcome switch_subbuffer(const struct atte
         return count_lost(a, WEFT_LOST_TOO_BIG);
     prepare_switch(a, &s);
     if (a->channel->mode == WEFT_MODE_DISCARD && !has_space(a, s.sequence))
-        return count_lost(a, WEFT_LOST_FULL);
+        return a->channel->blocking_ns ? FULL : count_lost(a, WEFT_LOST_FULL);
     const enum outcome outcome = a->channel->sync == WEFT_SYNC_RSEQ ? switch_rseq(a, &s) : switch_locked(a, &s);
     if (outcome != DONE)
         return outcome;
@@ -202,7 +252,8 @@ static inline uint64_t next_word(uint64_t word, uint64_t bytes)
 }
 
 static inline __attribute__((always_inline)) enum outcome try_rseq(const struct weft_target *target, const struct weft_channel *c,
-                                                                   uint32_t generation, char *payload, size_t length, void *ip)
+                                                                   uint32_t generation, char *payload, size_t length, void *ip,
+                                                                   struct attempt *rare)
 {
     const uint32_t cpu = __atomic_load_n(&weft_rseq_area()->cpu_id, __ATOMIC_RELAXED);
     if (unlikely(!has_ring(c, cpu)))
@@ -215,8 +266,8 @@ static inline __attribute__((always_inline)) enum outcome try_rseq(const struct 
     const size_t bytes = (size_t)(payload + length - record);
     const uint64_t position = word >> WEFT_POS_SHIFT;
     if (unlikely((position & (c->subbuf_size - 1)) + bytes + WEFT_TAIL_SLACK > c->subbuf_size)) {
-        const struct attempt a = { target, c, ring, word, generation, cpu };
-        return switch_subbuffer(&a, bytes);
+        *rare = (struct attempt){ target, c, ring, word, generation, cpu };
+        return switch_subbuffer(rare, bytes);
     }
     const struct weft_commit commit = {
         &target->public.on, generation, cpu, &ring->position, word, next_word(word, bytes), &ring->slot[~word & WEFT_SLOT_MASK],
@@ -256,6 +307,21 @@ static uint32_t any_cpu(void)
     return cpu < 0 ? 0 : (uint32_t)cpu;
 }
 
+/* One record with the lock held, and given back. */
+static enum outcome record_under_lock(struct attempt *a, uint64_t me, char *payload, size_t length, void *ip)
+{
+    const enum weft_lock_result taken = weft_lock_take(a->ring, me);
+    if (taken != WEFT_LOCK_TAKEN)
+        return count_lost(a, taken == WEFT_LOCK_NESTED ? WEFT_LOST_NESTED : WEFT_LOST_CONTENDED);
+    enum outcome outcome = AGAIN;
+    for (uint32_t tries = 0; tries < LOCKED_TRIES_MAX && outcome == AGAIN; tries++)
+        outcome = try_locked(a, payload, length, ip);
+    if (outcome == AGAIN)
+        outcome = count_lost(a, WEFT_LOST_RESTARTS);
+    weft_lock_release(a->ring, me);
+    return outcome;
+}
+
 static __attribute__((noinline)) void record_locked(const struct weft_target *target, const struct weft_channel *c,
                                                     uint32_t generation, char *payload, size_t length, void *ip)
 {
@@ -266,17 +332,28 @@ static __attribute__((noinline)) void record_locked(const struct weft_target *ta
     }
     struct attempt a = { target, c, weft_channel_ring(c, cpu), 0, generation, cpu };
     const uint64_t me = (uint64_t)__atomic_load_n(&c->application, __ATOMIC_RELAXED) << 32 | (uint32_t)weft_context_tid();
-    const enum weft_lock_result taken = weft_lock_take(a.ring, me);
-    if (taken != WEFT_LOCK_TAKEN) {
-        count_lost(&a, taken == WEFT_LOCK_NESTED ? WEFT_LOST_NESTED : WEFT_LOST_CONTENDED);
-        return;
+    uint64_t give_up = 0;
+    while (record_under_lock(&a, me, payload, length, ip) == FULL && wait_for_space(&a, &give_up) == AGAIN)
+        ;
+}
+
+/* A record that found its ring full goes on here: waits and tries, in turns. */
+static __attribute__((noinline)) void record_waiting(struct attempt *a, char *payload, size_t length, void *ip)
+{
+    const struct attempt first = *a;
+    uint64_t give_up = 0;
+    enum outcome outcome = wait_for_space(a, &give_up);
+    for (uint32_t restarts = 0; outcome >= AGAIN && restarts < RESTARTS_MAX; restarts++) {
+        if (__atomic_load_n(&first.target->public.on, __ATOMIC_ACQUIRE) != first.generation)
+            return;
+        outcome = try_rseq(first.target, first.channel, first.generation, payload, length, ip, a);
+        if (outcome == FULL) {
+            outcome = wait_for_space(a, &give_up);
+            restarts = 0;
+        }
     }
-    enum outcome outcome = AGAIN;
-    for (uint32_t tries = 0; tries < LOCKED_TRIES_MAX && outcome == AGAIN; tries++)
-        outcome = try_locked(&a, payload, length, ip);
-    if (outcome == AGAIN)
-        count_lost(&a, WEFT_LOST_RESTARTS);
-    weft_lock_release(a.ring, me);
+    if (outcome >= AGAIN)
+        count_lost(a, WEFT_LOST_RESTARTS);
 }
 
 void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip)
@@ -293,9 +370,15 @@ void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip)
         errno = saved;
         return;
     }
+    struct attempt rare; /* filled on the rare paths */
     for (uint32_t restarts = 0; restarts < RESTARTS_MAX; restarts++) {
-        if (likely(try_rseq(target, c, generation, payload, length, ip) != AGAIN))
+        const enum outcome outcome = try_rseq(target, c, generation, payload, length, ip, &rare);
+        if (likely(outcome < AGAIN))
             return;
+        if (outcome == FULL) {
+            record_waiting(&rare, payload, length, ip);
+            return;
+        }
         if (__atomic_load_n(&sink->on, __ATOMIC_ACQUIRE) != generation)
             return;
     }

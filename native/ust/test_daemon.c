@@ -258,6 +258,8 @@ int daemon_attach(struct test_daemon *d, uint32_t channel, const uint8_t ring_id
     weft_put_u16(&w, count);
     for (uint16_t i = 0; i < count; i++)
         weft_put_u16(&w, contexts[i]);
+    const uint64_t blocking_ns = 0;
+    weft_put(&w, &blocking_ns, 8);
     return end_command(d, &w, fds, (ring_fd >= 0) + (reader_fd >= 0));
 }
 

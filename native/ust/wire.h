@@ -18,7 +18,8 @@
  * daemon -> application
  *   WELCOME      u32 abi, u32 application id (nonzero, unique for the life of the daemon's rings)   + 1 fd: clock page, read-only
  *   REFUSED      string reason                  (then the daemon closes)
- *   ATTACH       u32 command, u32 channel, u8 ring_id[16], struct weft_geometry, u16 context count, u16 context type...
+ *   ATTACH       u32 command, u32 channel, u8 ring_id[16], struct weft_geometry, u16 context count, u16 context type...,
+ *                u64 blocking timeout (ns that a writer waits for space; 0: it does not, UINT64_MAX: for ever)
  *                                               + 2 fds: ring memory (read-write), reader memory (read-only)
  *   ENABLE       u32 command, u32 channel, u32 point, u32 event id, u32 filter length, filter bytecode
  *                                               (bytecode.h; length 0: no filter. Once more for an enabled point: replaces its filter. Answered EINVAL

@@ -50,7 +50,14 @@ test('a point with every kind of field comes back as it was sent', () => {
 
 test('every command of the daemon comes back as it was sent', () => {
   const geometry = { cpuCount: 2, subbufSize: 4096, subbufCount: 4, mode: 'overwrite', sync: 'lock' } as const;
-  const attach = { command: 1, channel: 2, ringId: 'ab'.repeat(16), geometry, contexts: ['vpid', 'ip'] } as const;
+  const attach = {
+    command: 1,
+    channel: 2,
+    ringId: 'ab'.repeat(16),
+    geometry,
+    contexts: ['vpid', 'ip'],
+    blockingNs: 5n,
+  } as const;
   assert.deepEqual(decodeWire(encodeWire('attach', attach)), { kind: 'attach', ...attach });
   const enable = { command: 1, channel: 2, point: 3, eventId: 70000, filter: Buffer.from('0101', 'hex') };
   assert.deepEqual(decodeWire(encodeWire('enable', enable)), { kind: 'enable', ...enable });

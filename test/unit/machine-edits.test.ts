@@ -1,8 +1,8 @@
 /** What channel, rule and context commands do to a session document, as LTTng's users know it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Edited } from '../../machines/channel-edits.ts';
-import { type SessionDocument, withoutRotation } from '../../machines/document.ts';
+import { type Edited, withAllAttributes } from '../../machines/channel-edits.ts';
+import { type ChannelAttributes, type SessionDocument, withoutRotation } from '../../machines/document.ts';
 import { editSession, type SessionEdit } from '../../machines/session-edits.ts';
 
 const EMPTY: SessionDocument = {
@@ -64,14 +64,31 @@ test('odd sizes are rounded up to powers of two, and said', () => {
   assert.deepEqual([subbufSize, subbufCount], [8192, 4]);
 });
 
+test('a trace file holds at least one sub-buffer: a smaller size is raised, and said', () => {
+  const edited = editSession(EMPTY, channel('c', { subbufSize: 5000, tracefileSize: 6000, tracefileCount: 3 }));
+  assert.ok(edited.ok);
+  assert.deepEqual(edited.answer, { channel: 'c', adjusted: ['subbufSize', 'tracefileSize'] });
+  const { tracefileSize, tracefileCount } = edited.document.channels[0]!.attributes;
+  assert.deepEqual([tracefileSize, tracefileCount], [8192, 3]);
+});
+
+test('a document of an older version has the attributes that it does not name as they were then', () => {
+  const { subbufSize, subbufCount, ...rest } = done(channel('c')).channels[0]!.attributes;
+  const old = { mode: rest.mode, ownership: rest.ownership, subbufSize, subbufCount } as ChannelAttributes;
+  const document = done(channel('c'));
+  const read = withAllAttributes({ ...document, channels: [{ ...document.channels[0]!, attributes: old }] });
+  assert.deepEqual(read, document);
+});
+
 for (const [attributes, what] of [
   [{ subbufSize: 4095 }, 'a sub-buffer below a page'],
   [{ subbufSize: 2 ** 31 }, 'a sub-buffer beyond 1 GiB'],
   [{ subbufCount: 0 }, 'no sub-buffer'],
   [{ subbufCount: 5000 }, 'more sub-buffers than a ring can have'],
-  [{ blockingTimeoutUs: 1 }, 'a blocking channel'],
-  [{ tracefileSize: 1 << 20 }, 'a limit of the file size'],
-  [{ tracefileCount: 2 }, 'a limit of the file count'],
+  [{ blockingTimeoutUs: -1, mode: 'overwrite' }, 'waiting in a channel that overwrites'],
+  [{ blockingTimeoutUs: 2 ** 42 }, 'a blocking timeout beyond 31 bits of milliseconds'],
+  [{ tracefileCount: 2 }, 'a count of trace files without their size'],
+  [{ watchdogTimerUs: 5, ownership: 'process' }, 'a watchdog of buffers per process'],
 ] as const) {
   test(`${what} is refused by name`, () => {
     const edited = editSession(EMPTY, channel('c', attributes));

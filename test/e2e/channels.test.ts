@@ -1,0 +1,116 @@
+/** The options of channels, with real programs. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
+
+const weft = new Weft();
+after(() => weft.dispose());
+
+/** Records `threads` x `events` into a channel with these options; what was emitted. */
+const recorded = async (name: string, options: string[], threads: number, events: number): Promise<string> => {
+  const trace = weft.session(name, options);
+  const program = await weft.counter({ threads, events });
+  await program.ended;
+  weft.ok('stop', name);
+  return trace;
+};
+
+const exact = (trace: string, emitted: number) => {
+  const checked = checkTrace(trace);
+  assert.deepEqual(checked.errors, []);
+  assert.equal(checked.duplicates + checked.disorder, 0);
+  assert.equal(checked.recorded + checked.lost, emitted);
+  const read = babeltrace(trace);
+  assert.equal(read.status, 0, read.complaints);
+  assert.equal(read.events, checked.recorded);
+  return checked;
+};
+
+for (const lock of [false, true]) {
+  test(`a blocking channel loses nothing at full speed, small as its buffers are${lock ? ', in lock mode' : ''}`, async () => {
+    const name = `blocking${lock}`;
+    const trace = weft.session(name, ['--blocking-timeout=inf', '--subbuf-size=16k', '--num-subbuf=2']);
+    const env = lock ? { WEFT_UST_FORCE_LOCK: '1' } : {};
+    const program = await weft.counter({ threads: 2, events: 150_000, env });
+    await program.ended;
+    weft.ok('stop', name);
+    assert.equal(exact(trace, 300_000).lost, 0);
+    weft.ok('destroy', name);
+  });
+}
+
+test('while the consumer stands the program waits; it goes on with it, and after a stop it runs free', async () => {
+  weft.session('stopped', ['--blocking-timeout=inf', '--subbuf-size=4096', '--num-subbuf=2']);
+  const program = await weft.counter({ threads: 2 });
+  await program.advance(1000);
+  const consumer = weft.readPid('consumer');
+  process.kill(consumer, 'SIGSTOP');
+  const standing = async (): Promise<void> => {
+    for (let before = -1; before !== program.total(); ) {
+      before = program.total();
+      await new Promise((wait) => setTimeout(wait, 100));
+    }
+  };
+  await standing();
+  process.kill(consumer, 'SIGCONT');
+  await program.advance(1000);
+  weft.ok('stop', 'stopped');
+  await program.advance(1000);
+  await program.stop();
+  weft.ok('destroy', 'stopped');
+});
+
+test('trace files have a size and a count; the newest packets stay', async () => {
+  const files = ['--tracefile-size=8192', '--tracefile-count=2', '--subbuf-size=4096', '--blocking-timeout=inf'];
+  const trace = await recorded('files', files, 1, 20_000);
+  const streams = readdirSync(join(trace, 'ust/uid', String(process.getuid!()), '64-bit')).filter((file) =>
+    /^ch.*_\d+_\d+$/.test(file),
+  );
+  assert.ok(streams.length >= 2 && streams.every((file) => /_[01]$/.test(file)), streams.join(' '));
+  assert.equal(babeltrace(trace).status, 0);
+  weft.ok('destroy', 'files');
+});
+
+test('list shows every attribute', () => {
+  weft.ok('create', 'shown');
+  const more = ['--monitor-timer=5s', '--watchdog-timer=3s', '--blocking-timeout=inf', '-C', '1M', '-W', '4', '--read-timer=7'];
+  weft.ok('enable-channel', '-u', '-s', 'shown', 'c', ...more);
+  const shown = weft.ok('list', 'shown');
+  for (const line of [
+    'Monitor timer:    5000000 us',
+    'Watchdog timer:   3000000 us',
+    'Blocking timeout: infinite',
+    'Read timer:       7 us',
+    'Trace file count: 4 per stream',
+    'Trace file size:  1048576 bytes',
+    'Allocation:       per-cpu',
+    'Preallocation:    preallocate',
+    'Memory reclaim:   off',
+  ]) {
+    assert.ok(shown.includes(line), `${line}\n${shown}`);
+  }
+  weft.ok('destroy', 'shown');
+});
+
+test('what does not go together is refused with the reason', () => {
+  weft.ok('create', 'refused');
+  for (const [options, sentence] of [
+    [['--blocking-timeout=5ms', '--overwrite'], 'never full'],
+    [['--blocking-timeout=soon'], 'Wrong value in --blocking-timeout'],
+    [['--tracefile-count=2'], 'a trace file size is needed'],
+    [['--watchdog-timer=1s', '--buffers-pid'], 'buffers per user'],
+    [['--buffers-global'], 'kernel domain'],
+    [['--buffer-ownership=system'], 'kernel domain'],
+    [['--buffer-allocation=both'], 'per-cpu, per-channel'],
+    [['--buffer-preallocation=never'], 'preallocate, on-demand'],
+    [['--auto-reclaim-memory=sometimes'], 'Wrong value in --auto-reclaim-memory'],
+    [['--switch-timer=2h'], 'Wrong value in --switch-timer'],
+  ] as const) {
+    const ran = weft.run('enable-channel', '-u', '-s', 'refused', 'c', ...options);
+    assert.notEqual(ran.status, 0, options.join(' '));
+    assert.ok(ran.stderr.includes(sentence), ran.stderr);
+  }
+  weft.ok('destroy', 'refused');
+});

@@ -4,6 +4,7 @@ import { fromPromise } from 'xstate';
 import { type ApplicationIdentity, applicationMachine } from '../machines/application.ts';
 import type { Application } from './application-table.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { refusedFrom } from './refused.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
 import { decodeFromApplication, encodeWire, type FromApplication, type MessageOf, WIRE_ABI } from './wire.ts';
 import { WireError } from './wire-codec.ts';
@@ -92,12 +93,22 @@ export const listenTo = (parts: DaemonParts, application: Application, ref: Ref)
   connection.onClose(() => ref.send({ type: 'ConnectionClosed' }));
 };
 
+/** A consumer that dies during a pass is followed by another one; how long the program waits for that is the machine's business. */
+const PASSES_MAX = 3;
+
 /** Every session that is interested has a pass that includes it. */
 const synchronise = async (parts: DaemonParts, application: number): Promise<void> => {
-  for (const session of Object.values(parts.root.getSnapshot().context.sessions)) {
-    session.send({ type: 'ApplicationChanged', application });
+  for (let pass = 1; parts.applications.find(application); pass++) {
+    for (const session of Object.values(parts.root.getSnapshot().context.sessions)) {
+      session.send({ type: 'ApplicationChanged', application });
+    }
+    try {
+      await Promise.all(parts.passes.takeInclusions(application));
+      return;
+    } catch (thrown) {
+      if (pass === PASSES_MAX || refusedFrom(thrown).refusal.code !== 'consumer-failed') throw thrown;
+    }
   }
-  await Promise.all(parts.passes.takeInclusions(application));
 };
 
 /** Registries of its own are drained; locks that it held are freed. */

@@ -243,9 +243,8 @@ const drain = async (parts: DaemonParts, sessionId: string, key: string): Promis
   if (!registry || registry.ringSets.length === 0) return;
   const consumer = await holdAll(parts, sessionId);
   for (const { ringId } of registry.ringSets) await consumer.detach(sessionId, ringId);
-  parts.totals.keep(document, registry);
   await parts.documents.edit(sessionId, (current) => ({
-    document: withRegistry(current, { ...registryOf(current, key)!, ringSets: [] }),
+    document: parts.totals.keep(withRegistry(current, { ...registryOf(current, key)!, ringSets: [] }), registry),
     value: undefined,
   }));
   for (const { ringId } of registry.ringSets) await parts.rings.release(ringId, parts.keeper);

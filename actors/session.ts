@@ -204,7 +204,6 @@ const destroyed = (parts: DaemonParts, sessionId: string): void => {
   parts.documents.discard(sessionId);
   parts.root.send({ type: 'SessionDestroyed', sessionId });
   if (!document) return;
-  parts.totals.forget(document);
   const { uid } = document.owner;
   if (!parts.documents.all().some(({ owner }) => owner.uid === uid)) parts.root.send({ type: 'OwnerLeft', uid });
 };

@@ -1,5 +1,6 @@
-/** Sums over rings: of a channel, of a session. Rings of processes that are gone are kept as sums. */
-import type { RegistryDocument, SessionDocument } from '../machines/document.ts';
+/** Sums over rings: of a channel, of a session. Rings of processes that are gone are kept as sums, in the session's document. */
+import type { EndedTotals, RegistryDocument, SessionDocument } from '../machines/document.ts';
+import { STATS_FIELDS } from '../native/addon/index.ts';
 import type { LossCounts, SessionTotals, StreamStats } from '../transport/messages.ts';
 import type { Rings, RingTotals } from './rings.ts';
 
@@ -45,37 +46,35 @@ const add = (a: StreamStats, b: StreamStats): StreamStats => ({
 
 const sum = (values: Iterable<bigint>): bigint => [...values].reduce((total, value) => total + value, 0n);
 
+const written = (all: readonly RingTotals[]): EndedTotals['counts'] =>
+  Object.fromEntries(STATS_FIELDS.map((name) => [name, sum(all.map((one) => one[name])).toString()]));
+
+const read = (counts: EndedTotals['counts']): RingTotals =>
+  Object.fromEntries(STATS_FIELDS.map((name) => [name, BigInt(counts[name] ?? 0)])) as RingTotals;
+
 export class Totals {
   readonly #rings: Rings;
-  readonly #endedBytes = new Map<string, bigint>();
-  readonly #ended = new Map<string, StreamStats>(); // session/channel
 
   constructor(rings: Rings) {
     this.#rings = rings;
   }
 
-  /** Before the rings of an ended process are given back. */
-  keep(document: SessionDocument, registry: RegistryDocument): void {
-    const bytes = (this.#endedBytes.get(document.id) ?? 0n) + this.#consumed([registry]);
-    this.#endedBytes.set(document.id, bytes);
-    for (const { id } of document.channels) {
-      const key = `${document.id}/${id}`;
-      this.#ended.set(key, add(this.#ended.get(key) ?? NONE, this.#of([registry], id)));
-    }
+  /** Before the rings of an ended process are given back: what they counted, in the same write that forgets them. */
+  keep(document: SessionDocument, registry: RegistryDocument): SessionDocument {
+    const ended = document.channels.flatMap(({ id }) => {
+      const counted = [...this.#kept(document, id), ...this.#held([registry], id)];
+      return counted.length === 0 ? [] : [{ channel: id, counts: written(counted) }];
+    });
+    return { ...document, ended };
   }
 
   /** What the readers took of all rings, ended ones included. */
   consumedBytes(document: SessionDocument): bigint {
-    return (this.#endedBytes.get(document.id) ?? 0n) + this.#consumed(document.registries);
-  }
-
-  forget(document: SessionDocument): void {
-    this.#endedBytes.delete(document.id);
-    for (const { id } of document.channels) this.#ended.delete(`${document.id}/${id}`);
+    return sum(document.channels.flatMap(({ id }) => this.#all(document, id)).map(({ consumed }) => consumed));
   }
 
   ofChannel(document: SessionDocument, channel: number): StreamStats {
-    return add(this.#ended.get(`${document.id}/${channel}`) ?? NONE, this.#of(document.registries, channel));
+    return this.#all(document, channel).map(statsOf).reduce(add, NONE);
   }
 
   /** What overwriting took was recorded once; in the trace it is lost. */
@@ -84,16 +83,19 @@ export class Totals {
     return { recorded: stats.events - stats.overwritten, lost: sum(Object.values(stats.lost)) + stats.overwritten };
   }
 
-  #consumed(registries: readonly RegistryDocument[]): bigint {
-    const sets = registries.flatMap(({ ringSets }) => ringSets);
-    return sum(sets.map(({ ringId }) => this.#rings.totals(ringId)?.consumed ?? 0n));
+  #all(document: SessionDocument, channel: number): readonly RingTotals[] {
+    return [...this.#kept(document, channel), ...this.#held(document.registries, channel)];
   }
 
-  #of(registries: readonly RegistryDocument[], channel: number): StreamStats {
+  #kept({ ended = [] }: SessionDocument, channel: number): readonly RingTotals[] {
+    return ended.filter((one) => one.channel === channel).map(({ counts }) => read(counts));
+  }
+
+  #held(registries: readonly RegistryDocument[], channel: number): readonly RingTotals[] {
     return registries
       .flatMap(({ ringSets }) => ringSets)
       .filter((set) => set.channel === channel)
       .map(({ ringId }) => this.#rings.totals(ringId))
-      .reduce((total, one) => (one ? add(total, statsOf(one)) : total), NONE);
+      .filter((one) => one !== null);
   }
 }

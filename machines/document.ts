@@ -156,6 +156,12 @@ export interface RegistryDocument {
   readonly ringSets: readonly RingSetDocument[];
 }
 
+/** Of one channel: what the rings counted that were given back with their processes. Decimal, by the names of the ring's counters. */
+export interface EndedTotals {
+  readonly channel: number;
+  readonly counts: Readonly<Record<string, string>>;
+}
+
 export interface ClockDescription {
   readonly uuid: string; // boot id
   readonly offsetNs: string; // real time - monotonic, decimal, sampled at creation
@@ -202,6 +208,8 @@ export interface SessionDocument {
   readonly clock: ClockDescription;
   readonly channels: readonly ChannelDocument[];
   readonly registries: readonly RegistryDocument[];
+  /** Absent: no process with rings of its own has ended. */
+  readonly ended?: readonly EndedTotals[];
   /** Wanted activity: what the last acknowledged start or stop asked for. */
   readonly active: boolean;
   readonly everStarted: boolean;

@@ -106,10 +106,13 @@ export class Chaos {
     this.#weft.dispose();
   }
 
-  /** A program starts while the daemon answers: before its first event it is registered. */
+  /**
+   * A program starts when everything is back: the daemon lets one go that it cannot attach within two seconds, and what that one
+   * does until then is in no session. A change of a session is answered when its rings are attached.
+   */
   async #fill(): Promise<void> {
     while (this.#running.length < RUNNING) {
-      await this.#ok('list');
+      for (const name of Object.keys(SESSIONS)) await this.#ok('enable-event', '-u', '-s', name, '-c', 'ch', 'weft_test:*');
       const first = this.#started++ * THREADS;
       this.#running.push(
         await this.#weft.counter({ threads: THREADS, periodNs: PERIOD_NS, first, confirm: this.#confirm, env: PATIENT }),

@@ -306,6 +306,17 @@ export const RECOVERY: readonly Scenario[] = [
     assert.equal(world.files.streams.size, 1, 'in one trace');
   }),
 
+  scenario('per-process buffers: what ended processes recorded is counted by the next daemon too', async (world) => {
+    const program = await recording(world, { ownership: 'process' });
+    const numbers = world.record(program, 3);
+    program.exit();
+    await world.until('its rings are given back', () => world.keeper.deposits.size === 1, 12_000);
+    await world.restart();
+    const { stats } = (await world.ok('session.stop', { session: 's' })) as { stats: { recorded: unknown } };
+    assert.equal(Number(stats.recorded), numbers.length);
+    holds(world, numbers);
+  }),
+
   scenario('per-process buffers: a process that ended while no daemon ran is drained by the next', async (world) => {
     const program = await recording(world, { ownership: 'process' });
     const numbers = world.record(program, 2);

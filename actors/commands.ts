@@ -8,6 +8,7 @@ import { DOCUMENT_VERSION, withoutRotation } from '../machines/document.ts';
 import type { RotationEvent } from '../machines/rotation.ts';
 import type { SessionEdit } from '../machines/session-edits.ts';
 import type { SessionEvent } from '../machines/session-setup.ts';
+import { newSnapshot } from '../machines/snapshot-edits.ts';
 import { distinctFilters, filtersFit } from '../rules/filter/channel.ts';
 import { checkFilter } from '../rules/filter/check.ts';
 import { checkExclusions } from '../rules/match.ts';
@@ -95,9 +96,15 @@ const nameFault = (parts: DaemonParts, name: string): Reply | null => {
   return taken ? failed('session-exists', { session: name }) : null;
 };
 
-const newDocument = (parts: DaemonParts, caller: Caller, name: string, output: string | undefined): SessionDocument => {
+const newDocument = (
+  parts: DaemonParts,
+  caller: Caller,
+  name: string,
+  request: CommandRequest<'session.create'>,
+): SessionDocument => {
   const { clock, host, ids } = parts.ports;
   const now = clock.now();
+  const path = request.noOutput ? null : (request.output ?? parts.ports.defaultOutput(caller.uid, name, now));
   return {
     version: DOCUMENT_VERSION,
     id: ids.hex(16),
@@ -106,7 +113,8 @@ const newDocument = (parts: DaemonParts, caller: Caller, name: string, output: s
     createdAt: localTime(now),
     bootId: host.bootId,
     hostname: host.hostname,
-    output: { kind: 'local', path: output ?? parts.ports.defaultOutput(caller.uid, name, now) },
+    output: request.snapshot || path === null ? { kind: 'none' } : { kind: 'local', path },
+    snapshot: request.snapshot ? newSnapshot(path) : null,
     clock: clockOf(parts.ports),
     channels: [],
     registries: [],
@@ -118,14 +126,22 @@ const newDocument = (parts: DaemonParts, caller: Caller, name: string, output: s
   };
 };
 
+const pathFault = (path: string | null): Reply | null => {
+  if (path === null || path.startsWith('/')) return null;
+  if (/^(net|tcp)[46]?:\/\//.test(path)) return failed('unsupported', { what: 'A snapshot over the network' });
+  return failed('output-not-writable', { path, cause: 'it is no absolute path' });
+};
+
 const create: Handler<'session.create'> = async (parts, caller, request, key) => {
   const name = request.name ?? `auto-${localStamp(parts.ports.clock.now())}`;
   const wrong = nameFault(parts, name);
   if (wrong) return wrong;
-  if (request.output !== undefined && !request.output.startsWith('/')) {
-    return failed('output-not-writable', { path: request.output, cause: 'it is no absolute path' });
+  const unfit = pathFault(request.output ?? null);
+  if (unfit) return unfit;
+  if (request.output !== undefined && request.noOutput) {
+    return failed('bad-message', { field: 'output', cause: '`noOutput` excludes it' });
   }
-  const document = newDocument(parts, caller, name, request.output);
+  const document = newDocument(parts, caller, name, request);
   parts.documents.draft(document);
   // The first start shall not wait for a process to come up.
   parts.root.send({ type: 'ConsumerNeeded', uid: document.owner.uid, gid: document.owner.gid });
@@ -209,6 +225,26 @@ const regenerate: Handler<'session.regenerate'> = async (parts, caller, { sessio
   });
 };
 
+const takeSnapshot: Handler<'snapshot.record'> = async (parts, caller, request, key) => {
+  const { session, name = null, path = null, maxSize = null } = request;
+  return (
+    pathFault(path) ??
+    command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted: { name, path, maxSize } })
+  );
+};
+
+const addOutput: Handler<'snapshot.add-output'> = async (parts, caller, request, key) => {
+  const { session, name = null, path, maxSize = 0 } = request;
+  return pathFault(path) ?? edit(parts, caller, session, key, { kind: 'snapshot.add', name, path, maxSize });
+};
+
+const listOutputs: Handler<'snapshot.list-output'> = async (parts, caller, { session }) => {
+  const document = find(parts, caller, session);
+  if (!document) return failed('session-not-found', { session });
+  const { snapshot } = document;
+  return snapshot ? succeeded({ outputs: snapshot.outputs }) : failed('not-a-snapshot-session', { session });
+};
+
 const consumersOf = (parts: DaemonParts) =>
   Object.values(parts.root.getSnapshot().context.consumers).map((ref) => {
     const { context, value } = ref.getSnapshot();
@@ -283,6 +319,11 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
     edit(parts, caller, session, key, { kind: 'event.disable', channel, pattern }),
   'context.add': (parts, caller, { session, channel = null, types }, key) =>
     edit(parts, caller, session, key, { kind: 'context.add', channel, types }),
+  'snapshot.record': takeSnapshot,
+  'snapshot.add-output': addOutput,
+  'snapshot.del-output': (parts, caller, { session, output }, key) =>
+    edit(parts, caller, session, key, { kind: 'snapshot.delete', output }),
+  'snapshot.list-output': listOutputs,
   'point.list': async (parts, caller, { fields = false }) =>
     succeeded({ applications: applicationViewOf(parts, fields, (uid) => caller.all || uid === caller.uid) }),
   'daemon.status': status,

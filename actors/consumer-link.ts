@@ -5,10 +5,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { RegistryDocument, RingSetDocument } from '../machines/document.ts';
+import type { Plan } from '../machines/stream.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
-import { hexId, parseMessage } from '../transport/schema.ts';
+import { count64, hexId, parseMessage } from '../transport/schema.ts';
 import { consumerSubject, type Place } from '../transport/subjects.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
@@ -46,6 +47,13 @@ export interface StreamPlace {
   readonly previous?: { readonly chunk: number; readonly directory: string };
 }
 
+const snapshotSchema = z.object({ packets: count64, bytes: count64, events: count64 });
+export interface RingPlace {
+  readonly ringId: string;
+  readonly directory: string;
+}
+export type SnapshotReport = z.output<typeof snapshotSchema>;
+
 export interface AttachWanted {
   readonly sessionId: string;
   readonly registry: RegistryDocument;
@@ -58,6 +66,7 @@ export interface AttachWanted {
   readonly switchTimerUs: number;
   readonly tracefileSize: number;
   readonly tracefileCount: number;
+  readonly plan: Plan;
   readonly fds: readonly [ringFdReadOnly: number, readerFd: number];
 }
 
@@ -77,6 +86,8 @@ export class ConsumerLink {
   #ready: Deferred<void> = deferred();
   #exited: Deferred<void> = deferred();
   #isReady = false;
+  /** Of the consumer that is there now. */
+  #lost: Deferred<void> = deferred();
   #epoch = 0;
   #opened = new Map<string, string>(); // directory -> session
   #metadata = new Map<string, string>(); // directory -> text
@@ -115,6 +126,8 @@ export class ConsumerLink {
    */
   lose(): void {
     this.#epoch++;
+    this.#lost.resolve();
+    this.#lost = deferred();
     this.#opened = new Map();
     this.#metadata = new Map();
     this.#rings = new Map();
@@ -185,7 +198,7 @@ export class ConsumerLink {
       switchTimerUs: wanted.switchTimerUs,
       tracefileSize: wanted.tracefileSize,
       tracefileCount: wanted.tracefileCount,
-      plan: 'append',
+      plan: wanted.plan,
     });
     this.#rings.set(ringId, wanted.sessionId);
   }
@@ -225,8 +238,25 @@ export class ConsumerLink {
     }
   }
 
+  /** Nothing will be written there any more. */
+  forget(directory: string): void {
+    this.#opened.delete(directory);
+    this.#metadata.delete(directory);
+  }
+
   async clear(sessionId: string, directory: string): Promise<void> {
     await this.#ask('clear', { session: sessionId, directory });
+  }
+
+  /** Copies what rings hold into directories that were opened. */
+  async snapshot(sessionId: string, rings: readonly RingPlace[], maxStreamBytes: number): Promise<SnapshotReport> {
+    const asked = this.#ask('snapshot', { session: sessionId, rings, maxStreamBytes });
+    const lost = this.#lost.promise.then(() => {
+      throw refuse('consumer-failed', { owner: this.uid, cause: 'it ended while it wrote a snapshot' });
+    });
+    const parsed = parseMessage(snapshotSchema, await Promise.race([asked, lost]));
+    if (!parsed.ok) throw refusedBy(parsed.fault);
+    return parsed.value;
   }
 
   async detach(sessionId: string, ringId?: string): Promise<void> {

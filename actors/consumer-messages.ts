@@ -52,6 +52,12 @@ export const CONSUMER_REQUESTS = {
   /** Everything of the session below `directory` is emptied. */
   clear: z.object({ session, directory: text }),
   plan: z.object({ session, plan }),
+  /** What the rings hold goes to these directories, which are there. */
+  snapshot: z.object({
+    session,
+    rings: z.array(z.object({ ringId: hexId, directory: text })),
+    maxStreamBytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+  }),
   detach: z.object({ session, ringId: hexId.exactOptional() }),
   stats: z.object({ session }),
   shutdown: z.object({}),

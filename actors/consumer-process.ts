@@ -37,6 +37,11 @@ export class ConsumerProcessParts {
     return this.root.getSnapshot().context.streams[ringId];
   }
 
+  /** Everything committed is in the files, but for streams that keep what they hold. */
+  async flush(entry: StreamEntry): Promise<void> {
+    if (!this.stream(entry.attach.ringId)?.getSnapshot().hasTag('keeps')) await entry.flush();
+  }
+
   publish(entry: StreamEntry, what: string, body: Body): void {
     if (!this.access) return;
     const { host, uid } = this.access;
@@ -119,7 +124,7 @@ const renewKey = (parts: ConsumerProcessParts): void => {
 /** Rejects when files take nothing: what the rings hold then stays in them. */
 const drainStreams = async (parts: ConsumerProcessParts): Promise<void> => {
   const entries = parts.streams.all();
-  const written = entries.map((entry) => entry.flush());
+  const written = entries.map((entry) => parts.flush(entry));
   for (const { attach } of entries) parts.stream(attach.ringId)?.send({ type: 'DrainRequested' });
   await Promise.all([...written, ...entries.map(({ drained }) => drained.promise)]);
 };

@@ -22,13 +22,14 @@ export class StreamEntry {
   readonly arrived: Deferred<void> = deferred();
   memory: RingMemory | null = null;
   reader: Reader | null = null;
-  plan = 'append';
+  plan: string;
   readonly #failing = new Map<number, string>();
   #lost = 0n;
 
   constructor(attach: AttachRequest) {
     this.attach = attach;
     this.directory = attach.directory;
+    this.plan = attach.plan;
   }
 
   bring(memory: RingMemory): void {

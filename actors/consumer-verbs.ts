@@ -6,10 +6,11 @@ import { jsonSchema, parseMessage } from '../transport/schema.ts';
 import { consumerSubject } from '../transport/subjects.ts';
 import { CONSUMER_REQUESTS, type ConsumerRequest, type ConsumerVerb } from './consumer-messages.ts';
 import type { ConsumerProcessParts } from './consumer-process.ts';
+import { snapshot } from './consumer-snapshot.ts';
 import { StreamEntry } from './consumer-streams.ts';
 import { faultOfRefusal, refuse, refusedFrom } from './refused.ts';
 
-type Handler<V extends ConsumerVerb> = (parts: ConsumerProcessParts, request: ConsumerRequest<V>) => Promise<Body>;
+export type Handler<V extends ConsumerVerb> = (parts: ConsumerProcessParts, request: ConsumerRequest<V>) => Promise<Body>;
 
 const statsOf = (entries: readonly StreamEntry[]): Body => ({
   streams: entries.map((entry) => ({
@@ -75,9 +76,9 @@ const attach: Handler<'attach'> = async (parts, request) => {
   return {};
 };
 
-const flush: Handler<'flush'> = async ({ streams }, { session }) => {
-  const entries = streams.of(session);
-  await Promise.all(entries.map((entry) => entry.flush()));
+const flush: Handler<'flush'> = async (parts, { session }) => {
+  const entries = parts.streams.of(session);
+  await Promise.all(entries.map((entry) => parts.flush(entry)));
   return statsOf(entries);
 };
 
@@ -125,7 +126,7 @@ const stats: Handler<'stats'> = async ({ streams }, { session }) => statsOf(stre
 
 /** Answers first, then ends: what was committed is in the files by then. */
 const shutdown: Handler<'shutdown'> = async (parts) => {
-  await Promise.all(parts.streams.all().map((entry) => entry.flush()));
+  await Promise.all(parts.streams.all().map((entry) => parts.flush(entry)));
   parts.ports.clock.setTimeout(() => parts.root.send({ type: 'ShutdownRequested' }), 20);
   return {};
 };
@@ -140,6 +141,7 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   archive,
   clear,
   plan,
+  snapshot,
   detach,
   stats,
   shutdown,

@@ -14,6 +14,7 @@ import type {
   RingSetDocument,
   SessionDocument,
 } from '../machines/document.ts';
+import { planOf } from '../machines/output.ts';
 import { type RegistryPlace, ringRegistryMachine } from '../machines/ring-registry.ts';
 import { type PointFilter, pointFilter } from '../rules/filter/channel.ts';
 import { channelMatches } from '../rules/match.ts';
@@ -74,7 +75,7 @@ const describePoints = async (parts: DaemonParts, sessionId: string, key: string
   });
 };
 
-const metadataOf = (document: SessionDocument, registry: RegistryDocument): string =>
+export const metadataOf = (document: SessionDocument, registry: RegistryDocument): string =>
   traceMetadata({
     uuid: registry.uuid,
     sessionName: document.name,
@@ -121,6 +122,7 @@ const attachSet = async (
     switchTimerUs: channel.attributes.switchTimerUs,
     tracefileSize: channel.attributes.tracefileSize,
     tracefileCount: channel.attributes.tracefileCount,
+    plan: planOf(document),
     fds: [ringFdReadOnly, readerFd],
   });
 };

@@ -1,10 +1,14 @@
 /** Where the traces of a session lie: in its output, or in the directory of a chunk below it. */
 import { join } from 'node:path';
 import type { Chunk, RegistryDocument, SessionDocument } from '../machines/document.ts';
+import { outputPathOf } from '../machines/output.ts';
 import type { StreamPlace } from './consumer-link.ts';
 
-const directoryIn = ({ output }: SessionDocument, chunk: Chunk, registry: RegistryDocument): string =>
-  join(output.path, chunk.directory, registry.directory);
+/** Empty: nowhere. */
+const directoryIn = (document: SessionDocument, chunk: Chunk, registry: RegistryDocument): string => {
+  const output = outputPathOf(document);
+  return output === '' ? '' : join(output, chunk.directory, registry.directory);
+};
 
 /** The chunk that still takes something: the current one, or the last one of a stopped session until all is out. */
 const openChunkOf = ({ chunk, rotation }: SessionDocument): Chunk | null =>
@@ -25,5 +29,5 @@ export const placeOf = (document: SessionDocument, registry: RegistryDocument, r
 export const directoriesOf = (document: SessionDocument, registry: RegistryDocument): readonly string[] => {
   const places = [null, ...registry.ringSets.map(({ ringId }) => ringId)].map((ringId) => placeOf(document, registry, ringId));
   const directories = places.flatMap((place) => (place ? [place.previous?.directory, place.directory] : []));
-  return [...new Set(directories.filter((one) => one !== undefined))];
+  return [...new Set(directories.filter((one): one is string => one !== undefined && one !== ''))];
 };

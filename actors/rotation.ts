@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fromPromise, waitFor } from 'xstate';
 import { channelLayout } from '../ctf/metadata.ts';
 import type { SessionDocument } from '../machines/document.ts';
+import { outputPathOf } from '../machines/output.ts';
 import { rotationMachine } from '../machines/rotation.ts';
 import {
   beginRotation,
@@ -20,7 +21,7 @@ import { refused, succeeded } from '../transport/errors.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { localTime } from './local-time.ts';
-import { faultOfRefusal, Refused } from './refused.ts';
+import { faultOfRefusal, Refused, refuse } from './refused.ts';
 import { holdAll } from './ring-registry.ts';
 import { placeOf } from './rotation-places.ts';
 import { summaryOf } from './views.ts';
@@ -79,15 +80,15 @@ const switchStreams = async (parts: DaemonParts, sessionId: string): Promise<voi
   await edit(parts, sessionId, markSwitched);
 };
 
-const locationOf = ({ output, lastArchive }: SessionDocument): string | null =>
-  lastArchive === null ? null : join(output.path, lastArchive);
+const locationOf = (document: SessionDocument): string | null =>
+  document.lastArchive === null ? null : join(outputPathOf(document), document.lastArchive);
 
 const moveChunk = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
   if (!document.rotation) return;
   const { ends, archive } = document.rotation;
   const consumer = await parts.readyConsumer(document);
-  await consumer.archive(sessionId, document.output.path, ends.directory, archive);
+  await consumer.archive(sessionId, outputPathOf(document), ends.directory, archive);
 };
 
 const rotated = (document: SessionDocument): Reply =>
@@ -127,9 +128,10 @@ export const archiveRest = async (parts: DaemonParts, sessionId: string): Promis
 
 const clearChunk = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
   const before = parts.documents.current(sessionId);
+  if (outputPathOf(before) === '') throw refuse('unsupported', { what: 'Clearing a session without a trace of its own' });
   if (before.chunk) {
     const consumer = await holdAll(parts, sessionId);
-    await consumer.clear(sessionId, join(before.output.path, before.chunk.directory));
+    await consumer.clear(sessionId, join(outputPathOf(before), before.chunk.directory));
   }
   await edit(parts, sessionId, (document) => {
     const cleared = markCleared(document);

@@ -1,6 +1,7 @@
 /** The effects of a session: document, registries, applications, consumer; and the answers to its commands. */
 import { fromPromise } from 'xstate';
 import type { SessionDocument } from '../machines/document.ts';
+import { outputPathOf } from '../machines/output.ts';
 import type { Refusal } from '../machines/refusal.ts';
 import { sessionMachine } from '../machines/session.ts';
 import { type EditAnswer, editSession, type SessionEdit } from '../machines/session-edits.ts';
@@ -14,6 +15,7 @@ import { bytesOf } from './rings.ts';
 import { archiveRest, ensureChunk, provideRotation, rotationEnded, tellSchedules } from './rotation.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
 import { recoverSession } from './session-recovery.ts';
+import { provideSnapshot } from './snapshot.ts';
 import { channelViewOf, summaryOf } from './views.ts';
 
 /** How long the operation may take until a daemon that finds it in the document calls it late. */
@@ -81,7 +83,8 @@ const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void
   if (neededBytes > availableBytes) throw refuse('not-enough-memory', { neededBytes, availableBytes });
   await rotationEnded(parts, sessionId);
   const consumer = await parts.readyConsumer(document);
-  await consumer.open(sessionId, document.output.path);
+  const output = outputPathOf(document);
+  if (output !== '') await consumer.open(sessionId, output);
   await ensureChunk(parts, sessionId);
   await parts.passAll(sessionId);
 };
@@ -183,6 +186,7 @@ const provideActors = (parts: DaemonParts) => ({
       if (parts.documents.current(sessionId).active) await parts.passAll(sessionId);
     },
   ),
+  ...provideSnapshot(parts),
   prepareStart: fromPromise<void, { sessionId: string }>(({ input }) => prepareStart(parts, input.sessionId)),
   writePromise: fromPromise<
     void,
@@ -210,9 +214,9 @@ const destroyed = (parts: DaemonParts, sessionId: string): void => {
 
 export const provideSession = (parts: DaemonParts) => {
   const { log } = parts.ports;
-  const publish = (sessionId: string, what: string): void => {
+  const publish = (sessionId: string, what: string, body: Body = {}): void => {
     const document = parts.documents.find(sessionId);
-    if (document) parts.events.publish(document.owner.uid, 'session', document.name, what);
+    if (document) parts.events.publish(document.owner.uid, 'session', document.name, what, body);
   };
   const failPass = (sessionId: string) => (thrown: unknown) =>
     log.warn('its rings are not all attached', { sessionId, cause: String(thrown) });
@@ -237,6 +241,7 @@ export const provideSession = (parts: DaemonParts) => {
         destroyed(parts, sessionId);
       },
       publishSession: (_, { sessionId, what }) => publish(sessionId, what),
+      publishSnapshot: (_, { sessionId, path }) => publish(sessionId, 'snapshot', { path }),
       includeApplication: (_, { sessionId, application }) => {
         const identity = parts.applications.find(application)?.identity;
         if (!identity) return;

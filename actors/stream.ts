@@ -34,7 +34,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
   const { attach } = entry;
   const { directory, chunk, previous } = attach;
   const [ringFd, readerFd] = entry.memory!;
-  const { ringId, geometry, filePrefix, uuid, streamClassId, streamInstanceBase, readTimerUs, switchTimerUs } = attach;
+  const { ringId, plan, geometry, filePrefix, uuid, streamClassId, streamInstanceBase, readTimerUs, switchTimerUs } = attach;
   const { tracefileSize, tracefileCount } = attach;
   entry.reader = parts.ports.native.startReader(
     {
@@ -45,6 +45,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
       directory,
       chunk,
       ...(previous && { previous }),
+      plan,
       filePrefix,
       uuid,
       streamClassId,
@@ -78,6 +79,7 @@ export const provideStream = (parts: ConsumerProcessParts) => {
   return streamMachine.provide({
     actors: {
       openReader: fromPromise(({ input }) => openReader(parts, at(input.ringId))),
+      closeReader: fromPromise(async ({ input }) => at(input.ringId).reader?.close()),
       drainReader: fromPromise(({ input }) => drainReader(at(input.ringId))),
     },
     actions: {

@@ -1,18 +1,23 @@
 /** Sessions, channels and applications as the answers of commands show them. */
 import { join } from 'node:path';
 import type { ChannelDocument, SessionDocument } from '../machines/document.ts';
+import { outputPathOf } from '../machines/output.ts';
 import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 
-export const summaryOf = ({ name, id, active, output, createdAt, owner }: SessionDocument): SessionSummary => ({
-  name,
-  id,
-  active,
-  output: output.path,
-  createdAt,
-  owner: { uid: owner.uid, gid: owner.gid },
-});
+export const summaryOf = (document: SessionDocument): SessionSummary => {
+  const { name, id, active, snapshot, createdAt, owner } = document;
+  return {
+    name,
+    id,
+    active,
+    output: outputPathOf(document),
+    snapshot: snapshot && { outputs: [...snapshot.outputs], taken: snapshot.taken },
+    createdAt,
+    owner: { uid: owner.uid, gid: owner.gid },
+  };
+};
 
 export const channelViewOf = (parts: DaemonParts, document: SessionDocument, channel: ChannelDocument): ChannelView => ({
   name: channel.name,
@@ -56,7 +61,7 @@ export const sessionViewOf = (
     ongoing: document.rotation !== null,
     chunk: document.chunk?.id ?? null,
     archives: document.archives,
-    lastArchive: document.lastArchive === null ? null : join(document.output.path, document.lastArchive),
+    lastArchive: document.lastArchive === null ? null : join(outputPathOf(document), document.lastArchive),
   },
 });
 

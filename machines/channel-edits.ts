@@ -116,11 +116,14 @@ export interface ChannelAnswer {
   readonly adjusted: readonly string[];
 }
 
+/** A snapshot is wanted of the newest events. */
+const modeOf = ({ snapshot }: SessionDocument): Partial<ChannelAttributes> => (snapshot ? { mode: 'overwrite' } : {});
+
 const addChannel = (document: SessionDocument, name: string, partial: Partial<ChannelAttributes>): Edited<ChannelAnswer> => {
   const session = document.name;
   if (document.everStarted) return refused('channel-frozen', { session });
   const present = document.channels[0]?.attributes.ownership;
-  const wanted = { ...defaultAttributes(partial.ownership ?? present ?? 'user'), ...partial };
+  const wanted = { ...defaultAttributes(partial.ownership ?? present ?? 'user'), ...modeOf(document), ...partial };
   if (present && present !== wanted.ownership) return refused('ownership-mixed', { session, ownership: present });
   const cause = attributesCause(wanted);
   if (cause) return refused('channel-attributes-invalid', { attribute: cause[0], cause: cause[1] });

@@ -17,9 +17,11 @@ export const withoutRotation = (createdAt: string) =>
     schedules: { timerUs: null, sizeBytes: null },
   }) as const;
 
-/** A stored document as this version means it: those of before there were rotations have one chunk, the whole trace. */
+/** A stored document as this version means it: those of before there were rotations have one chunk, the whole trace,
+ * and those of before there were snapshots have none. */
 export const completeDocument = (stored: SessionDocument): SessionDocument => ({
   ...withoutRotation(stored.createdAt),
+  ...{ snapshot: null },
   ...stored,
 });
 
@@ -196,6 +198,21 @@ export interface Schedules {
   readonly sizeBytes: number | null;
 }
 
+/** Where snapshots of a session go. */
+export interface SnapshotOutput {
+  readonly id: number; // never given twice in a session
+  readonly name: string;
+  readonly path: string;
+  readonly maxSize: number; // bytes; 0: no limit
+}
+
+export interface SnapshotDocument {
+  readonly outputs: readonly SnapshotOutput[];
+  readonly nextOutputId: number;
+  /** How many were begun; the next one has this number. */
+  readonly taken: number;
+}
+
 export interface SessionDocument {
   readonly version: typeof DOCUMENT_VERSION;
   readonly id: string; // 32 hex digits
@@ -204,7 +221,9 @@ export interface SessionDocument {
   readonly createdAt: string; // ISO 8601 with offset
   readonly bootId: string;
   readonly hostname: string;
-  readonly output: { readonly kind: 'local'; readonly path: string };
+  readonly output: { readonly kind: 'local'; readonly path: string } | { readonly kind: 'none' };
+  /** Null: it is no snapshot session. */
+  readonly snapshot: SnapshotDocument | null;
   readonly clock: ClockDescription;
   readonly channels: readonly ChannelDocument[];
   readonly registries: readonly RegistryDocument[];

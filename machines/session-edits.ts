@@ -10,6 +10,8 @@ import type { SchedulesAnswer } from './rotation-edits.ts';
 import { disableRotation, enableRotation, resampleClock } from './rotation-edits.ts';
 import type { RuleAnswer, RulesAnswer, RuleWanted } from './rule-edits.ts';
 import { disableRules, enableRule } from './rule-edits.ts';
+import type { OutputAnswer, PlaceAnswer, SnapshotWanted } from './snapshot-edits.ts';
+import { addOutput, deleteOutput, takeSnapshot } from './snapshot-edits.ts';
 
 export type SessionEdit =
   | { readonly kind: 'channel.enable'; readonly name: string; readonly attributes: Partial<ChannelAttributes> }
@@ -21,6 +23,9 @@ export type SessionEdit =
   | { readonly kind: 'rotation.disable'; readonly schedules: readonly (keyof Schedules)[] }
   /** The metadata is written anew, with a new sample of the clocks. */
   | { readonly kind: 'metadata.regenerate'; readonly offsetNs: string }
+  | { readonly kind: 'snapshot.add'; readonly name: string | null; readonly path: string; readonly maxSize: number }
+  | { readonly kind: 'snapshot.delete'; readonly output: string }
+  | { readonly kind: 'snapshot.take'; readonly wanted: SnapshotWanted; readonly stamp: string; readonly cpus: number }
   /** What start, stop and destroy promise before anything else happens. */
   | {
       readonly kind: 'promise';
@@ -33,7 +38,15 @@ export type SessionEdit =
   /** The operation is done; its answer is kept for whoever asks again. */
   | { readonly kind: 'settle'; readonly requestId: string; readonly atMs: number; readonly reply: unknown };
 
-export type EditAnswer = ChannelAnswer | RuleAnswer | RulesAnswer | ContextAnswer | SchedulesAnswer | Record<never, never>;
+export type EditAnswer =
+  | ChannelAnswer
+  | RuleAnswer
+  | RulesAnswer
+  | ContextAnswer
+  | SchedulesAnswer
+  | OutputAnswer
+  | PlaceAnswer
+  | Record<never, never>;
 
 const ANSWERS_KEPT_MS = 10 * 60_000;
 const ANSWERS_KEPT_MAX = 256;
@@ -83,6 +96,12 @@ export const editSession = (document: SessionDocument, edit: SessionEdit): Edite
       return disableRotation(document, edit.schedules);
     case 'metadata.regenerate':
       return resampleClock(document, edit.offsetNs);
+    case 'snapshot.add':
+      return addOutput(document, edit);
+    case 'snapshot.delete':
+      return deleteOutput(document, edit.output);
+    case 'snapshot.take':
+      return takeSnapshot(document, edit.wanted, edit);
     case 'promise':
       return promise(document, edit);
     case 'retract':

@@ -7,9 +7,11 @@ import type { Refusal } from './refusal.ts';
 import { ringRegistryMachine } from './ring-registry.ts';
 import { rotationMachine } from './rotation.ts';
 import type { SessionEdit } from './session-edits.ts';
+import type { SnapshotPlace, SnapshotWanted } from './snapshot-edits.ts';
 
 export type SessionEvent =
   | { readonly type: 'EditRequested'; readonly requestId: string; readonly edit: SessionEdit }
+  | { readonly type: 'SnapshotRequested'; readonly requestId: string; readonly wanted: SnapshotWanted }
   | { readonly type: 'StartRequested'; readonly requestId: string }
   | { readonly type: 'StopRequested'; readonly requestId: string }
   | { readonly type: 'DestroyRequested'; readonly requestId: string }
@@ -37,6 +39,11 @@ export interface SessionContext {
   /** The request under way, answered when its effect is there. */
   readonly requestId: string | null;
   readonly edit: { readonly requestId: string; readonly edit: SessionEdit } | null;
+  readonly snapshot: {
+    readonly requestId: string;
+    readonly wanted: SnapshotWanted;
+    readonly place: SnapshotPlace | null;
+  } | null;
   /** Before the destruction that is under way. */
   readonly wasActive: boolean;
   readonly flushAttempts: number;
@@ -63,6 +70,8 @@ export const sessionSetup = setup({
     recoverSession: fromPromise<{ implied: Implied; requestId: string | null }, Id>(notProvided('actor recoverSession')),
     writeEdit: fromPromise<void, Id & { requestId: string; edit: SessionEdit }>(notProvided('actor writeEdit')),
     applyEdit: fromPromise<void, Id & { requestId: string; edit: SessionEdit }>(notProvided('actor applyEdit')),
+    freezeSnapshot: fromPromise<SnapshotPlace, Id & { wanted: SnapshotWanted }>(notProvided('actor freezeSnapshot')),
+    recordSnapshot: fromPromise<void, Id & { requestId: string; place: SnapshotPlace }>(notProvided('actor recordSnapshot')),
     prepareStart: fromPromise<void, Id>(notProvided('actor prepareStart')),
     writePromise: fromPromise<void, Id & { requestId: string | null; operation: Operation }>(notProvided('actor writePromise')),
     armApplications: fromPromise<void, Id>(notProvided('actor armApplications')),
@@ -79,6 +88,7 @@ export const sessionSetup = setup({
     reportRest: notProvided<[unknown, Id]>('action reportRest'),
     reportDestroyed: notProvided<[unknown, Id]>('action reportDestroyed'),
     publishSession: notProvided<[unknown, Id & { what: string }]>('action publishSession'),
+    publishSnapshot: notProvided<[unknown, Id & { path: string }]>('action publishSnapshot'),
     includeApplication: notProvided<[unknown, Id & { application: number }]>('action includeApplication'),
     includeAll: notProvided<[unknown, Id]>('action includeAll'),
     holdRings: notProvided<[unknown, Id]>('action holdRings'),
@@ -90,6 +100,12 @@ export const sessionSetup = setup({
     })),
     rememberActivity: assign((_, params: { active: boolean }) => ({ wasActive: params.active })),
     takeEdit: assign((_, params: { requestId: string; edit: SessionEdit }) => ({ edit: params })),
+    takeSnapshot: assign((_, params: { requestId: string; wanted: SnapshotWanted }) => ({
+      snapshot: { ...params, place: null },
+    })),
+    placeSnapshot: assign(({ context }, params: { place: SnapshotPlace }) => ({
+      snapshot: { ...context.snapshot!, place: params.place },
+    })),
     rememberFault: assign((_, params: { fault: Refusal }) => ({ fault: params.fault })),
     countFlush: assign(({ context }) => ({ flushAttempts: context.flushAttempts + 1 })),
     addRegistry: assign({
@@ -137,5 +153,7 @@ export const sessionSetup = setup({
     quietTimeout: 2_000,
     flushTimeout: 40_000,
     releaseTimeout: 15_000,
+    freezeTimeout: 15_000,
+    recordTimeout: 60_000,
   },
 });

@@ -21,6 +21,7 @@ import {
 } from './session-actions.ts';
 import { destroying, documentRegion, starting, stopping } from './session-operations.ts';
 import { sessionSetup } from './session-setup.ts';
+import { snapshotRegion } from './snapshot.ts';
 
 const remember = (active: boolean) => ({ type: 'rememberActivity', params: { active } }) as const;
 
@@ -33,6 +34,7 @@ export const sessionMachine = sessionSetup.createMachine({
     creates: input.requestId !== null,
     requestId: input.requestId,
     edit: null,
+    snapshot: null,
     wasActive: false,
     flushAttempts: 0,
     fault: null,
@@ -126,5 +128,6 @@ export const sessionMachine = sessionSetup.createMachine({
     },
     // Changes of channels and rules, in whatever state recording is. One at a time: the edge sends the next after the answer.
     document: documentRegion,
+    snapshot: snapshotRegion,
   },
 });

@@ -42,6 +42,7 @@ export const streamMachine = setup({
   },
   actors: {
     openReader: fromPromise<void, { ringId: string }>(notProvided('actor openReader')),
+    closeReader: fromPromise<void, { ringId: string }>(notProvided('actor closeReader')),
     drainReader: fromPromise<void, { ringId: string }>(notProvided('actor drainReader')),
   },
   actions: {
@@ -138,7 +139,12 @@ export const streamMachine = setup({
             },
           },
         },
-        holding: { entry: { type: 'setPlan', params: { plan: 'hold' } } },
+        // What the rings hold stays in them: nothing is written out, neither on a flush nor at the end.
+        holding: {
+          tags: 'keeps',
+          entry: { type: 'setPlan', params: { plan: 'hold' } },
+          on: { DrainRequested: '#stream.closing' },
+        },
         counting: { entry: { type: 'setPlan', params: { plan: 'count' } } },
         // The reader keeps its packets and tries again by itself; nothing is consumed meanwhile.
         writeFailed: {
@@ -159,6 +165,24 @@ export const streamMachine = setup({
       invoke: {
         id: 'drainReader',
         src: 'drainReader',
+        input: ({ context }) => ({ ringId: context.ringId }),
+        onDone: 'drained',
+        onError: {
+          target: 'drained',
+          actions: { type: 'releaseReader', params: ({ context }) => ({ ringId: context.ringId }) },
+        },
+      },
+      after: {
+        drainTimeout: {
+          target: 'drained',
+          actions: { type: 'releaseReader', params: ({ context }) => ({ ringId: context.ringId }) },
+        },
+      },
+    },
+    closing: {
+      invoke: {
+        id: 'closeReader',
+        src: 'closeReader',
         input: ({ context }) => ({ ringId: context.ringId }),
         onDone: 'drained',
         onError: {

@@ -146,7 +146,7 @@ const FAULTS = {
   'session-never-started': row<{ session: string }>(
     'error',
     ({ session }) => `Recording session \`${session}\` was never started.`,
-    'Start it first: there is nothing to rotate.',
+    'Start it first: there is nothing to write.',
   ),
   'session-not-started': row<{ session: string }>(
     'error',
@@ -203,6 +203,42 @@ const FAULTS = {
     'unsupported',
     () => 'Applications emit no state dump in this version, so there is none to emit again.',
     'Start the programs anew, or add the contexts procname and vpid.',
+  ),
+  // Snapshots.
+  'not-a-snapshot-session': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` is no snapshot session.`,
+    'Make one with `weft create SESSION --snapshot`.',
+  ),
+  'snapshot-output-exists': row<{ session: string; output: string }>(
+    'error',
+    ({ session, output }) => `Recording session \`${session}\` has snapshot output \`${output}\` already.`,
+    'Delete it first (`weft snapshot del-output`), or give a destination to `weft snapshot record`.',
+  ),
+  'snapshot-output-not-found': row<{ session: string; output: string }>(
+    'error',
+    ({ session, output }) => `Recording session \`${session}\` has no snapshot output \`${output}\`.`,
+    'See `weft snapshot list-output` for ids and names.',
+  ),
+  'snapshot-no-output': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` has no snapshot output.`,
+    'Add one with `weft snapshot add-output`, or give a destination to `weft snapshot record`.',
+  ),
+  'snapshot-name-invalid': row<{ name: string; cause: string }>(
+    'error',
+    ({ name, cause }) => `\`${name}\` cannot name a snapshot output: ${cause}.`,
+    'A name has 1 to 200 bytes, no `/`, and does not begin with `.`.',
+  ),
+  'snapshot-size-too-small': row<{ maxSize: number; needed: number }>(
+    'error',
+    ({ maxSize }) => `Invalid snapshot size. Cannot fit at least one packet per stream into ${maxSize} bytes.`,
+    'Give a larger --max-size, or make the session with smaller sub-buffers.',
+  ),
+  'snapshot-failed': row<{ path: string; cause: string }>(
+    'error',
+    ({ path, cause }) => `The snapshot could not be written to ${path}: ${cause}.`,
+    'What is there is whole as far as it goes; the buffers still hold everything: try again.',
   ),
   // Channels.
   'no-channel': row<{ session: string }>(

@@ -10,6 +10,7 @@ import type {
   LogLevelRule,
   PointDescription,
   RegistryScope,
+  SnapshotOutput,
 } from '../machines/document.ts';
 import type { Body } from './bus.ts';
 import { fault } from './errors.ts';
@@ -82,11 +83,22 @@ const lossCounts = z.object({
 
 const streamStats = z.object({ events: count64, packets: count64, bytes: count64, lost: lossCounts, overwritten: count64 });
 
+const snapshotOutput = z.object({
+  id: z.int(),
+  name: text,
+  path: text,
+  /** Bytes of one snapshot; 0: no limit. */
+  maxSize: size,
+}) satisfies z.ZodType<SnapshotOutput>;
+
 const sessionSummary = z.object({
   name: text,
   id: text,
   active: z.boolean(),
+  /** Empty: it writes nothing by itself. */
   output: text,
+  /** Null: it is no snapshot session. */
+  snapshot: z.object({ outputs: z.array(snapshotOutput), taken: z.int() }).nullable(),
   createdAt: text,
   owner: z.object({ uid, gid: uid }),
 });
@@ -138,7 +150,12 @@ const session = text;
 export const COMMANDS = {
   'session.create': command(
     'Create a recording session.',
-    { name: text.exactOptional(), output: text.exactOptional() },
+    {
+      name: text.exactOptional(),
+      output: text.exactOptional(),
+      snapshot: z.boolean().exactOptional(),
+      noOutput: z.boolean().exactOptional(),
+    },
     { session: sessionSummary },
   ),
   'session.destroy': command(
@@ -218,6 +235,18 @@ export const COMMANDS = {
     { session, channel: text.exactOptional(), types: z.array(text).min(1).max(64) },
     { added: z.array(z.object({ channel: text, type: z.enum(CONTEXT_TYPES) })) },
   ),
+  'snapshot.record': command(
+    'Write what the buffers of a snapshot session hold to its output, or to `path`.',
+    { session, name: text.exactOptional(), path: text.exactOptional(), maxSize: size.exactOptional() },
+    { path: text, number: z.int(), packets: count64, bytes: count64, events: count64 },
+  ),
+  'snapshot.add-output': command(
+    'Say where snapshots of a session go.',
+    { session, name: text.exactOptional(), path: text, maxSize: size.exactOptional() },
+    { output: snapshotOutput },
+  ),
+  'snapshot.del-output': command('Forget an output, by id or name.', { session, output: text }, { output: snapshotOutput }),
+  'snapshot.list-output': command('Where snapshots of a session go.', { session }, { outputs: z.array(snapshotOutput) }),
   'point.list': command(
     'Applications and their instrumentation points.',
     { fields: z.boolean().exactOptional() },

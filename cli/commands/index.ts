@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   rotate: async () => (await import('./rotation.ts')).rotate,
   sessiond: async () => (await import('./sessiond.ts')).sessiond,
   'set-session': async () => (await import('./set-session.ts')).setSession,
+  snapshot: async () => (await import('./snapshot.ts')).snapshot,
   start: async () => (await import('./lifecycle.ts')).start,
   status: async () => (await import('./list.ts')).status,
   stop: async () => (await import('./lifecycle.ts')).stop,

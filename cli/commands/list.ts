@@ -10,14 +10,21 @@ const paint = (environment: Environment, colour: number, text: string): string =
 const GREEN = 32;
 const RED = 31;
 
-const activity = (environment: Environment, active: boolean): string =>
-  active ? paint(environment, GREEN, '[active]') : '[inactive]';
+const activity = (environment: Environment, { active, snapshot }: SessionSummary): string => {
+  const mode = snapshot ? ' snapshot' : '';
+  return active ? paint(environment, GREEN, `[active${mode}]`) : `[inactive${mode}]`;
+};
+
+const outputLines = ({ output, snapshot }: SessionSummary): string[] => [
+  ...(output === '' ? [] : [`    Trace output: ${output}`]),
+  ...(snapshot?.outputs ?? []).map(({ name, path }) => `    Snapshot output: ${name}: ${path}`),
+];
 
 const listSessions = (environment: Environment, sessions: readonly SessionSummary[]): Outcome => {
   if (sessions.length === 0) return { lines: ['Currently no available recording session'], json: { sessions } };
   const rows = sessions.flatMap((session, at) => [
-    `  ${at + 1}) ${session.name} ${activity(environment, session.active)}`,
-    `    Trace output: ${session.output}`,
+    `  ${at + 1}) ${session.name} ${activity(environment, session)}`,
+    ...outputLines(session),
     '',
   ]);
   return {
@@ -115,8 +122,8 @@ const showSession = (environment: Environment, session: SessionView): Outcome =>
           ...session.channels.flatMap((channel) => channelLines(environment, channel)),
         ];
   const head = [
-    `Recording session ${session.name}: ${activity(environment, session.active)}`,
-    `    Trace output: ${session.output}`,
+    `Recording session ${session.name}: ${activity(environment, session)}`,
+    ...outputLines(session),
     ...session.alarms.map(({ path, cause, lost }) =>
       paint(environment, RED, `    Alarm: writing to ${path} failed: ${cause}; recording pauses, ${lost} events lost so far`),
     ),

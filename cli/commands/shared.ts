@@ -1,4 +1,5 @@
 /** What several commands have in common. */
+import { resolve } from 'node:path';
 import { matchesPattern } from '../../rules/pattern.ts';
 import type { Environment } from '../command.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
@@ -41,6 +42,16 @@ export const later = (long: string, help: string, more: Partial<OptionSpec> = {}
   unsupported: LATER,
   ...more,
 });
+
+/** The directory that a URL of this version names. */
+export const localPath = (url: string): string => {
+  const network = /^(net|tcp)[46]?:\/\//.test(url);
+  if (network)
+    throw new UsageError(`Destination ${url} is not supported by this version: only directories and file:// URLs are`, 5);
+  const path = url.startsWith('file://') ? url.slice('file://'.length) : url;
+  if (/^\w+:\/\//.test(path)) throw new UsageError(`Destination ${url} is no directory and no file:// URL`);
+  return resolve(path);
+};
 
 export const needUserspace = ({ options }: Environment): void => {
   if (!options.has('userspace')) throw new UsageError('Please specify a tracing domain (--userspace)');

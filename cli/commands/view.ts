@@ -18,6 +18,9 @@ const traceOf = async (environment: Environment): Promise<string> => {
   const session = environment.options.words[0] ?? environment.currentSession();
   const answer = await environment.request('session.show', { session });
   if (answer.session.active) throw new UsageError(`Session ${session} is running: stop it before viewing its trace`);
+  if (answer.session.output === '') {
+    throw new UsageError(`Session ${session} writes no trace: view one of its snapshots with --trace-path`);
+  }
   return answer.session.output;
 };
 

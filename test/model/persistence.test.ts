@@ -15,6 +15,7 @@ import { RECORDING } from './scenarios/recording.ts';
 import { RECOVERY } from './scenarios/recovery.ts';
 import { ROTATION } from './scenarios/rotation.ts';
 import { life, type Scenario } from './scenarios/scenario.ts';
+import { SNAPSHOTS } from './scenarios/snapshots.ts';
 import { BEGINNING, STARTING, WRITING } from './scenarios/trouble.ts';
 
 const DAEMON_MACHINES = ['session-daemon', 'session', 'channel', 'ring-registry', 'rotation', 'application', 'consumer'];
@@ -42,6 +43,7 @@ const STORIES = [
   ...CONSUMER_PROCESSES,
   ...RECOVERY,
   ...ROTATION,
+  ...SNAPSHOTS,
   ...BEGINNING,
 ].filter(tells);
 

@@ -14,6 +14,7 @@ const EMPTY: SessionDocument = {
   bootId: 'b',
   hostname: 'h',
   output: { kind: 'local', path: '/out' },
+  snapshot: null,
   clock: { uuid: 'b', offsetNs: '0' },
   channels: [],
   registries: [],

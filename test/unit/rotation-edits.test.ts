@@ -27,6 +27,7 @@ const STARTED: SessionDocument = {
   createdAt: BEGAN,
   bootId: '0'.repeat(32),
   hostname: 'h',
+  snapshot: null,
   output: { kind: 'local', path: '/out' },
   clock: { uuid: '0'.repeat(32), offsetNs: '0' },
   channels: [],

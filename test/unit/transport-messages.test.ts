@@ -103,7 +103,7 @@ test('another version of the message is `unsupported`, and so is an unknown comm
 
 test('counts of an answer are read from msgpack integers and JSON strings alike', () => {
   const owner = { uid: 0, gid: 0 };
-  const session = { name: 's', id: 'i', active: false, output: '/t', createdAt: 'now', owner };
+  const session = { name: 's', id: 'i', active: false, output: '/t', snapshot: null, createdAt: 'now', owner };
   for (const recorded of [12n, 12, '12']) {
     const answer = parseAnswer('session.stop', { session, stats: { recorded, lost: 0 } });
     assert.ok(answer.ok);

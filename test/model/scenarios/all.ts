@@ -6,6 +6,7 @@ import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
 import { ROTATION } from './rotation.ts';
 import type { Scenario } from './scenario.ts';
+import { SNAPSHOTS } from './snapshots.ts';
 import { BEGINNING, STARTING, WRITING } from './trouble.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -19,4 +20,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...BEGINNING,
   ...STARTING,
   ...WRITING,
+  ...SNAPSHOTS,
 ];

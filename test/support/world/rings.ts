@@ -200,6 +200,7 @@ export class WorldReader {
     const { filePrefix, streamClassId } = this.options;
     const kept = Number(maxStreamBytes) === 0 ? 0 : -Math.floor(Number(maxStreamBytes) / EVENT_BYTES);
     const events = this.memory.events.slice(kept);
+    await Promise.resolve(); // its thread writes while JavaScript goes on
     this.#files.append(directory, `${filePrefix}_0`, streamClassId, events);
     const bytes = BigInt(events.length * EVENT_BYTES);
     return { packets: 1n, bytes, events: BigInt(events.length), begin: 0n, end: 0n, refused: 0n };

@@ -1,0 +1,105 @@
+/** snapshot: where the snapshots of a session go, and taking one. */
+import type { SnapshotOutput } from '../../machines/document.ts';
+import type { Command, Environment, Outcome } from '../command.ts';
+import { parseSize } from '../numbers.ts';
+import { UsageError } from '../options.ts';
+import { HELP, later, localPath, SESSION, sessionOf } from './shared.ts';
+
+const sizeNote = (maxSize: number): string => (maxSize === 0 ? '' : ` (max size: ${maxSize} bytes)`);
+const outputLine = ({ id, name, path, maxSize }: SnapshotOutput): string => `[${id}] ${name}: ${path}${sizeNote(maxSize)}`;
+
+const maxSizeOf = ({ options }: Environment): { maxSize?: number } => {
+  const given = options.get('max-size');
+  if (given === undefined) return {};
+  const maxSize = parseSize(given);
+  if (maxSize === null) throw new UsageError(`Invalid snapshot size: ${given}`);
+  return { maxSize };
+};
+
+const nameOf = ({ options }: Environment): { name?: string } => {
+  const name = options.get('name');
+  return name === undefined ? {} : { name };
+};
+
+/** The word behind the action, and no other. */
+const wordOf = ({ options }: Environment): string | undefined => {
+  const [, word, extra] = options.words;
+  if (extra !== undefined) throw new UsageError(`Unknown argument: ${extra}`);
+  return word;
+};
+
+const addOutput = async (environment: Environment): Promise<Outcome> => {
+  const url = wordOf(environment);
+  if (url === undefined) throw new UsageError('A destination is needed: weft snapshot add-output DIR');
+  const path = localPath(url);
+  const session = sessionOf(environment);
+  const fields = { session, path, ...nameOf(environment), ...maxSizeOf(environment) };
+  const { output } = await environment.request('snapshot.add-output', fields);
+  const lines = [`Snapshot output successfully added for session ${session}`, `  ${outputLine(output)}`];
+  return { lines, json: { session, output } };
+};
+
+const deleteOutput = async (environment: Environment): Promise<Outcome> => {
+  const output = wordOf(environment);
+  if (output === undefined) throw new UsageError('The id or the name of an output is needed: weft snapshot del-output ID');
+  const session = sessionOf(environment);
+  const deleted = await environment.request('snapshot.del-output', { session, output });
+  const shown = /^\d+$/.test(output) ? `id ${output}` : output;
+  const lines = [`Snapshot output ${shown} successfully deleted for session ${session}`];
+  return { lines, json: { session, output: deleted.output } };
+};
+
+const listOutputs = async (environment: Environment): Promise<Outcome> => {
+  const extra = wordOf(environment);
+  if (extra !== undefined) throw new UsageError(`Unknown argument: ${extra}`);
+  const session = sessionOf(environment);
+  const { outputs } = await environment.request('snapshot.list-output', { session });
+  const rows = outputs.length === 0 ? ['None'] : outputs.map(outputLine);
+  const lines = [`Snapshot output list for session ${session}`, ...rows.map((row) => `    ${row}`)];
+  return { lines, json: { session, outputs } };
+};
+
+const record = async (environment: Environment): Promise<Outcome> => {
+  const url = wordOf(environment);
+  const destination = url === undefined ? {} : { path: localPath(url) };
+  const session = sessionOf(environment);
+  const fields = { session, ...destination, ...nameOf(environment), ...maxSizeOf(environment) };
+  const snapshot = await environment.request('snapshot.record', fields);
+  const written = url === undefined ? [] : [`Snapshot written at: ${snapshot.path}`];
+  return {
+    lines: [`Snapshot recorded successfully for session ${session}`, ...written],
+    json: { session, snapshot },
+  };
+};
+
+const ACTIONS: Readonly<Record<string, (environment: Environment) => Promise<Outcome>>> = {
+  'add-output': addOutput,
+  'del-output': deleteOutput,
+  'list-output': listOutputs,
+  record,
+};
+
+export const snapshot: Command = {
+  name: 'snapshot',
+  summary: 'Write what the buffers of a snapshot session hold, and say where to',
+  usage: 'snapshot (record [DIR] | add-output DIR | del-output (ID | NAME) | list-output) [--session=SESSION]',
+  options: [
+    ...HELP,
+    SESSION,
+    { long: 'list-commands', help: 'List the actions, one per line' },
+    { long: 'name', short: 'n', value: 'NAME', help: 'Name of the output; the directories of its snapshots begin with it' },
+    { long: 'max-size', short: 'm', value: 'SIZE', help: 'Largest size of one snapshot; the newest packets that fit' },
+    later('ctrl-url', 'Control URL of a relay', { short: 'C', value: 'URL' }),
+    later('data-url', 'Data URL of a relay', { short: 'D', value: 'URL' }),
+  ],
+  async run(environment) {
+    const { options } = environment;
+    const names = Object.keys(ACTIONS);
+    if (options.has('list-commands')) return { lines: names, json: { commands: names } };
+    const [action] = options.words;
+    if (action === undefined) throw new UsageError(`An action is needed: ${names.join(', ')}`);
+    const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+    if (!act) throw new UsageError(`Unknown action: ${action} (actions: ${names.join(', ')})`, 2);
+    return act(environment);
+  },
+};

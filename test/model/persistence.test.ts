@@ -125,7 +125,8 @@ const goesOn = async (world: World, { name, active }: { name: string; active: bo
   const numbers = world.record(program, 2);
   assert.equal(numbers.length, 2);
   await world.ok('session.stop', { session: name });
-  const files = world.files.numbers(shown.session.output);
+  const kept = () => world.ok('snapshot.record', { session: name, path: '/kept' });
+  const files = world.files.numbers(shown.session.output || String((await kept()).path));
   assert.equal(new Set(files).size, files.length, 'nothing twice');
   const recorded = world.applications.flatMap((one) => one.recorded);
   assert.deepEqual(

@@ -77,6 +77,7 @@ export class Chaos {
   readonly #running: Program[] = [];
   readonly #confirm: string;
   #started = 0;
+  #barriers = 0;
   #kills = 0;
   #slack = 0;
 
@@ -112,7 +113,8 @@ export class Chaos {
    */
   async #fill(): Promise<void> {
     while (this.#running.length < RUNNING) {
-      for (const name of Object.keys(SESSIONS)) await this.#ok('enable-event', '-u', '-s', name, '-c', 'ch', 'weft_test:*');
+      const nobodys = `nobody:${++this.#barriers}`;
+      for (const name of Object.keys(SESSIONS)) await this.#ok('enable-event', '-u', '-s', name, '-c', 'ch', nobodys);
       const first = this.#started++ * THREADS;
       this.#running.push(
         await this.#weft.counter({ threads: THREADS, periodNs: PERIOD_NS, first, confirm: this.#confirm, env: PATIENT }),

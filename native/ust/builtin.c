@@ -142,8 +142,11 @@ static void put_payload(char *at, const struct place *p, const struct text *t)
 static int passes(struct weft_sink *sink, const struct place *p, const struct text *t, void *ip)
 {
     struct weft_value values[4], *at = values;
-    if (!__atomic_load_n(&sink->filtered, __ATOMIC_RELAXED))
+    const uint32_t filtered = __atomic_load_n(&sink->filtered, __ATOMIC_RELAXED);
+    if (filtered == WEFT_FILTERED_NOT)
         return 1;
+    if (filtered == WEFT_FILTERED_NO_VALUES)
+        return weft_evaluate(sink, NULL, 0, ip);
     if (p->file) {
         weft_value_integer(at++, &p->line, sizeof(p->line), WEFT_INT_SIGNED);
         weft_value_text(at++, p->file, p->file_bytes);

@@ -18,6 +18,7 @@
 #include "ust/listener.h"
 #include "ust/message.h"
 #include "ust/registry.h"
+#include "ust/watch.h"
 
 #define FDS_MAX 2
 /* A daemon that takes nothing for so long is given up: the registry is locked while something is sent. */
@@ -128,7 +129,12 @@ int weft_connection_open(struct weft_connection *c, const char *directory, uid_t
 
 void weft_connection_close(struct weft_connection *c)
 {
-    weft_held_fd_close(&c->socket);
+    /* A thread that does not get on may use the number once more: then it stays taken for ever, and leads to nobody. */
+    if (weft_watches_forget(c) == 0)
+        weft_held_fd_close(&c->socket);
+    else if (weft_held_fd_intact(&c->socket))
+        shutdown(c->socket.fd, SHUT_RDWR);
+    c->socket.fd = -1;
     c->state = WEFT_CONNECTION_DOWN;
 }
 
@@ -269,6 +275,10 @@ static int command(struct weft_connection *c, uint16_t type, struct weft_cursor 
 {
     if (type == WEFT_WIRE_ATTACH)
         return attach(c, m, fds, count);
+    if (type == WEFT_WIRE_WATCH)
+        return weft_watch(c, m);
+    if (type == WEFT_WIRE_UNWATCH)
+        return weft_unwatch(c, m);
     struct weft_channel *channel = weft_channels_find(c->index, weft_get_u32(m));
     if (!channel)
         return ENOENT;
@@ -302,7 +312,7 @@ static int dispatch(struct weft_connection *c, uint16_t type, struct weft_cursor
         weft_registry_detach_unattached(c->index);
         return 0;
     }
-    if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_DETACH || !c->application)
+    if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_UNWATCH || !c->application)
         return -EPROTO;
     const uint32_t id = weft_get_u32(m);
     const int status = m->short_message ? EINVAL : command(c, type, m, fds, count);

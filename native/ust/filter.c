@@ -6,6 +6,7 @@
 #include "ust/context.h"
 #include "ust/filter_steps.h"
 #include "ust/record.h"
+#include "ust/tap.h"
 #include "weft/serialize.h"
 
 /* Ends at its first NUL, or after `length` bytes. */
@@ -334,6 +335,12 @@ int weft_filter_run(const struct weft_filter *filter, const struct weft_value *v
 
 int weft_evaluate(struct weft_sink *sink, const struct weft_value *values, uint32_t count, void *ip)
 {
+    struct weft_tap *tap = __atomic_load_n(&((struct weft_target *)sink)->tap, __ATOMIC_ACQUIRE);
+    if (tap) {
+        if (__atomic_load_n(&sink->on, __ATOMIC_ACQUIRE))
+            tap->hit(tap, values, count, ip);
+        return 0;
+    }
     /* NULL: the filter was taken away after the probe had looked. */
     const struct weft_filter *filter = __atomic_load_n(&((struct weft_target *)sink)->filter, __ATOMIC_ACQUIRE);
     return filter ? weft_filter_run(filter, values, count, ip) : 1;

@@ -6,14 +6,19 @@
 #include "weft/abi.h"
 
 struct weft_filter;
+struct weft_tap;
+struct weft_wish;
 
-/* (point, channel): where a point's events go, as libweft holds it. `public` comes first. */
+/* (point, channel), or (point, wish): where a point's events go, as libweft holds it. `public` comes first. A target is of one of the
+ * two sorts for ever: a late thread must not find a channel missing. */
 struct weft_target {
     struct weft_sink public;
     uint32_t event_id;
     uint32_t reserved;
-    struct weft_channel *channel;
+    struct weft_channel *channel; /* NULL: this one is for wishes (tap.h), `filtered` is never 0, and nothing is recorded */
     const struct weft_filter *filter; /* NULL: all events. Set while public.filtered is */
+    struct weft_tap *tap;
+    const struct weft_wish *wish; /* NULL: the target is free for another one */
 };
 
 /* weft_library.record: see abi.h. Keeps errno. */

@@ -12,6 +12,7 @@
 
 #include "ust/channel_table.h"
 #include "ust/debug.h"
+#include "ust/tap.h"
 #include "ust/target.h"
 
 /* What one channel wants of one event. */
@@ -56,7 +57,7 @@ static int same(const struct weft_event *e, const char *provider, const char *na
     return strcmp(e->name, name) == 0 && strcmp(e->provider, provider) == 0 && strcmp(e->signature, signature) == 0;
 }
 
-static int describes(const struct weft_catalog_entry *entry, const struct weft_point *p)
+int weft_registry_describes(const struct weft_catalog_entry *entry, const struct weft_point *p)
 {
     return entry->events && same(entry->event, p->provider, p->name, p->signature);
 }
@@ -66,7 +67,7 @@ static int apply_event(struct weft_catalog_entry *entry, const struct weft_enabl
 {
     int status = 0;
     for (struct weft_point_entry *p = weft_points(); p; p = p->next) {
-        if (!describes(entry, p->point))
+        if (!weft_registry_describes(entry, p->point))
             continue;
         if (enabled->wanted.channel->active)
             status = weft_point_switch_on(p, entry->event, &enabled->wanted) ?: status;
@@ -156,6 +157,7 @@ static int withdraw(struct weft_catalog_entry *entry)
         }
         unlink_wish(&entry->enabled);
     }
+    lost += weft_wishes_withdraw(entry);
     entry->event = NULL;
     return lost;
 }
@@ -172,7 +174,7 @@ static int replace(struct weft_catalog_entry *entry)
                        entry->event->name);
         changed += w->wanted.channel->active;
     }
-    return changed;
+    return changed + weft_wishes_renew(entry);
 }
 
 static int remove_event(struct weft_event *event)
@@ -219,10 +221,12 @@ static int add_point(struct weft_point *point)
         return -ENOMEM;
     int status = 0;
     for (struct weft_catalog_entry *e = catalog; e; e = e->next) {
-        for (struct weft_enabled *w = describes(e, point) ? e->enabled : NULL; w; w = w->next) {
+        for (struct weft_enabled *w = weft_registry_describes(e, point) ? e->enabled : NULL; w; w = w->next) {
             if (w->wanted.channel->active)
                 status = weft_point_switch_on(p, e->event, &w->wanted) ?: status;
         }
+        if (weft_registry_describes(e, point))
+            status = weft_wishes_at_point(e, p) ?: status;
     }
     return -status;
 }
@@ -272,7 +276,7 @@ void weft_registry_unannounce(int connection)
 
 /* ---- what the daemons want ---- */
 
-static struct weft_catalog_entry *entry_by_id(uint32_t id)
+struct weft_catalog_entry *weft_registry_entry(uint32_t id)
 {
     struct weft_catalog_entry *e = catalog;
     while (e && (e->id != id || !e->events))
@@ -307,7 +311,7 @@ static int set_wish(struct weft_catalog_entry *entry, const struct weft_wanted *
 
 int weft_registry_enable(struct weft_channel *c, uint32_t id, uint32_t event_id, const uint8_t *filter, uint32_t length)
 {
-    struct weft_catalog_entry *entry = entry_by_id(id);
+    struct weft_catalog_entry *entry = weft_registry_entry(id);
     struct weft_wanted wanted = { c, event_id, length, NULL };
     if (!entry)
         return ENOENT;
@@ -322,13 +326,13 @@ int weft_registry_enable(struct weft_channel *c, uint32_t id, uint32_t event_id,
 
 int weft_registry_disable(struct weft_channel *c, uint32_t id)
 {
-    struct weft_catalog_entry *entry = entry_by_id(id);
+    struct weft_catalog_entry *entry = weft_registry_entry(id);
     struct weft_enabled **link = entry ? wish(entry, c) : NULL;
     if (!link || !*link)
         return ENOENT;
     unlink_wish(link);
     for (struct weft_point_entry *p = weft_points(); p; p = p->next) {
-        if (describes(entry, p->point))
+        if (weft_registry_describes(entry, p->point))
             weft_point_switch_off(p, c);
     }
     return quiesce(c);
@@ -413,6 +417,7 @@ void weft_registry_forked(void)
     weft_registry_init();
     for (int i = 0; i < WEFT_CONNECTIONS; i++) {
         weft_channels_visit(i, drop);
+        weft_wishes_drop(i, NULL, 1);
         weft_registry_unannounce(i);
     }
 }

@@ -30,6 +30,7 @@ struct weft_catalog_entry {
     struct weft_event *event;        /* one of them, whose probe is used */
     uint8_t announced[WEFT_CONNECTIONS]; /* enum weft_announced */
     struct weft_enabled *enabled;
+    struct weft_wish *wishes; /* tap.h */
     struct weft_catalog_entry *next;
 };
 
@@ -49,6 +50,10 @@ int weft_registry_add_points(struct weft_point *const *points, uint32_t count);
 void weft_registry_remove_points(struct weft_point *const *points, uint32_t count);
 
 struct weft_catalog_entry *weft_registry_catalog(void);
+/* By id; NULL when nobody describes it (any more). */
+struct weft_catalog_entry *weft_registry_entry(uint32_t id);
+/* Is this one of its points? */
+int weft_registry_describes(const struct weft_catalog_entry *entry, const struct weft_point *p);
 /* Frees entries that no connection needs to hear of any more. */
 void weft_registry_prune(void);
 /* Forgets what a connection was told. */

@@ -5,6 +5,7 @@
 
 #include "ust/filter.h"
 #include "ust/filter_steps.h"
+#include "ust/tap.h"
 
 static struct weft_point_entry *points;
 static uint32_t last_generation;
@@ -74,12 +75,13 @@ static struct weft_target *target_of(struct weft_point_entry *p, const struct we
 static struct weft_target *spare_target(struct weft_point_entry *p)
 {
     for (struct weft_target *t = p->targets; t; t = (struct weft_target *)t->public.next) {
-        if (!t->channel->used)
+        if (t->channel && !t->channel->used)
             return t;
     }
     return NULL;
 }
 
+/* `c` NULL: one for wishes. */
 static struct weft_target *append_target(struct weft_point_entry *p, struct weft_channel *c)
 {
     struct weft_target *t = calloc(1, sizeof(*t));
@@ -109,9 +111,14 @@ static void publish(struct weft_point_entry *p)
     __atomic_store_n(&p->point->sinks, any, __ATOMIC_RELEASE);
 }
 
+int weft_event_evaluates(const struct weft_event *event)
+{
+    return event->size >= sizeof(*event) && (event->flags & WEFT_EVENT_EVALUATES);
+}
+
 static int make_filter(const struct weft_event *event, const struct weft_wanted *wanted, struct weft_filter **filter)
 {
-    if (event->size < sizeof(*event) || !(event->flags & WEFT_EVENT_EVALUATES))
+    if (!weft_event_evaluates(event))
         return ENOTSUP;
     return weft_filter_verify(wanted->filter, wanted->filter_length, event->fields, event->field_count, filter);
 }
@@ -153,10 +160,10 @@ static int filter_of(struct weft_point_entry *p, const struct weft_event *event,
 static void set_filter(struct weft_target *t, const struct weft_filter *filter)
 {
     if (!filter)
-        __atomic_store_n(&t->public.filtered, 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&t->public.filtered, WEFT_FILTERED_NOT, __ATOMIC_RELEASE);
     __atomic_store_n(&t->filter, filter, __ATOMIC_RELEASE);
     if (filter)
-        __atomic_store_n(&t->public.filtered, 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&t->public.filtered, WEFT_FILTERED_BY_VALUES, __ATOMIC_RELEASE);
 }
 
 int weft_point_switch_on(struct weft_point_entry *p, const struct weft_event *event, const struct weft_wanted *wanted)
@@ -191,6 +198,54 @@ int weft_point_switch_off(struct weft_point_entry *p, const struct weft_channel 
     if (!t || !t->public.on)
         return 0;
     __atomic_store_n(&t->public.on, 0, __ATOMIC_RELEASE);
+    publish(p);
+    return 1;
+}
+
+static struct weft_target *wish_target(struct weft_point_entry *p, const struct weft_wish *wish)
+{
+    for (struct weft_target *t = p->targets; t; t = (struct weft_target *)t->public.next) {
+        if (!t->channel && t->wish == wish)
+            return t;
+    }
+    return NULL;
+}
+
+/* A tap never meets values that were not built for want of a tap that needs them, unless the thread is very late. */
+static void set_tap(struct weft_target *t, struct weft_tap *tap)
+{
+    if (tap->needs_values)
+        __atomic_store_n(&t->public.filtered, WEFT_FILTERED_BY_VALUES, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->tap, tap, __ATOMIC_RELEASE);
+    if (!tap->needs_values)
+        __atomic_store_n(&t->public.filtered, WEFT_FILTERED_NO_VALUES, __ATOMIC_RELEASE);
+}
+
+int weft_point_tap_on(struct weft_point_entry *p, const struct weft_event *event, const struct weft_wish *wish, struct weft_tap *tap)
+{
+    struct weft_target *t = wish_target(p, wish) ?: wish_target(p, NULL) ?: append_target(p, NULL);
+    if (!t)
+        return ENOMEM;
+    if (t->public.on && t->wish == wish && t->public.probe == event->probe) {
+        set_tap(t, tap);
+        return 0;
+    }
+    __atomic_store_n(&t->public.on, 0, __ATOMIC_RELEASE);
+    t->wish = wish;
+    set_tap(t, tap);
+    __atomic_store_n(&t->public.probe, event->probe, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->public.on, new_generation(), __ATOMIC_RELEASE);
+    publish(p);
+    return 0;
+}
+
+int weft_point_tap_off(struct weft_point_entry *p, const struct weft_wish *wish)
+{
+    struct weft_target *t = wish_target(p, wish);
+    if (!t)
+        return 0;
+    __atomic_store_n(&t->public.on, 0, __ATOMIC_RELEASE);
+    t->wish = NULL;
     publish(p);
     return 1;
 }

@@ -7,6 +7,9 @@
 
 #include "ust/record.h"
 
+struct weft_tap;
+struct weft_wish;
+
 /* libweft's side of a registered point. */
 struct weft_point_entry {
     struct weft_point *point;
@@ -43,5 +46,12 @@ int weft_wanted_check(const struct weft_event *event, const struct weft_wanted *
 int weft_point_switch_on(struct weft_point_entry *p, const struct weft_event *event, const struct weft_wanted *wanted);
 /* 1 if they did until now, else 0. */
 int weft_point_switch_off(struct weft_point_entry *p, const struct weft_channel *c);
+
+/* Is the event's probe one that asks before it records? */
+int weft_event_evaluates(const struct weft_event *event);
+
+/* The same for a wish (tap.h), which `tap` carries out from now on; the event must be one that evaluates. 0 or ENOMEM; 1 or 0. */
+int weft_point_tap_on(struct weft_point_entry *p, const struct weft_event *event, const struct weft_wish *wish, struct weft_tap *tap);
+int weft_point_tap_off(struct weft_point_entry *p, const struct weft_wish *wish);
 
 #endif

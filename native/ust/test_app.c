@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ust/test_fields.h"
 #include "weft/context.h"
 #include "weft/serialize.h"
 
@@ -49,14 +50,14 @@ static void record_tick_as_twin(struct weft_sink *sink, uint32_t thread, uint64_
     record_tick(sink, 200, number);
 }
 
-static const struct weft_field fields[] = {
+static const struct weft_field tick_fields[] = {
     { .name = "thread", .kind = WEFT_KIND_INTEGER, .integer = { 32, WEFT_INT_SIGNED, 10 } },
     { .name = "number", .kind = WEFT_KIND_INTEGER, .integer = { 64, 0, 16 } },
 };
 static const int level = 6;
 
 #define EVENT(name_, probe_, flags_)                                                                                        \
-    { .size = sizeof(struct weft_event), .provider = "app", .name = name_, .signature = "int, u64", .fields = fields,         \
+    { .size = sizeof(struct weft_event), .provider = "app", .name = name_, .signature = "int, u64", .fields = tick_fields,    \
       .field_count = 2, .loglevel = &level, .probe = (void (*)(void))(probe_), .flags = flags_ }
 #define POINT(name_) { .size = sizeof(struct weft_point), .provider = "app", .name = name_, .signature = "int, u64" }
 #define PROVIDER(events) { sizeof(struct weft_provider), "app", events, 1, NULL }
@@ -64,6 +65,41 @@ static const int level = 6;
 static struct weft_event tick = EVENT("tick", record_filtered_tick, WEFT_EVENT_EVALUATES),
                          twin = EVENT("tick", record_tick_as_twin, 0), /* built when there were no filters */
                          late = EVENT("late", record_filtered_tick, WEFT_EVENT_EVALUATES);
+
+/* Its values alone: what is recorded of it is nothing. */
+static void record_kinds(struct weft_sink *sink, uint32_t length, uint64_t number)
+{
+    static const int16_t numbers[] = { 7, -8, 9 };
+    static const uint8_t network[] = { 0x01, 0x02, 0xff, 0xfe };
+    static const uint64_t queue[] = { 1, UINT64_MAX };
+    static char name[100000];
+    const int64_t a = -(int64_t)number - 1, b = 2;
+    struct weft_value values[FIELDS];
+    memset(name, 'x', length);
+    name[length] = 0;
+    weft_value_integer(&values[A], &a, 8, WEFT_INT_SIGNED);
+    weft_value_integer(&values[B], &b, 8, WEFT_INT_SIGNED);
+    weft_value_double(&values[X], 1.5);
+    weft_value_text(&values[NAME], name, WEFT_VALUE_UNMEASURED);
+    weft_value_array(&values[NUMBERS], numbers, 3, 16, WEFT_INT_SIGNED);
+    weft_value_text(&values[LABEL], "fourth", 4);
+    weft_value_array(&values[QUEUE], queue, 2, 64, 0);
+    weft_value_array(&values[NETWORK], network, 2, 16, WEFT_INT_REVERSE);
+    if (__atomic_load_n(&sink->filtered, __ATOMIC_RELAXED))
+        library->evaluate(sink, values, FIELDS, __builtin_return_address(0));
+}
+
+/* As announced: an enumeration has labels. */
+static struct weft_field kinds_fields[FIELDS];
+static const struct weft_enum colours = { "colours", NULL, 0 };
+
+static struct weft_event kinds = { .size = sizeof(struct weft_event), .provider = "app", .name = "kinds", .signature = "int, u64",
+                                   .fields = kinds_fields, .field_count = FIELDS, .probe = (void (*)(void))record_kinds,
+                                   .flags = WEFT_EVENT_EVALUATES };
+static struct weft_event *const kinds_events[] = { &kinds };
+static struct weft_provider kinds_provider = PROVIDER(kinds_events);
+static struct weft_point kinds_point = POINT("kinds");
+static struct weft_point *const kinds_points[] = { &kinds_point };
 static struct weft_event *const tick_events[] = { &tick }, *const twin_events[] = { &twin }, *const late_events[] = { &late };
 static struct weft_provider tick_provider = PROVIDER(tick_events), twin_provider = PROVIDER(twin_events),
                             late_provider = PROVIDER(late_events);
@@ -112,6 +148,14 @@ static uint64_t register_tick(void)
     library->provider_register(&tick_provider);
     library->points_register(tick_points, 1);
     return milliseconds() - begin;
+}
+
+static uint64_t register_kinds(void)
+{
+    memcpy(kinds_fields, fields, sizeof(fields));
+    kinds_fields[B].enumeration = &colours;
+    library->provider_register(&kinds_provider);
+    return (uint64_t)library->points_register(kinds_points, 1);
 }
 
 static void start_threads(uint32_t count)
@@ -220,6 +264,12 @@ static uint64_t carry_out(const struct app_order *o)
     case APP_REGISTER_LATE:
         library->provider_register(&late_provider);
         return (uint64_t)library->points_register(late_points, 1);
+    case APP_REGISTER_KINDS:
+        return register_kinds();
+    case APP_EMIT_KINDS:
+        for (uint64_t i = 0; i < o->argument; i++)
+            hit(&kinds_point, 10 * o->argument, i);
+        return 0;
     case APP_REGISTER_TWIN:
         return (uint64_t)library->provider_register(&twin_provider);
     case APP_UNREGISTER:

@@ -8,6 +8,8 @@
 enum app_verb {
     APP_REGISTER,        /* provider `app`, event and point `tick`; answers the milliseconds that it took */
     APP_REGISTER_LATE,   /* event and point `late`, as a dlopen() would */
+    APP_REGISTER_KINDS,  /* event and point `kinds`: a field of each kind (test_fields.h) */
+    APP_EMIT_KINDS,      /* `argument` events of it; its name is 10 times as many characters long */
     APP_REGISTER_TWIN,   /* another object's description of `tick`, whose probe says thread 200 */
     APP_UNREGISTER,      /* the first description of `tick`; its point stays */
     APP_UNREGISTER_LATE, /* event and point `late` */

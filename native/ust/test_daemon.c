@@ -94,7 +94,7 @@ static int readable(int fd, int ms)
     return poll(&p, 1, ms) > 0;
 }
 
-static struct weft_cursor cursor(const struct test_daemon *d)
+struct weft_cursor daemon_cursor(const struct test_daemon *d)
 {
     return (struct weft_cursor){ d->received, d->length, sizeof(struct weft_wire_header), 0 };
 }
@@ -112,7 +112,7 @@ int daemon_receive(struct test_daemon *d, int ms)
     must(header.length == (uint32_t)length, "a message's length is its own");
     d->length = (size_t)length;
     if (header.type == WEFT_WIRE_READY) {
-        struct weft_cursor c = cursor(d);
+        struct weft_cursor c = daemon_cursor(d);
         d->batch = weft_get_u32(&c);
     }
     return header.type;
@@ -130,7 +130,7 @@ int daemon_accept(struct test_daemon *d, int ms)
     d->uid = peer.uid;
     if (daemon_receive(d, ms) != WEFT_WIRE_HELLO)
         return 0;
-    struct weft_cursor c = cursor(d);
+    struct weft_cursor c = daemon_cursor(d);
     const uint32_t abi = weft_get_u32(&c);
     d->pid = weft_get_u32(&c);
     const uint8_t *bits = weft_get(&c, 2);
@@ -172,7 +172,7 @@ void daemon_welcome(struct test_daemon *d)
 
 static void note_point(struct test_daemon *d)
 {
-    struct weft_cursor c = cursor(d);
+    struct weft_cursor c = daemon_cursor(d);
     must(d->point_count < DAEMON_POINTS_MAX, "not so many points");
     const uint32_t n = d->point_count++;
     d->points[n].id = weft_get_u32(&c);
@@ -240,7 +240,7 @@ static int end_command(struct test_daemon *d, struct weft_writer *w, const int *
     daemon_send_raw(d, d->buffer, weft_message_end(w), fds, count);
     for (;;) {
         const int type = daemon_receive(d, PATIENCE_MS);
-        struct weft_cursor c = cursor(d);
+        struct weft_cursor c = daemon_cursor(d);
         if (type == WEFT_WIRE_ACK && weft_get_u32(&c) == d->command)
             return (int)weft_get_u32(&c);
         if (type <= 0)
@@ -289,6 +289,33 @@ int daemon_disable(struct test_daemon *d, uint32_t channel, uint32_t point)
 int daemon_simple(struct test_daemon *d, enum weft_wire_type type, uint32_t channel)
 {
     struct weft_writer w = begin_command(d, type, channel);
+    return end_command(d, &w, NULL, 0);
+}
+
+int daemon_watch(struct test_daemon *d, uint32_t watch, uint32_t point, const uint8_t *filter, uint32_t length, const uint8_t *captures,
+                 uint16_t count, size_t bytes)
+{
+    struct weft_writer w = begin_command(d, WEFT_WIRE_WATCH, watch);
+    weft_put_u32(&w, point);
+    weft_put_u32(&w, length);
+    weft_put(&w, length ? filter : (const uint8_t *)"", length);
+    weft_put_u16(&w, count);
+    weft_put(&w, bytes ? captures : (const uint8_t *)"", bytes);
+    return end_command(d, &w, NULL, 0);
+}
+
+int daemon_unwatch(struct test_daemon *d, uint32_t watch, uint32_t point)
+{
+    struct weft_writer w = begin_command(d, WEFT_WIRE_UNWATCH, watch);
+    weft_put_u32(&w, point);
+    return end_command(d, &w, NULL, 0);
+}
+
+int daemon_command(struct test_daemon *d, enum weft_wire_type type, const void *bytes, size_t length)
+{
+    struct weft_writer w = weft_message_begin(d->buffer, type);
+    weft_put_u32(&w, ++d->command);
+    weft_put(&w, bytes, length);
     return end_command(d, &w, NULL, 0);
 }
 

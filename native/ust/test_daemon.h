@@ -68,6 +68,15 @@ int daemon_filter(struct test_daemon *d, uint32_t channel, uint32_t point, uint3
 int daemon_disable(struct test_daemon *d, uint32_t channel, uint32_t point);
 int daemon_simple(struct test_daemon *d, enum weft_wire_type type, uint32_t channel); /* START, STOP, DETACH */
 
+/* WATCH; `captures`: encoded as in wire.h, `count` of them. UNWATCH. */
+int daemon_watch(struct test_daemon *d, uint32_t watch, uint32_t point, const uint8_t *filter, uint32_t length, const uint8_t *captures,
+                 uint16_t count, size_t bytes);
+int daemon_unwatch(struct test_daemon *d, uint32_t watch, uint32_t point);
+/* A command with this behind its number. */
+int daemon_command(struct test_daemon *d, enum weft_wire_type type, const void *bytes, size_t length);
+/* Behind the header of the message that was received last. */
+struct weft_cursor daemon_cursor(const struct test_daemon *d);
+
 /* `variable` is NAME=VALUE for the application's environment, or NULL. */
 void app_start(struct test_app *a, const struct test_daemon *d, const char *variable);
 void app_order(struct test_app *a, enum app_verb verb, uint32_t argument);

@@ -37,7 +37,7 @@
  *
  * capture: u8 kind: 0 unavailable; 1 u16 field (as a whole); 2 u16 field, u32 index; 3 u16 context type; 4 u8 length, "PROVIDER:NAME"
  * value: u8 kind: 0 unavailable; 1 i64; 2 u64; 3 f64; 4 string; 5 u16 count, i64...; 6 u16 count, u64...   (a FIRED that would be
- *        longer than 4096 bytes carries strings and rows cut)
+ *        longer than 4096 bytes carries strings and rows cut; a WATCH has at most 256 captures)
  * field: string name, u8 flags (WEFT_FIELD_*), u8 kind (enum weft_kind), then by kind
  *   INTEGER   integer
  *   FLOAT     u8 bits (32, 64), u8 flags (WEFT_INT_REVERSE)

@@ -58,7 +58,7 @@ static void connect_point(struct fake_point *f)
         for (on = 0; on < wanted_sinks; on++) {
             f->sinks[on].event = events[i];
             f->sinks[on].public.on = 1;
-            f->sinks[on].public.filtered = (uint32_t)filtering;
+            f->sinks[on].public.filtered = filtering ? WEFT_FILTERED_BY_VALUES : WEFT_FILTERED_NOT;
             f->sinks[on].public.probe = events[i]->probe;
             f->sinks[on].public.next = on + 1 < wanted_sinks ? &f->sinks[on + 1].public : NULL;
         }

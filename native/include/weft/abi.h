@@ -66,6 +66,10 @@ struct weft_field {
 
 struct weft_sink;
 
+/* With NO_VALUES evaluate is called with `values` NULL and `count` 0, and rejects the event; a probe that builds the values all the
+ * same, as with any other nonzero number, only takes longer. */
+enum weft_filtered { WEFT_FILTERED_NOT = 0, WEFT_FILTERED_BY_VALUES = 1, WEFT_FILTERED_NO_VALUES = 2 };
+
 /* One probe: how an event of a provider is described and serialised. */
 struct weft_event {
     uint32_t size; /* of this structure */
@@ -93,7 +97,7 @@ struct weft_provider {
  * has on == 0 and is passed over. Its memory stays valid until the point itself is unregistered. */
 struct weft_sink {
     uint32_t on;
-    uint32_t filtered; /* nonzero: the probe builds the values of all fields and asks weft_library.evaluate before it does anything else */
+    uint32_t filtered; /* enum weft_filtered. Nonzero: the probe asks weft_library.evaluate before it does anything else */
     void (*probe)(void);
     struct weft_sink *next;
     /* libweft's own fields follow */

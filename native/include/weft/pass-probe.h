@@ -37,6 +37,10 @@
                                                                               void *weft_ip WEFT_PARAMETERS(args))            \
     {                                                                                                                         \
         struct weft_value weft_values[WEFT_FIELD_COUNT(provider, name) + 1] WEFT_UNINITIALIZED;                               \
+        if (__atomic_load_n(&weft_sink->filtered, __ATOMIC_RELAXED) == WEFT_FILTERED_NO_VALUES) {                             \
+            weft_module.library->evaluate(weft_sink, NULL, 0, weft_ip);                                                       \
+            return;                                                                                                           \
+        }                                                                                                                     \
         weft_values_##provider##___##name(weft_values WEFT_NAMES(args));                                                      \
         if (weft_module.library->evaluate(weft_sink, weft_values, (uint32_t)WEFT_FIELD_COUNT(provider, name), weft_ip))       \
             weft_record_##provider##___##name(weft_sink, weft_ip WEFT_NAMES(args));                                           \

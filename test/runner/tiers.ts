@@ -52,7 +52,7 @@ const FUZZ_S = process.env.WEFT_SOAK ? 300 : 10;
 
 const killTier = (root: string): Tier => ({
   name: 'kill',
-  budgetS: 200,
+  budgetS: 180,
   parallel: 1,
   steps: () => [
     ...testFiles(root, ['test/kill', 'test/hostile']).map((file) => nodeTestStep(file, root)),
@@ -72,17 +72,17 @@ const killTier = (root: string): Tier => ({
 
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
-  nodeTier(root, 'unit', 70, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 160, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
-  nodeTier(root, 'model', 110, ['test/model']),
-  nodeTier(root, 'simulation', 180, ['test/simulation']),
+  nodeTier(root, 'unit', 60, ['test/unit', 'test/contract'], 2),
+  { name: 'native', budgetS: 150, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
+  nodeTier(root, 'model', 80, ['test/model']),
+  nodeTier(root, 'simulation', 150, ['test/simulation']),
   {
     name: 'sanitizers',
-    budgetS: 280,
+    budgetS: 260,
     parallel: 1,
     steps: () => ['address,undefined', 'thread'].flatMap((kind) => nativeSteps(root, [`SANITIZE=${kind}`])),
   },
-  nodeTier(root, 'e2e', 120, ['test/e2e']),
+  nodeTier(root, 'e2e', 160, ['test/e2e']),
   nodeTier(root, 'compat', 90, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 40, ['test/users', 'test/hosts']),

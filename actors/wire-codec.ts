@@ -64,6 +64,15 @@ export const u64: Codec<bigint> = {
   },
 };
 
+export const i64: Codec<bigint> = {
+  read: (cursor) => cursor.take(8).readBigInt64LE(0),
+  write: (writer, value) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(value, 0);
+    writer.put(bytes);
+  },
+};
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 const counted = (limit: number, read: (bytes: Buffer) => string): Codec<string> => ({
@@ -132,6 +141,19 @@ export const list = <T>(count: Codec<number>, element: Codec<T>, limit: number):
   write: (writer, values) => {
     count.write(writer, values.length);
     for (const value of values) element.write(writer, value);
+  },
+});
+
+/** A length, then so many bytes. */
+export const blob = (length: Codec<number>, limit: number): Codec<Buffer> => ({
+  read: (cursor) => {
+    const size = length.read(cursor);
+    if (size > limit) throw new WireError(`${size} bytes, at most ${limit} are allowed`);
+    return cursor.take(size);
+  },
+  write: (writer, value) => {
+    length.write(writer, value.length);
+    writer.put(value);
   },
 });
 

@@ -4,6 +4,7 @@
  */
 import type { ContextType, Field, PointDescription } from '../machines/document.ts';
 import type { Geometry } from '../native/addon/index.ts';
+import type { PlacedCapture } from '../rules/capture.ts';
 import {
   anyText,
   blob,
@@ -25,6 +26,7 @@ import {
   Writer,
   zeros,
 } from './wire-codec.ts';
+import { CAPTURES_MAX, type CapturedValue, capturedValue, placedCapture } from './wire-capture.ts';
 import { field } from './wire-field.ts';
 
 export const WIRE_ABI = 1;
@@ -139,6 +141,30 @@ const MESSAGES = {
   start: { type: 69, body: struct<{ command: number; channel: number }>({ command: u32, channel: u32 }) },
   stop: { type: 70, body: struct<{ command: number; channel: number }>({ command: u32, channel: u32 }) },
   detach: { type: 71, body: struct<{ command: number; channel: number }>({ command: u32, channel: u32 }) },
+  watch: {
+    type: 73,
+    body: struct<{
+      command: number;
+      watch: number;
+      point: number;
+      filter: Buffer;
+      captures: readonly PlacedCapture[];
+    }>({ command: u32, watch: u32, point: u32, filter: blob(u32, FILTER_MAX), captures: list(u16, placedCapture, CAPTURES_MAX) }),
+  },
+  unwatch: {
+    type: 74,
+    body: struct<{ command: number; watch: number; point: number }>({ command: u32, watch: u32, point: u32 }),
+  },
+  fired: {
+    type: 6,
+    body: struct<{
+      watch: number;
+      point: number;
+      timestamp: bigint;
+      discarded: number;
+      captures: readonly CapturedValue[];
+    }>({ watch: u32, point: u32, timestamp: u64, discarded: u32, captures: list(u16, capturedValue, CAPTURES_MAX) }),
+  },
   synced: { type: 72, body: struct<{ batch: number }>({ batch: u32 }) },
 } as const;
 
@@ -147,7 +173,7 @@ type BodyOf<N extends MessageName> = (typeof MESSAGES)[N]['body'] extends Codec<
 export type WireMessage = { [N in MessageName]: { readonly kind: N } & BodyOf<N> }[MessageName];
 export type MessageOf<N extends MessageName> = Extract<WireMessage, { readonly kind: N }>;
 /** What an application may say. */
-export type FromApplication = MessageOf<'hello' | 'point' | 'pointGone' | 'ready' | 'ack'>;
+export type FromApplication = MessageOf<'hello' | 'point' | 'pointGone' | 'ready' | 'ack' | 'fired'>;
 /** What the daemon may say. */
 export type ToApplication = Exclude<WireMessage, FromApplication>;
 

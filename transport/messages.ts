@@ -13,8 +13,10 @@ import type {
   SnapshotOutput,
 } from '../machines/document.ts';
 import type { Body } from './bus.ts';
+import { command } from './command-shape.ts';
 import { fault } from './errors.ts';
 import { count64, envelope, jsonSchema, type Parsed, parseMessage, text, uid } from './schema.ts';
+import { TRIGGER_COMMANDS } from './trigger-messages.ts';
 
 const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 /** Microseconds in 32 bits. */
@@ -138,12 +140,6 @@ const totals = z.object({ recorded: count64, lost: count64 });
 /** The fields of a point are described by machines/document.ts; on the way out they are not checked again. */
 const point = z.custom<PointDescription>((value) => typeof value === 'object' && value !== null && 'name' in value);
 const application = z.object({ pid: z.int(), uid, procname: text, points: z.array(point) });
-
-const command = <R extends z.ZodRawShape, A extends z.ZodRawShape>(summary: string, request: R, answer: A) => ({
-  summary,
-  request: z.object({ ...envelope, ...request }),
-  answer: z.object(answer),
-});
 
 const session = text;
 
@@ -273,6 +269,7 @@ export const COMMANDS = {
     { leaseMs: z.int().min(1).max(60_000) },
     { process: text, until: z.int() },
   ),
+  ...TRIGGER_COMMANDS,
 } as const;
 
 export type CommandName = keyof typeof COMMANDS;

@@ -5,6 +5,7 @@
 import type { ApplicationIdentity } from '../machines/application.ts';
 import type { ContextType, PointDescription, RegistryScope } from '../machines/document.ts';
 import type { Geometry, SeqpacketConnection } from '../native/addon/index.ts';
+import type { PlacedCapture } from '../rules/capture.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import type { Clock } from './ports.ts';
 import { encodeWire, type MessageName, type MessageOf } from './wire.ts';
@@ -30,6 +31,12 @@ export interface WantedChannel {
   readonly started: boolean;
 }
 
+/** What a trigger wants of a point: a filter (empty: none), and what a notification carries. */
+export interface WatchedPoint {
+  readonly filter: Buffer;
+  readonly captures: readonly PlacedCapture[];
+}
+
 interface ToldChannel {
   readonly handle: number;
   readonly ringId: string;
@@ -38,7 +45,7 @@ interface ToldChannel {
   started: boolean | null; // null: unknown, it may have been started by a former daemon
 }
 
-type Command = 'attach' | 'enable' | 'disable' | 'start' | 'stop' | 'detach';
+type Command = 'attach' | 'enable' | 'disable' | 'start' | 'stop' | 'detach' | 'watch' | 'unwatch';
 type Fields<N extends MessageName> = Omit<MessageOf<N>, 'kind' | 'command'>;
 
 export interface Point {
@@ -56,6 +63,8 @@ export class Application {
   descriptionSize = 0;
   readonly #clock: Clock;
   readonly #told = new Map<string, ToldChannel>();
+  /** By watch, by point: what was said. */
+  readonly #watched = new Map<number, Map<number, string>>();
   readonly #acks = new Map<number, Deferred<number>>();
   readonly #outbox: { readonly bytes: Buffer; readonly fds: readonly number[] }[] = [];
   #commands = 0;
@@ -114,6 +123,26 @@ export class Application {
     return settled(answers);
   }
 
+  /** These points of it, and no others, report to a trigger; resolves with the errors it answered. */
+  async watch(watch: number, points: ReadonlyMap<number, WatchedPoint>): Promise<readonly string[]> {
+    const answers: Promise<string | null>[] = [];
+    const told = this.#watched.get(watch) ?? new Map<number, string>();
+    for (const [point, { filter, captures }] of points) {
+      const text = `${filter.toString('base64')} ${JSON.stringify(captures)}`;
+      if (told.get(point) === text) continue;
+      told.set(point, text);
+      answers.push(this.#command('watch', { watch, point, filter, captures }));
+    }
+    for (const point of [...told.keys()]) {
+      if (points.has(point)) continue;
+      told.delete(point);
+      answers.push(this.#command('unwatch', { watch, point }));
+    }
+    if (told.size > 0) this.#watched.set(watch, told);
+    else this.#watched.delete(watch);
+    return settled(answers);
+  }
+
   detach(sessionId: string): void {
     for (const [key, told] of this.#told) {
       if (!key.startsWith(`${sessionId}/`)) continue;
@@ -133,6 +162,7 @@ export class Application {
     this.descriptionSize -= this.points.get(point)?.text.length ?? 0;
     this.points.delete(point);
     for (const told of this.#told.values()) told.points.delete(point);
+    for (const told of this.#watched.values()) told.delete(point);
   }
 
   acknowledge(command: number, status: number): void {

@@ -64,11 +64,24 @@ const takeGone: Taker<'pointGone'> = (_parts, application, _ref, { point }) => {
   application.forgetPoint(point);
 };
 
+/** A watch that is gone meanwhile is no mistake of the application. */
+const takeFired: Taker<'fired'> = (parts, application, _ref, { watch, point, timestamp, discarded, captures }) => {
+  const entry = parts.triggers.watching(watch);
+  if (!entry) return;
+  entry.discarded += discarded;
+  const { pid, uid, procname } = application.identity!;
+  const event = application.points.get(point)?.description.name ?? null;
+  const cause = { event, pid, uid, procname, timestampNs: timestamp };
+  const occurrence = { atMs: parts.ports.clock.now(), cause, captures };
+  parts.trigger(entry.document.id)?.send({ type: 'ConditionFulfilled', occurrence });
+};
+
 const TAKERS: { readonly [K in FromApplication['kind']]: Taker<K> } = {
   hello: takeHello,
   point: takePoint,
   pointGone: takeGone,
   ready: (_parts, _application, ref, { batch }) => ref.send({ type: 'ReadyReceived', batch }),
+  fired: takeFired,
   ack: (_parts, application, _ref, { command, status }) => application.acknowledge(command, status),
 };
 
@@ -109,6 +122,9 @@ const synchronise = async (parts: DaemonParts, application: number): Promise<voi
       if (pass === PASSES_MAX || refusedFrom(thrown).refusal.code !== 'consumer-failed') throw thrown;
     }
   }
+  const found = parts.applications.find(application);
+  const armed = found ? parts.triggers.armAll(found) : Promise.resolve([]);
+  await Promise.all([...parts.passes.takeInclusions(application), armed]);
 };
 
 /** Registries of its own are drained; locks that it held are freed. */

@@ -13,25 +13,33 @@ import { distinctFilters, filtersFit } from '../rules/filter/channel.ts';
 import { checkFilter } from '../rules/filter/check.ts';
 import { checkExclusions } from '../rules/match.ts';
 import { isReservedChannel, isReservedPattern } from '../rules/reserved.ts';
-import type { BusMessage, Endpoint, Fault, Reply } from '../transport/bus.ts';
+import type { Body, BusMessage, Endpoint, Fault, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
-import { COMMAND_NAMES, type CommandName, type CommandRequest, commandSchema, parseRequest } from '../transport/messages.ts';
+import {
+  COMMAND_NAMES,
+  type CommandName,
+  type CommandRequest,
+  commandSchema,
+  isCommandName,
+  parseRequest,
+} from '../transport/messages.ts';
 import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { localStamp, localTime } from './local-time.ts';
 import { clockOf } from './session-recovery.ts';
+import { TRIGGER_HANDLERS } from './trigger-commands.ts';
 import { applicationViewOf, sessionViewOf, summaryOf } from './views.ts';
 
 /** Who asks, as the server vouches. */
-interface Caller {
+export interface Caller {
   readonly who: string;
   readonly uid: number;
   /** root, or the daemon's own user. */
   readonly all: boolean;
 }
 
-type Handler<C extends CommandName> = (
+export type Handler<C extends CommandName> = (
   parts: DaemonParts,
   caller: Caller,
   request: CommandRequest<C>,
@@ -329,6 +337,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'daemon.status': status,
   'daemon.shutdown': shutdown,
   'inspect.watch': watch,
+  ...TRIGGER_HANDLERS,
 };
 
 const callerOf = (parts: DaemonParts, { subject }: BusMessage): Caller | null => {
@@ -336,6 +345,18 @@ const callerOf = (parts: DaemonParts, { subject }: BusMessage): Caller | null =>
   if (address?.realm !== 'local' || !/^\d{1,10}$/.test(address.who)) return null;
   const uid = Number(address.who);
   return { who: address.who, uid, all: uid === 0 || uid === parts.place.uid };
+};
+
+/** A command that the daemon gives itself, with the rights of a local user. */
+export const commandAs = async (parts: DaemonParts, uid: number, name: string, fields: Body): Promise<Reply> => {
+  if (!isCommandName(name)) return failed('unsupported', { what: `Command ${name}` });
+  const caller: Caller = { who: String(uid), uid, all: uid === 0 || uid === parts.place.uid };
+  const id = parts.ports.ids.hex(16);
+  const parsed = parseRequest(name, { v: 1, id, ...fields });
+  if (!parsed.ok) return refused(parsed.fault);
+  const key = `${caller.who} ${id}`;
+  const handler = HANDLERS[name] as Handler<CommandName>;
+  return parts.replies.once(key, id, () => handler(parts, caller, parsed.value as CommandRequest<CommandName>, key));
 };
 
 const handle = async <C extends CommandName>(parts: DaemonParts, name: C, message: BusMessage): Promise<Reply> => {

@@ -14,6 +14,7 @@ import { Replies } from './replies.ts';
 import { Rings } from './rings.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
 import { Totals } from './totals.ts';
+import { TriggerTable } from './trigger-table.ts';
 
 type Root = ActorRefFrom<typeof sessionDaemonMachine>;
 
@@ -23,6 +24,7 @@ export class DaemonParts {
   readonly documents: DocumentStore;
   readonly rings: Rings;
   readonly totals: Totals;
+  readonly triggers: TriggerTable;
   readonly applications = new ApplicationTable();
   readonly passes = new Passes();
   readonly flushes = new Flushes();
@@ -43,6 +45,7 @@ export class DaemonParts {
     this.documents = new DocumentStore(ports.disk);
     this.rings = new Rings(ports);
     this.totals = new Totals(this.rings);
+    this.triggers = new TriggerTable(ports.disk);
     this.replies = new Replies(ports.clock);
     this.events = new EventPublisher(this.place, ports.clock, () => this.#bus);
     this.startedAtMs = ports.clock.now();
@@ -74,6 +77,10 @@ export class DaemonParts {
 
   session(sessionId: string) {
     return this.root.getSnapshot().context.sessions[sessionId];
+  }
+
+  trigger(triggerId: string) {
+    return this.root.getSnapshot().context.triggers[triggerId];
   }
 
   /** The link of an owner's consumer; made at the first question, whether the process runs or not. */

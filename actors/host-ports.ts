@@ -6,9 +6,10 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { completeDocument, DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
+import { TRIGGER_VERSION, type TriggerDocument } from '../machines/trigger-document.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { makeDirectories } from './make-directories.ts';
-import type { Clock, Disk, Host, Ids, Log, User } from './ports.ts';
+import type { Clock, Disk, Host, Ids, Log, TriggerDisk, User } from './ports.ts';
 
 export const VERSION = '0.1.0';
 
@@ -127,29 +128,44 @@ export const realHost = (options: { readonly host: string | null; readonly group
   };
 };
 
-const parseDocument = (path: string, log: Log): SessionDocument | null => {
+const parseDocument = <T extends { readonly version: number }>(path: string, version: T['version'], log: Log): T | null => {
   try {
-    const document = JSON.parse(readFileSync(path, 'utf8')) as SessionDocument;
-    if (document.version === DOCUMENT_VERSION) return completeDocument(document);
-    log.error('a session document is of another version and stays as it is', { path, version: document.version });
+    const document = JSON.parse(readFileSync(path, 'utf8')) as T;
+    if (document.version === version) return document;
+    log.error('a document is of another version and stays as it is', { path, version: document.version });
   } catch (thrown) {
-    log.error('a session document cannot be read and stays as it is', { path, cause: String(thrown) });
+    log.error('a document cannot be read and stays as it is', { path, cause: String(thrown) });
   }
   return null;
 };
 
-/** `sessions/ID.json`: one file per session, each whole or absent. */
-export const realDisk = (stateDirectory: string, log: Log): Disk => {
-  const directory = join(stateDirectory, 'sessions');
+/** `ID.json`: one file per document, each whole or absent. */
+const documentsIn = <T extends { readonly version: number; readonly id: string }>(
+  directory: string,
+  version: T['version'],
+  log: Log,
+) => {
   const path = (id: string): string => join(directory, `${id}.json`);
   makeDirectories(directory, 0o700);
   return {
-    load: async () =>
+    load: async (): Promise<readonly T[]> =>
       readdirSync(directory)
         .filter((name) => /^[0-9a-f]{32}\.json$/.test(name))
-        .map((name) => parseDocument(join(directory, name), log))
+        .map((name) => parseDocument<T>(join(directory, name), version, log))
         .filter((document) => document !== null),
-    write: async (document) => writeWhole(path(document.id), `${JSON.stringify(document)}\n`, 0o600),
-    remove: async (sessionId) => unlinkSync(path(sessionId)),
+    write: async (document: T): Promise<void> => writeWhole(path(document.id), `${JSON.stringify(document)}\n`, 0o600),
+    remove: async (id: string): Promise<void> => unlinkSync(path(id)),
+  };
+};
+
+export const realDisk = (stateDirectory: string, log: Log): Disk & TriggerDisk => {
+  const triggers = documentsIn<TriggerDocument>(join(stateDirectory, 'triggers'), TRIGGER_VERSION, log);
+  const sessions = documentsIn<SessionDocument>(join(stateDirectory, 'sessions'), DOCUMENT_VERSION, log);
+  return {
+    ...sessions,
+    load: async () => (await sessions.load()).map(completeDocument),
+    loadTriggers: triggers.load,
+    writeTrigger: triggers.write,
+    removeTrigger: triggers.remove,
   };
 };

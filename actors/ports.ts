@@ -3,6 +3,7 @@
  * bus. Given at the root; nothing in actors/ reaches past it.
  */
 import type { SessionDocument } from '../machines/document.ts';
+import type { TriggerDocument } from '../machines/trigger-document.ts';
 import type { Native, SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
@@ -61,6 +62,13 @@ export interface Disk {
   remove(sessionId: string): Promise<void>;
 }
 
+/** Trigger documents, the same way. */
+export interface TriggerDisk {
+  loadTriggers(): Promise<readonly TriggerDocument[]>;
+  writeTrigger(document: TriggerDocument): Promise<void>;
+  removeTrigger(id: string): Promise<void>;
+}
+
 export type KeeperLink = Pick<
   KeeperClient,
   | 'onExited'
@@ -116,6 +124,7 @@ export type DaemonNative = Pick<
   | 'adoptRingSet'
   | 'releaseLocks'
   | 'ringTotals'
+  | 'ringUsage'
   | 'listenSeqpacket'
   | 'adoptSeqpacket'
   | 'openClockPage'
@@ -136,7 +145,7 @@ export interface DaemonPorts {
   readonly ids: Ids;
   readonly log: Log;
   readonly host: Host;
-  readonly disk: Disk;
+  readonly disk: Disk & TriggerDisk;
   readonly native: DaemonNative;
   readonly keeper: KeeperPort;
   readonly bus: BusPort;

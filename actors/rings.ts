@@ -95,6 +95,14 @@ export class Rings {
     return this.#ports.native.ringTotals({ ringFd, readerFd, geometry: geometryOf(held.set) });
   }
 
+  /** Bytes that wait in the fullest of its rings. */
+  usage(ringId: string): bigint {
+    const held = this.#sets.get(ringId);
+    if (!held) return 0n;
+    const { ringFd, readerFd } = held.fds;
+    return this.#ports.native.ringUsage({ ringFd, readerFd, geometry: geometryOf(held.set) });
+  }
+
   /** The locks that a dead application held would keep others out for ever. */
   releaseLocks(application: number): void {
     for (const { set, fds } of this.#sets.values()) {

@@ -1,6 +1,6 @@
 /** The root of the session daemon: opens and closes its surroundings, and brings them back when they die. */
 import { fromPromise } from 'xstate';
-import { type LoadedSession, sessionDaemonMachine } from '../machines/session-daemon.ts';
+import { type LoadedSession, type NewTrigger, sessionDaemonMachine } from '../machines/session-daemon.ts';
 import type { SeqpacketServer } from '../native/addon/index.ts';
 import type { Served } from '../transport/bus.ts';
 import { inspectSubject, subtree } from '../transport/subjects.ts';
@@ -16,6 +16,8 @@ import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
 import { scopeKey } from './scopes.ts';
 import { provideSession } from './session.ts';
+import { provideTrigger } from './trigger.ts';
+import { triggerInput } from './trigger-commands.ts';
 
 /** What was opened and has to be closed. */
 interface Opened {
@@ -107,6 +109,9 @@ const loadSessions = async (parts: DaemonParts): Promise<readonly LoadedSession[
   return documents.map(({ id, name }) => ({ sessionId: id, name }));
 };
 
+const loadTriggers = async (parts: DaemonParts): Promise<readonly NewTrigger[]> =>
+  (await parts.triggers.load()).map((document) => triggerInput(parts, document, null));
+
 const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   const { version } = parts.ports.host;
   const service = {
@@ -183,6 +188,8 @@ export const provideSessionDaemon = (parts: DaemonParts) => {
       session: provideSession(parts),
       consumer: provideConsumer(parts),
       application: provideApplication(parts),
+      trigger: provideTrigger(parts),
+      loadTriggers: fromPromise(() => loadTriggers(parts)),
       openHost: fromPromise(() => openHost(parts, opened)),
       openBus: fromPromise(() => openBus(parts)),
       loadSessions: fromPromise(() => loadSessions(parts)),

@@ -1,7 +1,13 @@
 /** The commands about triggers. */
-import { freeTriggerName, isSampled, TRIGGER_VERSION, type TriggerCondition, type TriggerDocument } from '../machines/trigger-document.ts';
-import { checkFilter } from '../rules/filter/check.ts';
+import {
+  freeTriggerName,
+  isSampled,
+  TRIGGER_VERSION,
+  type TriggerCondition,
+  type TriggerDocument,
+} from '../machines/trigger-document.ts';
 import { parseCapture } from '../rules/capture.ts';
+import { checkFilter } from '../rules/filter/check.ts';
 import { checkExclusions } from '../rules/match.ts';
 import type { Reply } from '../transport/bus.ts';
 import { failed, succeeded } from '../transport/errors.ts';
@@ -20,7 +26,7 @@ const conditionFault = (condition: TriggerCondition): Reply | null => {
   const { error } = checkExclusions(pattern, exclusions);
   if (error !== null) return wrong(error);
   const checked = filter === null ? null : checkFilter(filter);
-  if (checked && !checked.ok) return failed('filter-invalid', { filter: filter!, ...checked.fault });
+  if (checked && !checked.ok) return wrong(`its filter, at column ${checked.fault.column}: ${checked.fault.message}`);
   for (const text of condition.captures) {
     const parsed = parseCapture(text);
     if (!parsed.ok) return wrong(`capture \`${text}\`: ${parsed.cause}`);
@@ -29,7 +35,8 @@ const conditionFault = (condition: TriggerCondition): Reply | null => {
 };
 
 const nameFault = (name: string): Reply | null => {
-  if (name === '' || Buffer.byteLength(name) > NAME_BYTES_MAX) return wrong(`its name has ${Buffer.byteLength(name)} bytes, 1 to ${NAME_BYTES_MAX} are allowed`);
+  if (name === '' || Buffer.byteLength(name) > NAME_BYTES_MAX)
+    return wrong(`its name has ${Buffer.byteLength(name)} bytes, 1 to ${NAME_BYTES_MAX} are allowed`);
   return null;
 };
 
@@ -92,4 +99,3 @@ export const TRIGGER_HANDLERS: { readonly [C in 'trigger.add' | 'trigger.list' |
   'trigger.list': list,
   'trigger.remove': remove,
 };
-

@@ -1,10 +1,10 @@
 /** The triggers of a daemon: their documents, what went wrong with them, and which of an application's points they watch. */
 import type { TriggerDocument } from '../machines/trigger-document.ts';
-import { matchesLogLevel } from '../rules/loglevel.ts';
-import { matchesPattern } from '../rules/pattern.ts';
 import { parseCapture, placeCapture } from '../rules/capture.ts';
 import { checkFilter } from '../rules/filter/check.ts';
 import { compileFilter, filterProgram } from '../rules/filter/compile.ts';
+import { matchesLogLevel } from '../rules/loglevel.ts';
+import { matchesPattern } from '../rules/pattern.ts';
 import type { Application, WatchedPoint } from './application-table.ts';
 import type { TriggerDisk } from './ports.ts';
 

@@ -2,8 +2,8 @@
 import { fromPromise } from 'xstate';
 import { type Occurrence, triggerMachine } from '../machines/trigger.ts';
 import { isDue, type Threshold, type TriggerAction, type TriggerCondition } from '../machines/trigger-document.ts';
-import { succeeded, refused } from '../transport/errors.ts';
-import type { Reply } from '../transport/bus.ts';
+import type { Body, Reply } from '../transport/bus.ts';
+import { refused, succeeded } from '../transport/errors.ts';
 import { commandAs } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { faultOfRefusal, refuse } from './refused.ts';
@@ -17,6 +17,8 @@ const occurrenceOf = (parts: DaemonParts, cause: Readonly<Record<string, unknown
 
 const sessionOf = (parts: DaemonParts, name: string) => parts.documents.all().find((document) => document.name === name);
 
+const greater = (a: bigint, b: bigint): bigint => (b > a ? b : a);
+
 /** Bytes that lie in the fullest ring of a channel, and what a ring holds. Null: it has no rings. */
 const usageOf = (parts: DaemonParts, session: string, channel: string): { used: bigint; size: bigint } | null => {
   const document = sessionOf(parts, session);
@@ -24,7 +26,7 @@ const usageOf = (parts: DaemonParts, session: string, channel: string): { used: 
   const sets = document?.registries.flatMap(({ ringSets }) => ringSets).filter((set) => set.channel === id) ?? [];
   const [first] = sets;
   if (!first) return null;
-  const used = sets.map(({ ringId }) => parts.rings.usage(ringId)).reduce((a, b) => (a > b ? a : b), 0n);
+  const used = sets.map(({ ringId }) => parts.rings.usage(ringId)).reduce(greater, 0n);
   return { used, size: BigInt(first.subbufSize) * BigInt(first.subbufCount) };
 };
 
@@ -55,7 +57,7 @@ const sample = (parts: DaemonParts, condition: TriggerCondition): { met: boolean
 };
 
 /** The session's commands, as the trigger's owner would give them. */
-const commandOf = (action: Exclude<TriggerAction, { kind: 'notify' }>): { name: string; fields: Record<string, unknown> } => {
+const commandOf = (action: Exclude<TriggerAction, { kind: 'notify' }>): { name: string; fields: Body } => {
   const { session } = action;
   switch (action.kind) {
     case 'start-session':
@@ -87,7 +89,15 @@ const runActions = async (
   for (const [at, action] of actions.entries()) {
     if (!isDue(action.rate, number)) continue;
     if (action.kind === 'notify') {
-      const body = { trigger: name, condition: entry.document.condition.kind, occurrence: number, dropped, occurredAt: atMs, cause, captures };
+      const body = {
+        trigger: name,
+        condition: entry.document.condition.kind,
+        occurrence: number,
+        dropped,
+        occurredAt: atMs,
+        cause,
+        captures,
+      };
       parts.events.publish(owner.uid, 'trigger', name, 'fired', body);
       continue;
     }
@@ -122,7 +132,6 @@ export const provideTrigger = (parts: DaemonParts) =>
     actors: {
       writeTrigger: fromPromise(({ input }) => parts.triggers.write(input.triggerId)),
       armTrigger: fromPromise(({ input }) => arm(parts, input.triggerId)),
-      sampleCondition: fromPromise(async ({ input }) => sample(parts, parts.triggers.at(input.triggerId).document.condition)),
       runActions: fromPromise(({ input }) => runActions(parts, input.triggerId, input)),
       disarmTrigger: fromPromise(({ input }) => disarm(parts, input.triggerId)),
     },
@@ -130,6 +139,14 @@ export const provideTrigger = (parts: DaemonParts) =>
       answer: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
       refuse: (_, { requestId, refusal }) => parts.replies.answer(requestId, refused(faultOfRefusal(refusal))),
       logTrigger: (_, { triggerId, what }) => parts.ports.log.warn(`trigger: ${what}`, { triggerId }),
+      sampleCondition: (_, { triggerId }) => {
+        try {
+          const seen = sample(parts, parts.triggers.at(triggerId).document.condition);
+          parts.trigger(triggerId)?.send({ type: 'Sampled', ...seen });
+        } catch (thrown) {
+          parts.ports.log.warn('the condition of a trigger cannot be looked at', { triggerId, cause: String(thrown) });
+        }
+      },
       reportRemoved: (_, { triggerId }) => {
         parts.triggers.forget(triggerId);
         parts.root.send({ type: 'TriggerRemoved', triggerId });

@@ -144,19 +144,6 @@ export const list = <T>(count: Codec<number>, element: Codec<T>, limit: number):
   },
 });
 
-/** A length, then so many bytes. */
-export const blob = (length: Codec<number>, limit: number): Codec<Buffer> => ({
-  read: (cursor) => {
-    const size = length.read(cursor);
-    if (size > limit) throw new WireError(`${size} bytes, at most ${limit} are allowed`);
-    return cursor.take(size);
-  },
-  write: (writer, value) => {
-    length.write(writer, value.length);
-    writer.put(value);
-  },
-});
-
 export const oneOf = <T extends string>(names: Readonly<Record<T, number>>, carrier: Codec<number>): Codec<T> => ({
   read: (cursor) => {
     const value = carrier.read(cursor);

@@ -5,6 +5,7 @@
 import type { ContextType, Field, PointDescription } from '../machines/document.ts';
 import type { Geometry } from '../native/addon/index.ts';
 import type { PlacedCapture } from '../rules/capture.ts';
+import { CAPTURES_MAX, type CapturedValue, capturedValue, placedCapture } from './wire-capture.ts';
 import {
   anyText,
   blob,
@@ -26,7 +27,6 @@ import {
   Writer,
   zeros,
 } from './wire-codec.ts';
-import { CAPTURES_MAX, type CapturedValue, capturedValue, placedCapture } from './wire-capture.ts';
 import { field } from './wire-field.ts';
 
 export const WIRE_ABI = 1;
@@ -149,7 +149,13 @@ const MESSAGES = {
       point: number;
       filter: Buffer;
       captures: readonly PlacedCapture[];
-    }>({ command: u32, watch: u32, point: u32, filter: blob(u32, FILTER_MAX), captures: list(u16, placedCapture, CAPTURES_MAX) }),
+    }>({
+      command: u32,
+      watch: u32,
+      point: u32,
+      filter: blob(FILTER_MAX),
+      captures: list(u16, placedCapture, CAPTURES_MAX),
+    }),
   },
   unwatch: {
     type: 74,

@@ -1,7 +1,8 @@
 /** What a sub-command is, and what it is given. */
 
-import type { Fault } from '../transport/bus.ts';
+import type { Body, Fault } from '../transport/bus.ts';
 import type { CommandAnswer, CommandFields, CommandName } from '../transport/messages.ts';
+import type { EventAddress } from '../transport/subjects.ts';
 import type { OptionSpec, Parsed } from './options.ts';
 
 /** What a command has to say: data for stdout (text and JSON are two forms of the same), notes for stderr, the exit status. */
@@ -14,6 +15,8 @@ export interface Outcome {
 
 export interface Environment {
   readonly options: Parsed;
+  /** All words behind the command's name. */
+  readonly words: readonly string[];
   readonly json: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly noSessiond: boolean;
@@ -24,6 +27,8 @@ export interface Environment {
   request<C extends CommandName>(name: C, fields: CommandFields<C>): Promise<CommandAnswer<C>>;
   /** The session that commands without a name mean; throws UsageError when there is none. */
   currentSession(): string;
+  /** What happens, until the returned function is called; `noun`: of sessions, triggers, ...; null: of all. */
+  listen(noun: string | null, heard: (subject: EventAddress, body: Body) => void): Promise<() => void>;
   setCurrentSession(name: string | null): void;
   knownCurrentSession(): string | null;
 }
@@ -33,6 +38,8 @@ export interface Command {
   readonly summary: string;
   readonly usage: string;
   readonly options: readonly OptionSpec[];
+  /** It reads its words itself (`environment.words`); the options are for the help. */
+  readonly raw?: boolean;
   /** Not in the list of commands. */
   readonly hidden?: boolean;
   run(environment: Environment): Promise<Outcome>;

@@ -12,7 +12,7 @@ import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
 import { type Access, connectAccess, parseAccess } from '../transport/access.ts';
 import type { Body, Bus, Fault } from '../transport/bus.ts';
 import { FaultError, failure } from '../transport/errors.ts';
-import { commandSubject } from '../transport/subjects.ts';
+import { ANY, commandSubject, type EventAddress, parseEventSubject, subtree } from '../transport/subjects.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const START_TIMEOUT_MS = 15_000;
@@ -189,6 +189,18 @@ export class Daemon {
     const reply = await this.bus.request(subject, { v: 1, id: randomUUID(), ...fields }, REQUEST_TIMEOUT_MS);
     if (!reply.ok) throw new FaultError(reply.fault);
     return reply.body;
+  }
+
+  /** Of the caller's own things; root, and the daemon's user, hear of all. */
+  async listen(noun: string | null, heard: (of: EventAddress, body: Body) => void): Promise<() => void> {
+    const { host, uid, who } = this.access;
+    const all = who === '0' || who === String(uid);
+    const subscription = this.bus.subscribe(subtree({ host, uid }, 'evt', all ? ANY : who), ({ subject, body }) => {
+      const address = parseEventSubject(subject);
+      if (address && (noun === null || address.noun === noun)) heard(address, body);
+    });
+    await this.bus.flush();
+    return () => subscription.stop();
   }
 
   close(): Promise<void> {

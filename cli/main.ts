@@ -1,5 +1,7 @@
 /** The `weft` command: general options, then one sub-command. */
 
+import type { Body } from '../transport/bus.ts';
+import type { EventAddress } from '../transport/subjects.ts';
 import type { Command, Environment, Outcome } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { needCurrentSession, readCurrentSession, writeCurrentSession } from './current-session.ts';
@@ -51,6 +53,7 @@ const commandHelp = (command: Command): string[] => [
 
 class Session implements Environment {
   readonly options: Parsed;
+  readonly words: readonly string[];
   readonly json: boolean;
   readonly env = process.env;
   readonly noSessiond: boolean;
@@ -59,7 +62,8 @@ class Session implements Environment {
   readonly group: string;
   #daemon: Promise<import('./connect.ts').Daemon> | null = null;
 
-  constructor(general: Parsed, options: Parsed) {
+  constructor(general: Parsed, options: Parsed, words: readonly string[]) {
+    this.words = words;
     this.options = options;
     this.json = general.has('json') || options.has('json');
     this.noSessiond = general.has('no-sessiond');
@@ -76,6 +80,12 @@ class Session implements Environment {
     this.#daemon ??= Daemon.connect({ env: this.env, group: this.group, start: !this.noSessiond });
     const daemon = await this.#daemon;
     return (await daemon.request(name, fields)) as import('../transport/messages.ts').CommandAnswer<C>;
+  }
+
+  async listen(noun: string | null, heard: (of: EventAddress, body: Body) => void): Promise<() => void> {
+    const { Daemon } = await import('./connect.ts');
+    this.#daemon ??= Daemon.connect({ env: this.env, group: this.group, start: !this.noSessiond });
+    return (await this.#daemon).listen(noun, heard);
   }
 
   currentSession(): string {
@@ -99,8 +109,8 @@ const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigi
 
 const print = (outcome: Outcome, json: boolean, quiet: boolean): void => {
   if (quiet) return;
-  if (json) process.stdout.write(`${JSON.stringify(outcome.json, plain)}\n`);
-  else if (outcome.lines.length > 0) process.stdout.write(`${outcome.lines.join('\n')}\n`);
+  if (json && outcome.json !== undefined) process.stdout.write(`${JSON.stringify(outcome.json, plain)}\n`);
+  else if (!json && outcome.lines.length > 0) process.stdout.write(`${outcome.lines.join('\n')}\n`);
   if (!json && outcome.notes && outcome.notes.length > 0) process.stderr.write(`${outcome.notes.join('\n')}\n`);
 };
 
@@ -124,16 +134,24 @@ const failureOutcome = async (error: unknown): Promise<Outcome> => {
 
 const text = (lines: readonly string[]): Outcome => ({ lines, json: { text: lines } });
 
+/** Of a command that reads its words itself only what all commands have is looked for. */
+const rawWords = (argv: readonly string[]) =>
+  parseOptions(
+    [JSON_OPTION, { long: 'help', short: 'h', help: '' }, { long: 'list-options', help: '' }],
+    argv.filter((word) => ['--json', '--help', '-h', '--list-options'].includes(word)),
+  );
+
 const runCommand = async (general: Parsed, words: readonly string[]): Promise<Outcome> => {
   const [name, ...argv] = words as [string, ...string[]];
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (name === 'help') return argv[0] ? runCommand(general, [argv[0], '--help']) : text(await generalHelp());
   if (!load) return { ...text([`weft: ${name} is not a weft command. See 'weft --help'.`]), status: 2 };
   const command = await load();
-  const { parsed } = parseOptions([...command.options, JSON_OPTION], argv);
+  const behind = argv.filter((word) => word !== '--json');
+  const { parsed } = command.raw ? rawWords(argv) : parseOptions([...command.options, JSON_OPTION], argv);
   if (parsed.has('help')) return text(commandHelp(command));
   if (parsed.has('list-options')) return text(listOptions([...command.options, JSON_OPTION]));
-  const session = new Session(general, parsed);
+  const session = new Session(general, parsed, behind);
   try {
     return await command.run(session);
   } finally {

@@ -8,6 +8,7 @@ import { type ConsumerEvent, consumerMachine } from './consumer.ts';
 import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 import { sessionMachine } from './session.ts';
+import { type TriggerInput, triggerMachine } from './trigger.ts';
 
 export type SessionDaemonEvent =
   | { readonly type: 'CreateRequested'; readonly sessionId: string; readonly name: string; readonly requestId: string }
@@ -18,11 +19,15 @@ export type SessionDaemonEvent =
   | { readonly type: 'ConsumerExited'; readonly uid: number; readonly cause: string }
   | { readonly type: 'ApplicationConnected'; readonly application: number }
   | { readonly type: 'ApplicationGone'; readonly application: number }
+  | { readonly type: 'TriggerRequested'; readonly trigger: NewTrigger }
+  | { readonly type: 'TriggerRemoved'; readonly triggerId: string }
   | { readonly type: 'WatchRequested'; readonly leaseMs: number }
   | { readonly type: 'KeeperLost' }
   | { readonly type: 'BusCut' }
   | { readonly type: 'BusConnected' }
   | { readonly type: 'ShutdownRequested' };
+
+export type NewTrigger = TriggerInput & { readonly name: string };
 
 type Refs<T> = Readonly<Record<string, T>>;
 
@@ -30,6 +35,7 @@ export interface SessionDaemonContext {
   readonly sessions: Refs<ActorRefFrom<typeof sessionMachine>>;
   readonly consumers: Refs<ActorRefFrom<typeof consumerMachine>>;
   readonly applications: Refs<ActorRefFrom<typeof applicationMachine>>;
+  readonly triggers: Refs<ActorRefFrom<typeof triggerMachine>>;
   /** Sessions that have not reached the state that their documents imply. */
   readonly recovering: readonly string[];
   readonly leaseMs: number;
@@ -66,12 +72,14 @@ const daemonSetup = setup({
     context: {} as SessionDaemonContext,
     events: {} as SessionDaemonEvent,
     output: {} as { readonly refusal: Refusal | null },
-    children: {} as Record<string, 'session' | 'consumer' | 'application'>,
+    children: {} as Record<string, 'session' | 'consumer' | 'application' | 'trigger'>,
   },
   actors: {
     session: sessionMachine,
     consumer: consumerMachine,
     application: applicationMachine,
+    trigger: triggerMachine,
+    loadTriggers: fromPromise<readonly NewTrigger[], void>(notProvided('actor loadTriggers')),
     openHost: fromPromise<void, void>(notProvided('actor openHost')),
     openBus: fromPromise<void, void>(notProvided('actor openBus')),
     loadSessions: fromPromise<readonly LoadedSession[], void>(notProvided('actor loadSessions')),
@@ -129,6 +137,17 @@ const daemonSetup = setup({
     removeApplication: assign(({ context }, params: { application: number }) => ({
       applications: without(context.applications, params.application),
     })),
+    addTriggers: assign({
+      triggers: ({ context, spawn }, params: { triggers: readonly NewTrigger[] }) => ({
+        ...context.triggers,
+        ...Object.fromEntries(
+          params.triggers.map((one) => [one.triggerId, spawn('trigger', { id: `trigger ${one.triggerId}`, input: one })]),
+        ),
+      }),
+    }),
+    removeTrigger: assign(({ context }, params: { triggerId: string }) => ({
+      triggers: without(context.triggers, params.triggerId),
+    })),
     tellConsumers: ({ context }, params: { type: 'BusCut' | 'BusConnected' }) => {
       for (const consumer of Object.values(context.consumers)) consumer.send(params);
     },
@@ -169,8 +188,18 @@ const service = daemonSetup.createStateConfig({
       after: { loadTimeout: { target: '#session-daemon.failed', actions: late('reading the session documents', 15_000) } },
     },
     recovering: {
-      always: { guard: 'allRested', target: 'opening' },
-      after: { recoverTimeout: { target: 'opening', actions: log('some sessions are still recovering') } },
+      always: { guard: 'allRested', target: 'arming' },
+      after: { recoverTimeout: { target: 'arming', actions: log('some sessions are still recovering') } },
+    },
+    // Sessions record whatever is wrong with a trigger.
+    arming: {
+      invoke: {
+        id: 'loadTriggers',
+        src: 'loadTriggers',
+        onDone: { target: 'opening', actions: { type: 'addTriggers', params: ({ event }) => ({ triggers: event.output }) } },
+        onError: { target: 'opening', actions: logError('the triggers cannot be read') },
+      },
+      after: { loadTimeout: { target: 'opening', actions: log('the triggers could not be read in time') } },
     },
     opening: {
       invoke: {
@@ -246,7 +275,7 @@ const inspection = daemonSetup.createStateConfig({
 export const sessionDaemonMachine = daemonSetup.createMachine({
   id: 'session-daemon',
   initial: 'starting',
-  context: { sessions: {}, consumers: {}, applications: {}, recovering: [], leaseMs: 0, refusal: null },
+  context: { sessions: {}, consumers: {}, applications: {}, triggers: {}, recovering: [], leaseMs: 0, refusal: null },
   output: ({ context }) => ({ refusal: context.refusal }),
   states: {
     starting: {
@@ -284,6 +313,8 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
         ApplicationConnected: {
           actions: { type: 'addApplication', params: ({ event }) => ({ application: event.application }) },
         },
+        TriggerRequested: { actions: { type: 'addTriggers', params: ({ event }) => ({ triggers: [event.trigger] }) } },
+        TriggerRemoved: { actions: { type: 'removeTrigger', params: ({ event }) => ({ triggerId: event.triggerId }) } },
         SessionRested: { actions: { type: 'forgetRecovering', params: ({ event }) => ({ sessionId: event.sessionId }) } },
         SessionDestroyed: {
           actions: [

@@ -14,7 +14,8 @@ export interface Occurrence {
 }
 
 export type TriggerEvent =
-  | { readonly type: 'ConditionMet'; readonly occurrence: Occurrence }
+  | { readonly type: 'ConditionFulfilled'; readonly occurrence: Occurrence }
+  | { readonly type: 'Sampled'; readonly met: boolean; readonly occurrence: Occurrence }
   | { readonly type: 'RemoveRequested'; readonly requestId: string };
 
 export interface TriggerInput {
@@ -51,7 +52,10 @@ const late = (subject: string, ms: number) =>
   }) as const;
 const refused = {
   type: 'refuse',
-  params: ({ context, event }: Of & { event: { error: unknown } }) => ({ ...request({ context }), refusal: refusalOf(event.error) }),
+  params: ({ context, event }: Of & { event: { error: unknown } }) => ({
+    ...request({ context }),
+    refusal: refusalOf(event.error),
+  }),
 } as const;
 const logError = (what: string) =>
   ({
@@ -81,7 +85,6 @@ export const triggerMachine = setup({
   actors: {
     writeTrigger: fromPromise<void, Id>(notProvided('actor writeTrigger')),
     armTrigger: fromPromise<void, Id>(notProvided('actor armTrigger')),
-    sampleCondition: fromPromise<{ met: boolean; occurrence: Occurrence }, Id>(notProvided('actor sampleCondition')),
     runActions: fromPromise<void, Id & { number: number; dropped: number; occurrence: Occurrence }>(
       notProvided('actor runActions'),
     ),
@@ -91,12 +94,14 @@ export const triggerMachine = setup({
     answer: notProvided<[unknown, Request]>('action answer'),
     refuse: notProvided<[unknown, Request & { refusal: Refusal }]>('action refuse'),
     logTrigger: notProvided<[unknown, Id & { what: string }]>('action logTrigger'),
+    /** Looks, and says what it saw as `Sampled`. */
+    sampleCondition: notProvided<[unknown, Id]>('action sampleCondition'),
     reportRemoved: notProvided<[unknown, Id]>('action reportRemoved'),
     takeRequest: assign((_, params: { requestId: string }) => ({ requestId: params.requestId })),
     keepOccurrence: assign(({ context }, params: { occurrence: Occurrence }) =>
       context.waiting.length < OCCURRENCES_MAX
         ? { waiting: [...context.waiting, params.occurrence] }
-        : { dropped: context.dropped + 1, occurrences: context.occurrences },
+        : { dropped: context.dropped + 1 },
     ),
     countOccurrence: assign(({ context }) => ({ occurrences: context.occurrences + 1 })),
     forgetOccurrence: assign(({ context }) => ({ waiting: context.waiting.slice(1) })),
@@ -112,7 +117,6 @@ export const triggerMachine = setup({
     writeTimeout: 5_000,
     armTimeout: 3_000,
     samplePeriod: ({ context }) => context.periodMs,
-    sampleTimeout: 5_000,
     actionTimeout: 120_000,
     disarmTimeout: 5_000,
   },
@@ -120,7 +124,7 @@ export const triggerMachine = setup({
   id: 'trigger',
   initial: 'choosing',
   context: ({ input }) => ({ ...input, waiting: [], occurrences: 0, dropped: 0, wasMet: false }),
-  on: { ConditionMet: { actions: keepOccurrence } },
+  on: { ConditionFulfilled: { actions: keepOccurrence } },
   states: {
     choosing: { always: [{ guard: 'isNew', target: 'writing' }, { target: 'arming' }] },
     writing: {
@@ -151,29 +155,17 @@ export const triggerMachine = setup({
       states: {
         choosing: { always: [{ guard: 'sampled', target: 'watching' }, { target: 'listening' }] },
         listening: {},
-        watching: { after: { samplePeriod: 'sampling' } },
-        sampling: {
-          invoke: {
-            id: 'sampleCondition',
-            src: 'sampleCondition',
-            input: id,
-            onDone: [
+        watching: {
+          on: {
+            Sampled: [
               {
-                guard: { type: 'becameTrue', params: ({ event }) => ({ met: event.output.met }) },
-                target: 'watching',
-                actions: [
-                  { type: 'rememberMet', params: { met: true } },
-                  { type: 'keepOccurrence', params: ({ event }) => ({ occurrence: event.output.occurrence }) },
-                ],
+                guard: { type: 'becameTrue', params: ({ event }) => ({ met: event.met }) },
+                actions: [{ type: 'rememberMet', params: { met: true } }, keepOccurrence],
               },
-              {
-                target: 'watching',
-                actions: { type: 'rememberMet', params: ({ event }) => ({ met: event.output.met }) },
-              },
+              { actions: { type: 'rememberMet', params: ({ event }) => ({ met: event.met }) } },
             ],
-            onError: { target: 'watching', actions: logError('its condition cannot be looked at') },
           },
-          after: { sampleTimeout: { target: 'watching', actions: log('its condition could not be looked at in time') } },
+          after: { samplePeriod: { target: 'watching', reenter: true, actions: { type: 'sampleCondition', params: id } } },
         },
       },
     },

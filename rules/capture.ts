@@ -18,9 +18,7 @@ export type PlacedCapture =
   | { readonly kind: 'context'; readonly context: number }
   | { readonly kind: 'application'; readonly name: string };
 
-export type ParsedCapture =
-  | { readonly ok: true; readonly capture: Capture }
-  | { readonly ok: false; readonly cause: string };
+export type ParsedCapture = { readonly ok: true; readonly capture: Capture } | { readonly ok: false; readonly cause: string };
 
 const INDEX_MAX = 2 ** 32 - 1;
 

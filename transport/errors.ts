@@ -332,6 +332,22 @@ const FAULTS = {
     ({ channel }) => `The filters of channel \`${channel}\` are too many, or too long together.`,
     'A channel takes 64 different ones: join them with ||, disable rules, or use another channel.',
   ),
+  // Triggers.
+  'trigger-invalid': row<{ cause: string }>(
+    'error',
+    ({ cause }) => `The trigger is refused: ${cause}.`,
+    'See `weft add-trigger --help`.',
+  ),
+  'trigger-exists': row<{ trigger: string }>(
+    'error',
+    ({ trigger }) => `Failed to register trigger: there is a trigger \`${trigger}\` already.`,
+    'Give another --name, or none.',
+  ),
+  'trigger-not-found': row<{ trigger: string }>(
+    'error',
+    ({ trigger }) => `Couldn't find trigger with name \`${trigger}\`.`,
+    'See `weft list-triggers`.',
+  ),
 } as const satisfies Record<string, Row<never>>;
 
 export type FaultCode = keyof typeof FAULTS;

@@ -4,6 +4,7 @@ import type { Command } from '../command.ts';
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'add-context': async () => (await import('./add-context.ts')).addContext,
   clear: async () => (await import('./clear.ts')).clear,
+  'add-trigger': async () => (await import('./triggers.ts')).addTrigger,
   create: async () => (await import('./create.ts')).create,
   destroy: async () => (await import('./lifecycle.ts')).destroy,
   'disable-channel': async () => (await import('./channels.ts')).disableChannel,
@@ -16,6 +17,9 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   metadata: async () => (await import('./regenerate.ts')).metadata,
   regenerate: async () => (await import('./regenerate.ts')).regenerate,
   rotate: async () => (await import('./rotation.ts')).rotate,
+  'list-triggers': async () => (await import('./triggers.ts')).listTriggers,
+  listen: async () => (await import('./listen.ts')).listen,
+  'remove-trigger': async () => (await import('./triggers.ts')).removeTrigger,
   sessiond: async () => (await import('./sessiond.ts')).sessiond,
   'set-session': async () => (await import('./set-session.ts')).setSession,
   snapshot: async () => (await import('./snapshot.ts')).snapshot,

@@ -27,6 +27,7 @@ export interface Binding {
   adoptRingSet(ringId: Uint8Array, geometry: Uint32Array, ringFd: number, readerFd: number): RingSetFds;
   releaseLocks(ringFd: number, geometry: Uint32Array, applicationId: number): number;
   ringTotals(ringFd: number, readerFd: number, geometry: Uint32Array): bigint[];
+  ringUsage(ringFd: number, readerFd: number, geometry: Uint32Array): bigint;
   startReader(
     ringFd: number,
     readerFd: number,
@@ -238,6 +239,7 @@ export const bindNative = (): Native => {
       calling(() => binding.adoptRingSet(idBytes(ringId, 'ringId'), geometryWords(geometry), ringFd, readerFd)),
     releaseLocks: ({ ringFd, geometry, applicationId }) =>
       calling(() => binding.releaseLocks(ringFd, geometryWords(geometry), applicationId)),
+    ringUsage: ({ ringFd, readerFd, geometry }) => calling(() => binding.ringUsage(ringFd, readerFd, geometryWords(geometry))),
     ringTotals: ({ ringFd, readerFd, geometry }) => {
       const sums = calling(() => binding.ringTotals(ringFd, readerFd, geometryWords(geometry)));
       return Object.fromEntries(STATS_FIELDS.map((field, i) => [field, sums[i]])) as ReturnType<Native['ringTotals']>;

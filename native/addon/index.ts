@@ -211,6 +211,8 @@ export interface Native {
     readonly readerFd: number;
     readonly geometry: Geometry;
   }): Readonly<Record<(typeof STATS_FIELDS)[number], bigint>>;
+  /** Bytes committed and not consumed in the fullest ring of the set. */
+  ringUsage(options: { readonly ringFd: number; readonly readerFd: number; readonly geometry: Geometry }): bigint;
   startReader(options: ReaderOptions, onNews: (news: ReaderNews) => void): Reader;
   listenSeqpacket(
     path: string,

@@ -15,6 +15,7 @@ constexpr struct {
     napi_callback function;
 } kFunctions[] = {
     {"createRingSet", create_ring_set},     {"adoptRingSet", adopt_ring_set},   {"releaseLocks", release_locks},
+    {"ringUsage", ring_usage},
     {"ringTotals", ring_totals},            {"startReader", start_reader},      {"controlReader", control_reader},
     {"listenSeqpacket", listen_seqpacket},  {"openSeqpacket", open_seqpacket},  {"sendSeqpacket", send_seqpacket},
     {"openClockPage", open_clock_page},     {"readClock", read_clock},          {"wakeApplications", wake_applications},

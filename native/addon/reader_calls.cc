@@ -330,6 +330,19 @@ napi_value release_locks(napi_env env, napi_callback_info info) {
     return bad ? throw_failure(env, bad) : make_number(env, released);
 }
 
+/* ringUsage(ringFd, readerFd, geometry) -> bigint */
+napi_value ring_usage(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    const int ring_fd = arguments.fd(0), reader_fd = arguments.fd(1);
+    const weft_geometry geometry = arguments.geometry(2);
+    if (!arguments.ok())
+        return nullptr;
+    uint64_t bytes = 0;
+    if (Failure bad = weft::ring_usage(ring_fd, reader_fd, geometry, &bytes))
+        return throw_failure(env, bad);
+    return make_bigint(env, bytes);
+}
+
 /* ringTotals(ringFd, readerFd, geometry) -> bigint[], in the order of STATS_FIELDS */
 napi_value ring_totals(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "ring/format.h"
@@ -108,6 +109,22 @@ Failure release_locks(int ring_fd, const weft_geometry &geometry, uint32_t appli
             ++*released;
     }
     munmap(memory, bytes);
+    return {};
+}
+
+Failure ring_usage(int ring_fd, int reader_fd, const weft_geometry &geometry, uint64_t *bytes) {
+    SetMap map;
+    if (Failure bad = map.open(geometry, ring_fd, reader_fd, nullptr, false))
+        return bad;
+    *bytes = 0;
+    for (uint32_t cpu = 0; cpu < geometry.cpu_count; cpu++) {
+        const UntrustedRing ring(map, cpu);
+        Look look;
+        ring.settle(&look);
+        const uint64_t consumed = load(&map.page(cpu)->consumed);
+        const uint64_t waiting = look.position > consumed ? look.position - consumed : 0;
+        *bytes = std::max(*bytes, std::min(waiting, weft_data_bytes(&geometry)));
+    }
     return {};
 }
 

@@ -34,6 +34,8 @@ struct RingTotals {
     uint64_t overwritten, position, consumed;
 };
 /* Sums over all rings, from shared memory; `events` is what writers committed. A sum of lies is a lie, not a danger. */
+/* Bytes committed and not consumed in the fullest ring; at most what a ring holds. */
+Failure ring_usage(int ring_fd, int reader_fd, const weft_geometry &geometry, uint64_t *bytes);
 Failure ring_totals(int ring_fd, int reader_fd, const weft_geometry &geometry, RingTotals *totals);
 
 }  // namespace weft

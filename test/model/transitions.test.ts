@@ -16,6 +16,7 @@ import { provideRotation } from '../../actors/rotation.ts';
 import { provideSession } from '../../actors/session.ts';
 import { provideSessionDaemon } from '../../actors/session-daemon.ts';
 import { provideStream } from '../../actors/stream.ts';
+import { provideTrigger } from '../../actors/trigger.ts';
 import { runScenario, transitionKey } from '../support/machine-coverage.ts';
 import { declaredStates, declaredTransitions, MACHINES } from '../support/machine-transitions.ts';
 import { World } from '../support/world/world.ts';
@@ -36,6 +37,7 @@ const PROVIDED = {
   consumer: provideConsumer(parts),
   'consumer-process': provideConsumerProcess(parts),
   stream: provideStream(parts),
+  trigger: provideTrigger(parts),
 } as const;
 
 type Name = keyof typeof MACHINES;
@@ -114,7 +116,7 @@ const alone = (name: Name): AnyStateMachine => {
 /** One event of every kind that a machine can hear, with every payload that a guard asks about. */
 const PAYLOADS: readonly Record<string, unknown>[] = [
   { plan: 'hold', cpu: 0, implied: 'destroying', recording: true, pass: 1, requestId: 'r', edit: { kind: 'x' } },
-  { plan: 'count', cpu: 0, implied: 'stopping', recording: false, pass: 1, requestId: 'r', edit: { kind: 'x' } },
+  { plan: 'count', cpu: 0, met: true, implied: 'stopping', recording: false, pass: 1, requestId: 'r', edit: { kind: 'x' } },
   { plan: 'append', cpu: 0, implied: 'active', pass: 2, requestId: 'r', edit: { kind: 'x' } },
   { plan: 'append', cpu: 0, implied: 'inactive', pass: 2, requestId: 'r', edit: { kind: 'x' } },
 ];
@@ -129,11 +131,12 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   consumer: { uid: 1, gid: 1 },
   'consumer-process': undefined,
   stream: { ringId: 'r', plan: 'append', cpuCount: 1 },
+  trigger: { triggerId: 't', sampled: true, periodMs: 1_000, requestId: null },
 };
 
 /** Events that make children: the walk stays within one machine. */
 const SPAWNING =
-  /^(CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|Stream\w+)$/;
+  /^(CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|Stream\w+|Trigger\w+)$/;
 
 const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process'];
 
@@ -181,7 +184,7 @@ for (const name of names) {
 
 /** States that are left at once, and what begins only with another input or with children. */
 const PASSED =
-  /\.choosing$|^session\.life\.destroying\.refused$|^session\.life\.creating$|^session-daemon\.running\.service\.recovering$/;
+  /\.choosing$|^session\.life\.destroying\.refused$|^session\.life\.creating$|^session-daemon\.running\.service\.recovering$|^trigger\.(writing|armed\.listening)$/;
 
 /** What guards look at, besides the state. */
 const summary = (snapshot: unknown): string => {

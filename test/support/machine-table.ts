@@ -10,6 +10,7 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   application: 'An instrumented program on its registration socket (machines/application.ts).',
   consumer: 'The supervision of one owner’s consumer process, in the session daemon (machines/consumer.ts).',
   'consumer-process': 'The root of the consumer process (machines/consumer-process.ts).',
+  trigger: 'A condition and what is done when it is met (machines/trigger.ts).',
   stream: 'One ring set in the consumer process; its state is the plan of the reader thread (machines/stream.ts).',
 };
 

@@ -8,6 +8,7 @@ import { rotationMachine } from '../../machines/rotation.ts';
 import { sessionMachine } from '../../machines/session.ts';
 import { sessionDaemonMachine } from '../../machines/session-daemon.ts';
 import { streamMachine } from '../../machines/stream.ts';
+import { triggerMachine } from '../../machines/trigger.ts';
 
 export const MACHINES = {
   'session-daemon': sessionDaemonMachine,
@@ -19,6 +20,7 @@ export const MACHINES = {
   consumer: consumerMachine,
   'consumer-process': consumerProcessMachine,
   stream: streamMachine,
+  trigger: triggerMachine,
 } as const;
 
 type Config = Record<string, unknown>;

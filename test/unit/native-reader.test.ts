@@ -44,7 +44,7 @@ test('the offsets that JavaScript is told are those that layout.h asserts', () =
   assert.equal(layout.lossCauses, 8);
 });
 
-test('the module exports at most fifteen functions', () => {
+test('the module exports at most twenty functions', () => {
   const functions = Object.values(loadBinding()).filter((value) => typeof value === 'function');
   assert.ok(functions.length <= 15, `${functions.length} functions`);
 });

@@ -7,6 +7,7 @@ import { RECOVERY } from './recovery.ts';
 import { ROTATION } from './rotation.ts';
 import type { Scenario } from './scenario.ts';
 import { SNAPSHOTS } from './snapshots.ts';
+import { TRIGGERS } from './triggers.ts';
 import { BEGINNING, STARTING, WRITING } from './trouble.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -21,4 +22,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...STARTING,
   ...WRITING,
   ...SNAPSHOTS,
+  ...TRIGGERS,
 ];

@@ -42,6 +42,7 @@ export class WorldApplication {
   readonly #path: string;
   readonly #options: ApplicationOptions;
   readonly #channels = new Map<number, Channel>();
+  readonly #watches = new Map<string, MessageOf<'watch'>>();
   #connection: SeqpacketConnection | null = null;
   id = 0;
   synced = 0;
@@ -75,6 +76,7 @@ export class WorldApplication {
     this.#connection = connection;
     this.closed = false;
     this.synced = 0;
+    this.#watches.clear();
     for (const channel of this.#channels.values()) channel.attached = false;
     connection.onMessage((bytes, fds) => this.#take(decodeWire(bytes) as ToApplication, fds));
     connection.onClose(() => {
@@ -129,7 +131,17 @@ export class WorldApplication {
       rings++;
     }
     if (rings > 0) this.recorded.push(number);
+    this.#fire(number, point);
     return rings;
+  }
+
+  /** Filters of the world keep every event; each capture is the event's number. */
+  #fire(number: number, point: number): void {
+    for (const watch of this.#watches.values()) {
+      if (watch.point !== point) continue;
+      const captures = watch.captures.map(() => BigInt(number));
+      this.send(encodeWire('fired', { watch: watch.watch, point, timestamp: BigInt(number), discarded: 0, captures }));
+    }
   }
 
   rings(): readonly RingMemory[] {
@@ -161,7 +173,7 @@ export class WorldApplication {
   }
 
   #obey(message: Exclude<ToApplication, MessageOf<'welcome' | 'refused' | 'synced'>>, fds: readonly number[]): void {
-    const known = message.kind === 'attach' || this.#channels.has(message.channel);
+    const known = !('channel' in message) || message.kind === 'attach' || this.#channels.has(message.channel);
     const error = this.errors.get(message.kind) ?? (known ? 0 : 2);
     if (error === 0) this.#carryOut(message, fds);
     if (!this.deaf) this.send(encodeWire('ack', { command: message.command, status: error }));
@@ -172,6 +184,9 @@ export class WorldApplication {
       this.#attach(message, this.#kernel.at<RingMemory>(fds[0]!));
       return;
     }
+    if (message.kind === 'watch') this.#watches.set(`${message.watch} ${message.point}`, message);
+    if (message.kind === 'unwatch') this.#watches.delete(`${message.watch} ${message.point}`);
+    if (!('channel' in message)) return;
     const channel = this.#channels.get(message.channel)!;
     if (message.kind === 'enable') channel.enabled.set(message.point, message);
     if (message.kind === 'disable') channel.enabled.delete(message.point);

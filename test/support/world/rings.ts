@@ -130,6 +130,10 @@ export const worldRings = (kernel: Kernel, made: (memory: RingMemory) => void = 
       memory.locks = memory.locks.filter((holder) => holder !== applicationId);
       return before - memory.locks.length;
     },
+    ringUsage: ({ ringFd }: Parameters<Native['ringUsage']>[0]) => {
+      const { events, consumed } = kernel.at<RingMemory>(ringFd);
+      return BigInt((events.length - consumed) * 16);
+    },
     ringTotals: ({ ringFd }: Parameters<Native['ringTotals']>[0]) => totalsOf(kernel.at<RingMemory>(ringFd)),
   };
 };

@@ -3,8 +3,9 @@
  * clock of the world. Any of its processes can be killed, any of its ports can fail or hang, and time passes when told to.
  */
 import type { InspectionEvent } from 'xstate';
-import type { Clock, Disk, Log } from '../../../actors/ports.ts';
+import type { Clock, Disk, Log, TriggerDisk } from '../../../actors/ports.ts';
 import type { SessionDocument } from '../../../machines/document.ts';
+import type { TriggerDocument } from '../../../machines/trigger-document.ts';
 import type { Body, BusMessage, Reply } from '../../../transport/bus.ts';
 import { MemoryFabric } from '../../../transport/memory-bus.ts';
 import type { CommandName } from '../../../transport/messages.ts';
@@ -30,11 +31,12 @@ export class World {
   readonly events: BusMessage[] = [];
   readonly crashes: string[] = [];
   readonly documents = new Map<string, string>();
+  readonly triggers = new Map<string, string>();
   readonly connections = new Set<unknown>();
   /** Every ring set that was ever made. */
   readonly memories: RingMemory[] = [];
   readonly inspectors: ((event: InspectionEvent) => void)[];
-  readonly disk: Disk;
+  readonly disk: Disk & TriggerDisk;
   consumers: WorldConsumer[] = [];
   applications: WorldApplication[] = [];
   keeper: WorldKeeper;
@@ -304,11 +306,14 @@ export class World {
     );
   }
 
-  #newDisk(): Disk {
+  #newDisk(): Disk & TriggerDisk {
     return {
       load: async () => [...this.documents.values()].map((text) => JSON.parse(text) as SessionDocument),
       write: async (document) => void this.documents.set(document.id, JSON.stringify(document)),
       remove: async (sessionId) => void this.documents.delete(sessionId),
+      loadTriggers: async () => [...this.triggers.values()].map((text) => JSON.parse(text) as TriggerDocument),
+      writeTrigger: async (trigger) => void this.triggers.set(trigger.id, JSON.stringify(trigger)),
+      removeTrigger: async (id) => void this.triggers.delete(id),
     };
   }
 

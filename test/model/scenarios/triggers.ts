@@ -1,0 +1,256 @@
+/** Triggers: what meets their conditions, what they do, and what goes wrong meanwhile. */
+import assert from 'node:assert/strict';
+import type { Body } from '../../../transport/bus.ts';
+import type { World } from '../../support/world/world.ts';
+import { life, recording, type Scenario, scenario, session, took } from './scenario.ts';
+
+const EVERY = { kind: 'every', count: 1 } as const;
+const NOTIFY = { kind: 'notify', rate: EVERY } as const;
+const RULE = { pattern: 'weft_test:*', logLevel: null, exclusions: [], filter: null };
+const MATCHES = { kind: 'event-rule-matches', rule: RULE, captures: ['number'] } as const;
+
+const add = (world: World, fields: Body = {}): Promise<Body> =>
+  world.ok('trigger.add', { name: 't', condition: MATCHES, actions: [NOTIFY], ...fields });
+
+const fired = (world: World) => world.published('trigger', 'fired').map(({ body }) => body);
+const shown = async (world: World) =>
+  (await world.ok('trigger.list')).triggers as { name: string; errors: object; occurrences: number }[];
+
+/** A condition that is looked at: more than nothing waits in a ring. */
+const FULL = {
+  kind: 'channel-buffer-usage-ge',
+  session: 's',
+  channel: 'channel0',
+  threshold: { bytes: 16 },
+} as const;
+
+const sampling = async (world: World, fields: Body = {}) => {
+  const program = await recording(world);
+  await add(world, { condition: FULL, ...fields });
+  return program;
+};
+
+const CONDITIONS: readonly Scenario[] = [
+  scenario('an event that matches is told, with what was captured', async (world) => {
+    await world.start();
+    const program = await world.program();
+    await add(world);
+    world.record(program, 1);
+    await world.until('it is told', () => fired(world).length === 1, 1_000);
+    const [body] = fired(world);
+    assert.deepEqual(body!.captures, [1]);
+    assert.equal((body!.cause as Body).event, 'weft_test:count');
+    assert.equal((body!.cause as Body).pid, program.pid);
+  }),
+
+  scenario('a program that comes later is watched before its first event', async (world) => {
+    await world.start();
+    await add(world);
+    const program = await world.program();
+    world.record(program, 3);
+    await world.until('all are told', () => fired(world).length === 3, 1_000);
+    assert.deepEqual(
+      fired(world).map(({ occurrence }) => occurrence),
+      [1, 2, 3],
+    );
+  }),
+
+  scenario('a ring that fills fires once until it was empty again', async (world) => {
+    const program = await sampling(world);
+    await world.advance(3_000);
+    assert.equal(fired(world).length, 0);
+    world.record(program, 2);
+    await world.advance(5_000);
+    assert.equal(fired(world).length, 1, 'it became full once');
+    for (const reader of world.consumers[0]!.readers) reader.wake();
+    await world.advance(3_000);
+    world.record(program, 2);
+    await world.advance(3_000);
+    assert.equal(fired(world).length, 2);
+  }),
+
+  scenario('a condition on a session that is not there is not met, and harms nobody', async (world) => {
+    await world.start();
+    await add(world, { condition: { ...FULL, session: 'nowhere' } });
+    await world.advance(5_000);
+    assert.equal(fired(world).length, 0);
+  }),
+];
+
+const ACTIONS: readonly Scenario[] = [
+  scenario('rate policies: every third time, and once after two', async (world) => {
+    await world.start();
+    const program = await world.program();
+    await add(world, { name: 'third', actions: [{ kind: 'notify', rate: { kind: 'every', count: 3 } }] });
+    await add(world, { name: 'once', actions: [{ kind: 'notify', rate: { kind: 'once-after', count: 2 } }] });
+    world.record(program, 7);
+    await world.until('they counted', () => fired(world).length === 3, 2_000);
+    const told = (name: string) => fired(world).filter(({ trigger }) => trigger === name);
+    assert.deepEqual(
+      told('third').map(({ occurrence }) => occurrence),
+      [3, 6],
+    );
+    assert.deepEqual(
+      told('once').map(({ occurrence }) => occurrence),
+      [2],
+    );
+  }),
+
+  scenario('a trigger stops a session, in order with its other actions; a second time it is stopped already', async (world) => {
+    const program = await recording(world);
+    await add(world, { actions: [{ kind: 'stop-session', session: 's', rate: EVERY }, NOTIFY] });
+    world.record(program, 1);
+    await world.until('it is told', () => fired(world).length === 1, 20_000);
+    assert.equal(life(world), 'inactive');
+    world.record(program, 1);
+    await world.until('it is told again', () => fired(world).length === 2, 20_000);
+    assert.deepEqual((await shown(world))[0]!.errors, { condition: 0, actions: [0, 0] });
+  }),
+
+  scenario('an action that fails is counted, and the others run', async (world) => {
+    await world.start();
+    const program = await world.program();
+    await add(world, { actions: [{ kind: 'start-session', session: 'nowhere', rate: EVERY }, NOTIFY] });
+    world.record(program, 1);
+    await world.until('it is told', () => fired(world).length === 1, 5_000);
+    assert.deepEqual((await shown(world))[0]!.errors, { condition: 0, actions: [1, 0] });
+  }),
+
+  scenario('more occurrences than can wait are counted', async (world) => {
+    const program = await recording(world);
+    await add(world, { actions: [{ kind: 'stop-session', session: 's', rate: { kind: 'once-after', count: 1 } }, NOTIFY] });
+    program.deaf = true; // the stop takes its time
+    world.record(program, 150);
+    await world.until('all that could wait are told', () => fired(world).length === 100, 120_000);
+    assert.equal(fired(world).at(-1)!.dropped, 50);
+  }),
+
+  scenario('actions that take too long are given up, and the next occurrence acts', async (world) => {
+    await session(world);
+    const program = await world.program();
+    const start = { kind: 'start-session', session: 's', rate: { kind: 'once-after', count: 1 } } as const;
+    await add(world, { actions: [...Array.from({ length: 10 }, () => start), NOTIFY] });
+    world.faults.plan('keeper.deposit', 'hang', { times: 100 });
+    world.record(program, 1);
+    await world.advance(125_000);
+    assert.equal(fired(world).length, 0);
+    assert.ok(world.logged('its actions took too long'));
+    world.faults.clear();
+    world.record(program, 1);
+    await world.until('it is told', () => fired(world).length > 0, 60_000);
+  }),
+
+  scenario('actions that break leave the trigger armed', async (world) => {
+    await world.start();
+    const program = await world.program();
+    await add(world);
+    world.faults.plan('bus.publish', 'fail');
+    world.record(program, 1);
+    await world.advance(100);
+    assert.equal(fired(world).length, 0);
+    world.record(program, 1);
+    await world.until('the next one is told', () => fired(world).length === 1, 1_000);
+  }),
+];
+
+const ADDING: readonly Scenario[] = [
+  scenario('names are given, and refused when they are taken', async (world) => {
+    await world.start();
+    const first = await world.ok('trigger.add', { condition: MATCHES, actions: [NOTIFY] });
+    assert.equal((first.trigger as { name: string }).name, 'trigger0');
+    await add(world, { name: 'trigger1' });
+    const third = await world.ok('trigger.add', { condition: MATCHES, actions: [NOTIFY] });
+    assert.equal((third.trigger as { name: string }).name, 'trigger2');
+    assert.equal(
+      await world.refused('trigger.add', { name: 'trigger1', condition: MATCHES, actions: [NOTIFY] }),
+      'trigger-exists',
+    );
+    const bad = { ...MATCHES, captures: ['a + b'] };
+    assert.equal(await world.refused('trigger.add', { condition: bad, actions: [NOTIFY] }), 'trigger-invalid');
+    assert.equal(await world.refused('trigger.remove', { name: 'nobody' }), 'trigger-not-found');
+  }),
+
+  ...(['fail', 'hang'] as const).map((trouble) =>
+    scenario(`a trigger that cannot be written (${trouble}) is not there`, async (world) => {
+      await world.start();
+      world.faults.plan('disk.writeTrigger', trouble);
+      await world.refused('trigger.add', { condition: MATCHES, actions: [NOTIFY] });
+      assert.deepEqual(await shown(world), []);
+      await world.ok('trigger.add', { name: 'trigger0', condition: MATCHES, actions: [NOTIFY] });
+    }),
+  ),
+
+  scenario('a program that refuses to watch, or does not answer, keeps no trigger from being added', async (world) => {
+    await world.start();
+    const program = await world.program();
+    program.errors.set('watch', 22);
+    const quick = await took(world, () => add(world));
+    assert.ok(quick < 1_000);
+    program.deaf = true;
+    const slow = await took(world, () => add(world, { name: 'late' }));
+    assert.ok(slow >= 3_000 && slow < 4_000, `${slow} ms`);
+    assert.equal((await shown(world)).length, 2);
+  }),
+
+  ...(['fail', 'hang'] as const).map((trouble) =>
+    scenario(`a trigger whose document does not go (${trouble}) is removed all the same`, async (world) => {
+      await world.start();
+      await add(world);
+      world.faults.plan('disk.removeTrigger', trouble);
+      await world.ok('trigger.remove', { name: 't' });
+      assert.deepEqual(await shown(world), []);
+    }),
+  ),
+
+  scenario('a removed trigger is told of nothing more', async (world) => {
+    await world.start();
+    const program = await world.program();
+    await add(world);
+    await world.ok('trigger.remove', { name: 't' });
+    world.record(program, 3);
+    await world.advance(1_000);
+    assert.equal(fired(world).length, 0);
+    assert.equal(world.triggers.size, 0);
+  }),
+
+  scenario('a trigger is removed while it acts', async (world) => {
+    await session(world);
+    const program = await world.program();
+    await add(world, { actions: [{ kind: 'start-session', session: 's', rate: EVERY }, NOTIFY] });
+    world.faults.plan('keeper.deposit', 'hang', { times: 100 });
+    world.record(program, 1);
+    await world.advance(100);
+    const time = await took(world, () => world.ok('trigger.remove', { name: 't' }));
+    assert.ok(time < 1_000, `${time} ms`);
+    assert.deepEqual(await shown(world), []);
+  }),
+
+  scenario('triggers outlive their daemon', async (world) => {
+    await world.start();
+    const program = await world.program();
+    await add(world);
+    await world.restart();
+    await world.until('the program is taken back', () => program.synced === 1, 10_000);
+    world.record(program, 1);
+    await world.until('it is told', () => fired(world).length === 1, 1_000);
+  }),
+
+  ...(['fail', 'hang'] as const).map((trouble) =>
+    scenario(`triggers that cannot be read (${trouble}) keep no daemon from serving`, async (world) => {
+      world.faults.plan('disk.loadTriggers', trouble);
+      await world.start();
+      assert.deepEqual(await shown(world), []);
+    }),
+  ),
+
+  scenario('a condition that cannot be looked at is looked at again', async (world) => {
+    const program = await sampling(world);
+    world.faults.plan('native.ringUsage', 'fail', { times: 2 });
+    world.record(program, 2);
+    await world.advance(4_000);
+    assert.equal(fired(world).length, 1);
+    assert.ok(world.logged('cannot be looked at'));
+  }),
+];
+
+export const TRIGGERS: readonly Scenario[] = [...CONDITIONS, ...ACTIONS, ...ADDING];

@@ -171,10 +171,17 @@ const measure = (parts: DaemonParts, sessionId: string, sizeBytes: number): void
   parts.session(sessionId)?.getSnapshot().context.rotation.send({ type: 'RotateRequested', requestId: null, wait: true });
 };
 
+const publish = (parts: DaemonParts, sessionId: string, what: string): void => {
+  const document = parts.documents.find(sessionId);
+  if (!document) return;
+  parts.events.publish(document.owner.uid, 'session', document.name, what, { path: locationOf(document) });
+};
+
 const provideActors = (parts: DaemonParts) => ({
-  promiseRotation: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
-    promiseRotation(parts, input.sessionId, input.requestId),
-  ),
+  promiseRotation: fromPromise<void, { sessionId: string; requestId: string | null }>(async ({ input }) => {
+    await promiseRotation(parts, input.sessionId, input.requestId);
+    publish(parts, input.sessionId, 'rotating');
+  }),
   switchStreams: fromPromise<void, { sessionId: string }>(({ input }) => switchStreams(parts, input.sessionId)),
   archiveChunk: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
     archiveChunk(parts, input.sessionId, input.requestId),
@@ -186,11 +193,6 @@ const provideActors = (parts: DaemonParts) => ({
 
 export const provideRotation = (parts: DaemonParts) => {
   const { log } = parts.ports;
-  const publish = (sessionId: string, what: string): void => {
-    const document = parts.documents.find(sessionId);
-    if (!document) return;
-    parts.events.publish(document.owner.uid, 'session', document.name, what, { path: locationOf(document) });
-  };
   return rotationMachine.provide({
     actors: provideActors(parts),
     actions: {
@@ -204,8 +206,8 @@ export const provideRotation = (parts: DaemonParts) => {
         void edit(parts, sessionId, retractRotation).catch((thrown) =>
           log.error('a rotation could not be taken back', { sessionId, cause: String(thrown) }),
         ),
-      publishRotated: (_, { sessionId }) => publish(sessionId, 'rotated'),
-      publishCleared: (_, { sessionId }) => publish(sessionId, 'cleared'),
+      publishRotated: (_, { sessionId }) => publish(parts, sessionId, 'rotated'),
+      publishCleared: (_, { sessionId }) => publish(parts, sessionId, 'cleared'),
       measureChunk: (_, { sessionId, sizeBytes }) => measure(parts, sessionId, sizeBytes),
       logRotation: (_, { sessionId, what }) =>
         log.warn(what, { sessionId, session: parts.documents.find(sessionId)?.name ?? null }),

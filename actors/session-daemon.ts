@@ -16,7 +16,7 @@ import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
 import { scopeKey } from './scopes.ts';
 import { provideSession } from './session.ts';
-import { provideTrigger } from './trigger.ts';
+import { provideTrigger, watchSessions } from './trigger.ts';
 import { triggerInput } from './trigger-commands.ts';
 
 /** What was opened and has to be closed. */
@@ -109,8 +109,10 @@ const loadSessions = async (parts: DaemonParts): Promise<readonly LoadedSession[
   return documents.map(({ id, name }) => ({ sessionId: id, name }));
 };
 
-const loadTriggers = async (parts: DaemonParts): Promise<readonly NewTrigger[]> =>
-  (await parts.triggers.load()).map((document) => triggerInput(parts, document, null));
+const loadTriggers = async (parts: DaemonParts): Promise<readonly NewTrigger[]> => {
+  watchSessions(parts);
+  return (await parts.triggers.load()).map((document) => triggerInput(parts, document, null));
+};
 
 const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   const { version } = parts.ports.host;

@@ -35,8 +35,7 @@ const thresholdBytes = (threshold: Threshold, size: bigint): number =>
 
 const consumedBytes = (parts: DaemonParts, session: string): bigint => {
   const document = sessionOf(parts, session);
-  const sets = document?.registries.flatMap(({ ringSets }) => ringSets) ?? [];
-  return sets.reduce((sum, { ringId }) => sum + (parts.rings.totals(ringId)?.consumed ?? 0n), 0n);
+  return document ? parts.totals.consumedBytes(document) : 0n;
 };
 
 const sample = (parts: DaemonParts, condition: TriggerCondition): { met: boolean; occurrence: Occurrence } => {
@@ -126,6 +125,23 @@ const disarm = async (parts: DaemonParts, triggerId: string): Promise<void> => {
   await parts.triggers.remove(triggerId);
   await Promise.all(parts.applications.registered().map((application) => application.watch(watch, new Map())));
 };
+
+const ROTATIONS: Readonly<Record<string, TriggerCondition['kind']>> = {
+  rotating: 'session-rotation-starts',
+  rotated: 'session-rotation-finishes',
+};
+
+/** What sessions do meets conditions, too. */
+export const watchSessions = (parts: DaemonParts): void =>
+  parts.events.observe(({ noun, name, what }) => {
+    const kind = noun === 'session' ? ROTATIONS[what] : undefined;
+    if (kind === undefined) return;
+    for (const { document } of parts.triggers.all()) {
+      const { condition, id } = document;
+      if (condition.kind !== kind || !('session' in condition) || condition.session !== name) continue;
+      parts.trigger(id)?.send({ type: 'ConditionFulfilled', occurrence: occurrenceOf(parts, { session: name }) });
+    }
+  });
 
 export const provideTrigger = (parts: DaemonParts) =>
   triggerMachine.provide({

@@ -77,6 +77,22 @@ const CONDITIONS: readonly Scenario[] = [
   }),
 ];
 
+const ROTATIONS: readonly Scenario[] = [
+  scenario('a rotation that starts and one that finished are told, and a trigger can rotate', async (world) => {
+    const program = await recording(world);
+    await add(world, { name: 'starts', condition: { kind: 'session-rotation-starts', session: 's' } });
+    await add(world, { name: 'finishes', condition: { kind: 'session-rotation-finishes', session: 's' } });
+    await add(world, { name: 'rotates', actions: [{ kind: 'rotate-session', session: 's', rate: EVERY }] });
+    world.record(program, 1);
+    await world.until('both are told', () => fired(world).length === 2, 30_000);
+    assert.deepEqual(
+      fired(world).map(({ trigger }) => trigger),
+      ['starts', 'finishes'],
+    );
+    assert.equal(world.published('session', 'rotated').length, 1);
+  }),
+];
+
 const ACTIONS: readonly Scenario[] = [
   scenario('rate policies: every third time, and once after two', async (world) => {
     await world.start();
@@ -253,4 +269,4 @@ const ADDING: readonly Scenario[] = [
   }),
 ];
 
-export const TRIGGERS: readonly Scenario[] = [...CONDITIONS, ...ACTIONS, ...ADDING];
+export const TRIGGERS: readonly Scenario[] = [...CONDITIONS, ...ROTATIONS, ...ACTIONS, ...ADDING];

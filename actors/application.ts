@@ -111,20 +111,19 @@ const PASSES_MAX = 3;
 
 /** Every session that is interested has a pass that includes it. */
 const synchronise = async (parts: DaemonParts, application: number): Promise<void> => {
+  const found = parts.applications.find(application);
+  const armed = found ? parts.triggers.armAll(found) : Promise.resolve([]);
   for (let pass = 1; parts.applications.find(application); pass++) {
     for (const session of Object.values(parts.root.getSnapshot().context.sessions)) {
       session.send({ type: 'ApplicationChanged', application });
     }
     try {
-      await Promise.all(parts.passes.takeInclusions(application));
+      await Promise.all([...parts.passes.takeInclusions(application), armed]);
       return;
     } catch (thrown) {
       if (pass === PASSES_MAX || refusedFrom(thrown).refusal.code !== 'consumer-failed') throw thrown;
     }
   }
-  const found = parts.applications.find(application);
-  const armed = found ? parts.triggers.armAll(found) : Promise.resolve([]);
-  await Promise.all([...parts.passes.takeInclusions(application), armed]);
 };
 
 /** Registries of its own are drained; locks that it held are freed. */

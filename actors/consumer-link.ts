@@ -15,6 +15,7 @@ import { type Deferred, deferred } from './deferred.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
 import type { Clock, Ids, KeeperLink } from './ports.ts';
 import { refuse, refusedBy } from './refused.ts';
+import { geometryOf } from './rings.ts';
 
 const RETRY_MS = 100;
 /** The waiting states of the machines end sooner; this only keeps a lost answer from being awaited for ever. */
@@ -179,10 +180,9 @@ export class ConsumerLink {
   }
 
   async attach(wanted: AttachWanted): Promise<void> {
-    const { ringId, ...rest } = wanted.set;
+    const { ringId } = wanted.set;
     if (this.#rings.has(ringId)) return;
     this.#tell({ kind: 'ring', ringId }, wanted.fds);
-    const { cpuCount, subbufSize, subbufCount, mode, sync } = rest;
     await this.#ask('attach', {
       session: wanted.sessionId,
       key: wanted.registry.key,
@@ -193,7 +193,7 @@ export class ConsumerLink {
       streamClassId: wanted.set.channel,
       streamInstanceBase: wanted.streamInstanceBase,
       uuid: wanted.registry.uuid,
-      geometry: { cpuCount, subbufSize, subbufCount, mode, sync },
+      geometry: geometryOf(wanted.set),
       readTimerUs: wanted.readTimerUs,
       switchTimerUs: wanted.switchTimerUs,
       tracefileSize: wanted.tracefileSize,

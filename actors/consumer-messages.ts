@@ -17,6 +17,7 @@ const geometry = z.object({
   subbufCount: z.int().min(2).max(4096),
   mode: z.enum(['discard', 'overwrite']),
   sync: z.enum(['rseq', 'lock']),
+  allocation: z.enum(['per-cpu', 'per-channel']),
 });
 
 export const CONSUMER_REQUESTS = {

@@ -28,7 +28,9 @@ import { registryOf, registryPlace, withRegistry } from './scopes.ts';
 /** CPUs of one ring set at most (layout.h): keeps the stream numbers of a trace apart. */
 const CPU_MAX = 4096;
 
-const syncOf = (application: Application): 'rseq' | 'lock' => (application.identity?.rseq ? 'rseq' : 'lock');
+/** One ring for all CPUs is shared under a lock, whatever the application could do. */
+const syncOf = (channel: ChannelDocument, application: Application): 'rseq' | 'lock' =>
+  channel.attributes.allocation === 'per-cpu' && application.identity?.rseq ? 'rseq' : 'lock';
 
 const idOf = (classes: readonly EventClass[]): Map<string, number> =>
   new Map(classes.map(({ channel, description, id }) => [`${channel} ${JSON.stringify(description)}`, id]));
@@ -83,7 +85,7 @@ export const metadataOf = (document: SessionDocument, registry: RegistryDocument
     createdAt: document.createdAt,
     scope: registry.scope,
     clock: document.clock,
-    channels: document.channels.map(({ id, contexts }) => ({ id, contexts })),
+    channels: document.channels.map(({ id, contexts, attributes: { allocation } }) => ({ id, contexts, allocation })),
     eventClasses: registry.eventClasses,
   });
 
@@ -96,7 +98,7 @@ const writeOut = async (document: SessionDocument, registry: RegistryDocument, c
 };
 
 const prefixOf = (channel: ChannelDocument, set: RingSetDocument): string =>
-  set.sync === 'lock' ? `${channel.name}_l` : channel.name;
+  set.sync === 'lock' && set.allocation === 'per-cpu' ? `${channel.name}_l` : channel.name;
 
 const attachSet = async (
   parts: DaemonParts,
@@ -152,7 +154,7 @@ const missingSets = (
     (['rseq', 'lock'] as const)
       .filter((sync) => !setFor(registry, channel.id, sync))
       .filter((sync) => {
-        const users = applications.filter((application) => syncOf(application) === sync);
+        const users = applications.filter((application) => syncOf(channel, application) === sync);
         return matching(channel, users).length > 0;
       })
       .map((sync) => ({ channel, sync })),
@@ -200,7 +202,7 @@ const wantedOf = (
   channel: ChannelDocument,
   application: Application,
 ): WantedChannel | null => {
-  const set = setFor(registry, channel.id, syncOf(application));
+  const set = setFor(registry, channel.id, syncOf(channel, application));
   if (!set) return null;
   const points = new Map<number, WantedPoint>();
   for (const [point, { description, text }] of application.points) {

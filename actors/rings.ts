@@ -13,6 +13,7 @@ export const geometryOf = (set: RingSetDocument): Geometry => ({
   subbufCount: set.subbufCount,
   mode: set.mode,
   sync: set.sync,
+  allocation: set.allocation,
 });
 
 /** Control pages and headers are small beside it. */
@@ -46,11 +47,11 @@ export class Rings {
 
   /** Makes the memory and leaves it with the keeper, so that it outlives this process. */
   async create(channel: ChannelDocument, sync: 'rseq' | 'lock', keeper: KeeperLink): Promise<RingSetDocument> {
-    const { mode, subbufSize, subbufCount } = channel.attributes;
-    const cpuCount = this.#ports.host.possibleCpus;
+    const { mode, subbufSize, subbufCount, allocation } = channel.attributes;
+    const cpuCount = allocation === 'per-channel' ? 1 : this.#ports.host.possibleCpus;
     const ringId = this.#ports.ids.hex(16);
-    const set: RingSetDocument = { ringId, channel: channel.id, sync, cpuCount, subbufSize, subbufCount, mode };
-    const cpus = this.#ports.host.onlineCpus();
+    const set: RingSetDocument = { ringId, channel: channel.id, sync, cpuCount, subbufSize, subbufCount, mode, allocation };
+    const cpus = allocation === 'per-channel' ? [0] : this.#ports.host.onlineCpus();
     const fds = this.#allocate(set, channel, cpus);
     this.#sets.set(ringId, { set, fds });
     await this.deposit(ringId, keeper).catch((thrown: unknown) => {

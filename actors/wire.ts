@@ -46,6 +46,7 @@ const geometry: Codec<Geometry> = mapped(
     subbufCount: number;
     mode: 'discard' | 'overwrite';
     sync: 'rseq' | 'lock';
+    allocation: 'per-cpu' | 'per-channel';
     reserved: null;
   }>({
     cpuCount: u32,
@@ -53,7 +54,8 @@ const geometry: Codec<Geometry> = mapped(
     subbufCount: u32,
     mode: oneOf({ discard: 0, overwrite: 1 }, u8),
     sync: oneOf({ rseq: 0, lock: 1 }, u8),
-    reserved: zeros(2),
+    allocation: oneOf({ 'per-cpu': 0, 'per-channel': 1 }, u8),
+    reserved: zeros(1),
   }),
   ({ reserved: _, ...rest }) => rest,
   (value) => ({ ...value, reserved: null }),

@@ -38,15 +38,24 @@ const indexFaults = (path: string, packets: readonly PacketHeader[]): string[] =
   return [...(error === null ? [] : [`index: ${error}`]), ...count, ...fields];
 };
 
-const uuidOfMetadata = (directory: string): string | null => {
-  const path = join(directory, 'metadata');
-  const found = existsSync(path) ? /trace \{[^}]*?\buuid = "([0-9a-f-]+)"/.exec(readFileSync(path, 'utf8')) : null;
-  return found ? found[1]!.replaceAll('-', '') : null;
+const metadataBeside = (file: string): string => {
+  const path = join(dirname(file), 'metadata');
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
 };
 
+const uuidOf = (metadata: string): string | null =>
+  /trace \{[^}]*?\buuid = "([0-9a-f-]+)"/.exec(metadata)?.[1]?.replaceAll('-', '') ?? null;
+
+/** Stream classes whose packets name no CPU. */
+const anyCpuOf = (metadata: string): ReadonlySet<number> =>
+  new Set(
+    [...metadata.matchAll(/stream \{\s+id = (\d+);[^}]*?struct packet_context_any_cpu;/g)].map((found) => Number(found[1])),
+  );
+
 const checkFile = (path: string): { packets: readonly PacketHeader[]; errors: string[] } => {
-  const uuid = uuidOfMetadata(dirname(path));
-  const { items, error } = readPackets(path);
+  const metadata = metadataBeside(path);
+  const uuid = uuidOf(metadata);
+  const { items, error } = readPackets(path, anyCpuOf(metadata));
   const faults = items.flatMap((packet, i) => packetFaults(packet, items[i - 1], uuid).map((text) => `packet ${i}: ${text}`));
   const errors = [
     ...(uuid === null ? ['no metadata beside it names a uuid'] : []),

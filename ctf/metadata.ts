@@ -20,7 +20,12 @@ export interface TraceDescription {
   readonly createdAt: string; // ISO 8601
   readonly scope: RegistryScope;
   readonly clock: ClockDescription;
-  readonly channels: readonly { readonly id: number; readonly contexts: readonly ContextType[] }[];
+  readonly channels: readonly {
+    readonly id: number;
+    readonly contexts: readonly ContextType[];
+    /** Packets of one ring for all CPUs name none. */
+    readonly allocation?: 'per-cpu' | 'per-channel';
+  }[];
   readonly eventClasses: readonly EventClass[];
 }
 
@@ -133,15 +138,16 @@ typealias integer { size = 64; align = 8; signed = false; map = clock.monotonic.
 const DEFAULT_LOG_LEVEL = 13;
 const DEBUG = 14;
 
-const PACKET_CONTEXT = `struct packet_context {
+const packetContext = (name: string, lines: readonly string[]): string => `struct ${name} {
 	uint64_clock_monotonic_t timestamp_begin;
 	uint64_clock_monotonic_t timestamp_end;
 	uint64_t content_size;
 	uint64_t packet_size;
 	uint64_t packet_seq_num;
-	uint64_t events_discarded;
-	uint32_t cpu_id;
+	uint64_t events_discarded;${lines.map((line) => `\n\t${line}`).join('')}
 };`;
+const PACKET_CONTEXT = packetContext('packet_context', ['uint32_t cpu_id;']);
+const PACKET_CONTEXT_ANY_CPU = packetContext('packet_context_any_cpu', []);
 
 /** `medium` must not be aligned to bytes, or its timestamp would begin behind the tag's byte: a struct is as aligned as its fields. */
 const EVENT_HEADER = `struct event_header {
@@ -214,7 +220,7 @@ const stream = (channel: TraceDescription['channels'][number]): string => {
   return block('stream {', [
     `id = ${channel.id};`,
     'event.header := struct event_header;',
-    'packet.context := struct packet_context;',
+    `packet.context := struct packet_context${channel.allocation === 'per-channel' ? '_any_cpu' : ''};`,
     ...(contexts.length > 0 ? [block('event.context := struct {', contexts)] : []),
   ]);
 };
@@ -242,6 +248,7 @@ export const traceMetadata = (t: TraceDescription): string =>
     clock(t.clock),
     CLOCK_TYPES,
     PACKET_CONTEXT,
+    ...(t.channels.some(({ allocation }) => allocation === 'per-channel') ? [PACKET_CONTEXT_ANY_CPU] : []),
     EVENT_HEADER,
     ...t.channels.map(stream),
     ...t.eventClasses.map(event),

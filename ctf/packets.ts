@@ -2,6 +2,8 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 export const PACKET_HEADER_BYTES = 32 + 52;
+/** Of a channel with one ring for all CPUs. */
+export const PACKET_HEADER_BYTES_ANY_CPU = PACKET_HEADER_BYTES - 4;
 const MAGIC = 0xc1fc1fc1;
 
 /** 64-bit numbers as they are: times in ns, sizes in bits. */
@@ -16,7 +18,7 @@ export interface PacketHeader {
   readonly packetBits: bigint;
   readonly sequence: bigint;
   readonly discarded: bigint;
-  readonly cpu: number;
+  readonly cpu: number | null;
 }
 
 /** What could be read, and why the rest could not. */
@@ -25,7 +27,7 @@ export interface Read<T> {
   readonly error: string | null;
 }
 
-const decode = (bytes: Buffer, offset: number): PacketHeader => ({
+const decode = (bytes: Buffer, offset: number, anyCpu: ReadonlySet<number>): PacketHeader => ({
   offset: BigInt(offset),
   uuid: bytes.toString('hex', 4, 20),
   streamClass: bytes.readUInt32LE(20),
@@ -36,28 +38,31 @@ const decode = (bytes: Buffer, offset: number): PacketHeader => ({
   packetBits: bytes.readBigUInt64LE(56),
   sequence: bytes.readBigUInt64LE(64),
   discarded: bytes.readBigUInt64LE(72),
-  cpu: bytes.readUInt32LE(80),
+  cpu: anyCpu.has(bytes.readUInt32LE(20)) ? null : bytes.readUInt32LE(80),
 });
 
-const sizeFault = ({ contentBits, packetBits }: PacketHeader, left: number): string | null => {
+const headerBytes = (bytes: Buffer, anyCpu: ReadonlySet<number>): number =>
+  anyCpu.has(bytes.readUInt32LE(20)) ? PACKET_HEADER_BYTES_ANY_CPU : PACKET_HEADER_BYTES;
+
+const sizeFault = ({ contentBits, packetBits, cpu }: PacketHeader, left: number): string | null => {
   if (contentBits % 8n !== 0n || packetBits % 8n !== 0n) return 'sizes are not whole bytes';
-  if (contentBits < BigInt(PACKET_HEADER_BYTES * 8) || contentBits > packetBits)
+  if (contentBits < BigInt((cpu === null ? PACKET_HEADER_BYTES_ANY_CPU : PACKET_HEADER_BYTES) * 8) || contentBits > packetBits)
     return `${contentBits} bits of content in a packet of ${packetBits}`;
   return packetBits > BigInt(left) * 8n ? `the packet has ${packetBits} bits, but the file ends after ${left} bytes` : null;
 };
 
-/** Reads the headers only: a trace may be larger than the memory. */
-export const readPackets = (path: string): Read<PacketHeader> => {
+/** Reads the headers only: a trace may be larger than the memory. `anyCpu`: the stream classes whose packets name no CPU. */
+export const readPackets = (path: string, anyCpu: ReadonlySet<number> = new Set()): Read<PacketHeader> => {
   const file = openSync(path, 'r');
   try {
     const { size } = fstatSync(file);
     const items: PacketHeader[] = [];
     const bytes = Buffer.alloc(PACKET_HEADER_BYTES);
     for (let offset = 0; offset < size; ) {
-      if (readSync(file, bytes, 0, bytes.length, offset) < bytes.length)
+      if (readSync(file, bytes, 0, bytes.length, offset) < headerBytes(bytes, anyCpu))
         return { items, error: `cut packet header at ${offset}` };
       if (bytes.readUInt32LE(0) !== MAGIC) return { items, error: `no packet begins at ${offset}` };
-      const packet = decode(bytes, offset);
+      const packet = decode(bytes, offset, anyCpu);
       const fault = sizeFault(packet, size - offset);
       if (fault !== null) return { items, error: `packet at ${offset}: ${fault}` };
       items.push(packet);

@@ -63,6 +63,10 @@ export const withAllAttributes = (document: SessionDocument): SessionDocument =>
     ...channel,
     attributes: { ...defaultAttributes(channel.attributes.ownership), ...channel.attributes },
   })),
+  registries: document.registries.map((registry) => ({
+    ...registry,
+    ringSets: registry.ringSets.map((set) => ({ ...set, allocation: set.allocation ?? 'per-cpu' })),
+  })),
 });
 
 type Cause = [attribute: string, cause: string] | null;
@@ -87,7 +91,6 @@ const attributesCause = (attributes: ChannelAttributes): Cause => {
   if (attributes.subbufCount < 1) return ['subbufCount', 'at least one sub-buffer is needed'];
   if (attributes.subbufCount > SUBBUF_COUNT_MAX) return ['subbufCount', `it is above ${SUBBUF_COUNT_MAX}`];
   if (attributes.blockingTimeoutUs > BLOCKING_MAX_US) return ['blockingTimeoutUs', `it is above ${BLOCKING_MAX_US} us`];
-  if (attributes.allocation !== 'per-cpu') return ['allocation', 'it is not supported by this version'];
   if (attributes.preallocation !== 'preallocate') return ['preallocation', 'it is not supported by this version'];
   if (attributes.reclaim.policy !== 'off') return ['reclaim', 'it is not supported by this version'];
   return combinationCause(attributes);

@@ -146,6 +146,7 @@ export interface RingSetDocument {
   readonly subbufSize: number;
   readonly subbufCount: number;
   readonly mode: 'discard' | 'overwrite';
+  readonly allocation: 'per-cpu' | 'per-channel';
 }
 
 /** One trace directory: its uuid, event classes and rings. Event ids must never change meaning, so they are stored here first. */

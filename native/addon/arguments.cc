@@ -106,10 +106,11 @@ std::vector<uint32_t> Arguments::uint32s(size_t i) {
 
 weft_geometry Arguments::geometry(size_t i) {
     const std::vector<uint32_t> values = uint32s(i);
-    need(values.size() == 5 && values[3] <= UINT8_MAX && values[4] <= UINT8_MAX, "a geometry is needed");
+    need(values.size() == 6 && values[3] <= UINT8_MAX && values[4] <= UINT8_MAX && values[5] <= UINT8_MAX, "a geometry is needed");
     if (!ok_)
         return {};
-    return {values[0], values[1], values[2], static_cast<uint8_t>(values[3]), static_cast<uint8_t>(values[4]), {0, 0}};
+    return {values[0], values[1], values[2], static_cast<uint8_t>(values[3]), static_cast<uint8_t>(values[4]),
+            static_cast<uint8_t>(values[5]), 0};
 }
 
 std::shared_ptr<Resource> Arguments::resource_of(size_t i, const napi_type_tag &tag) {

@@ -34,7 +34,7 @@ public:
     /* The bytes stay valid during the call. */
     const uint8_t *bytes(size_t i, size_t *length);
     std::vector<uint32_t> uint32s(size_t i); /* a Uint32Array */
-    weft_geometry geometry(size_t i);        /* a Uint32Array of cpuCount, subbufSize, subbufCount, mode, sync */
+    weft_geometry geometry(size_t i);        /* a Uint32Array of cpuCount, subbufSize, subbufCount, mode, sync, allocation */
     bool is_number(size_t i) const;
 
     /* The native object of a handle made by make_handle(); null with an exception pending for anything else. */

@@ -104,6 +104,7 @@ const geometryWords = (geometry: Geometry): Uint32Array =>
     geometry.subbufCount,
     geometry.mode === 'overwrite' ? 1 : 0,
     geometry.sync === 'lock' ? 1 : 0,
+    geometry.allocation === 'per-channel' ? 1 : 0,
   );
 
 const microseconds = (us: number): bigint => BigInt(Math.round(us)) * 1000n;

@@ -14,6 +14,8 @@ export interface Geometry {
   readonly subbufCount: number;
   readonly mode: 'discard' | 'overwrite';
   readonly sync: 'rseq' | 'lock';
+  /** One ring for all CPUs has cpuCount 1 and sync `lock`. */
+  readonly allocation: 'per-cpu' | 'per-channel';
 }
 
 export interface RingSetFds {
@@ -84,7 +86,7 @@ export interface ReaderOptions {
   readonly geometry: Geometry;
   /** Trace directory: files CHANNEL_CPU and index/CHANNEL_CPU.idx are made in it. Empty: nothing can be written. */
   readonly directory: string;
-  readonly filePrefix: string; // 'ch1' -> ch1_0 ; rings in lock mode use 'ch1_l'
+  readonly filePrefix: string; // 'ch1' -> ch1_0 ; rings in lock mode use 'ch1_l'; one ring for all CPUs: the prefix alone
   readonly uuid: string; // 32 hex digits, of the trace
   readonly streamClassId: number;
   /** First stream_instance_id; ring of CPU n has base + n. */

@@ -33,7 +33,7 @@ class Recording {
 public:
     Recording(weft_mode mode, weft_sync sync)
         : set_(weft_geometry{static_cast<uint32_t>(sysconf(_SC_NPROCESSORS_CONF)), 16384, 16, static_cast<uint8_t>(mode),
-                             static_cast<uint8_t>(sync), {0, 0}}, 0) {
+                             static_cast<uint8_t>(sync), WEFT_ALLOCATION_PER_CPU, 0}, 0) {
         for (unsigned i = 0; i < kChunks; i++) {
             std::filesystem::create_directories(directory(i) + "/index");
             write_metadata(directory(i), "int32_t thread; uint64_t number;");

@@ -21,7 +21,9 @@ int weft_geometry_check(const struct weft_geometry *g)
                       g->subbuf_size >= WEFT_SUBBUF_SIZE_MIN && g->subbuf_size <= WEFT_SUBBUF_SIZE_MAX &&
                       g->subbuf_count >= WEFT_SUBBUF_COUNT_MIN && g->subbuf_count <= WEFT_SUBBUF_COUNT_MAX;
     const int kinds = g->mode <= WEFT_MODE_OVERWRITE && g->sync <= WEFT_SYNC_LOCK;
-    return sizes && kinds && g->cpu_count >= 1 && g->cpu_count <= WEFT_CPU_MAX ? 0 : -EINVAL;
+    const int rings = g->allocation == WEFT_ALLOCATION_PER_CPU ||
+                      (g->allocation == WEFT_ALLOCATION_PER_CHANNEL && g->cpu_count == 1 && g->sync == WEFT_SYNC_LOCK);
+    return sizes && kinds && rings && g->cpu_count >= 1 && g->cpu_count <= WEFT_CPU_MAX ? 0 : -EINVAL;
 }
 
 static int make_memfd(const char *name, uint64_t bytes)

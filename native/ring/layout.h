@@ -1,7 +1,7 @@
 /*
  * The shared-memory layout of a ring set: the one definition, included by writer (libweft), reader and daemon.
  *
- * A ring set is what one (channel x user) or (channel x process) records into: one ring per possible CPU.
+ * A ring set is what one (channel x user) or (channel x process) records into: one ring per possible CPU, or one for all.
  * It is two sealed memfds:
  *
  *   ring memory   read-write for applications, read-only for the consumer
@@ -65,6 +65,9 @@ enum weft_mode { WEFT_MODE_DISCARD = 0, WEFT_MODE_OVERWRITE = 1 };
 /* How a commit is made exclusive: a restartable sequence, or a lock word in the ring (applications without rseq). */
 enum weft_sync { WEFT_SYNC_RSEQ = 0, WEFT_SYNC_LOCK = 1 };
 
+/* Per channel: one ring that every CPU's threads record into, under its lock (cpu_count 1, WEFT_SYNC_LOCK). Its packets name no CPU. */
+enum weft_allocation { WEFT_ALLOCATION_PER_CPU = 0, WEFT_ALLOCATION_PER_CHANNEL = 1 };
+
 /* Sent by the session daemon to applications and consumers; never read from shared memory. */
 struct weft_geometry {
     uint32_t cpu_count;    /* rings in the set: possible CPUs */
@@ -72,7 +75,8 @@ struct weft_geometry {
     uint32_t subbuf_count; /* power of two, N */
     uint8_t mode;          /* enum weft_mode */
     uint8_t sync;          /* enum weft_sync */
-    uint8_t reserved[2];
+    uint8_t allocation;    /* enum weft_allocation */
+    uint8_t reserved;
 };
 
 /* First page of ring memory. Only identification: who finds the fd (keeper, crash recovery) checks it against the id it expects. */

@@ -20,7 +20,9 @@ uint8_t *put_big(uint8_t *out, T value) {
     return out + sizeof(T);
 }
 
-uint64_t packet_bits(const Packet &packet) { return (kPacketHeaderBytes + packet.bytes) * 8; }
+uint64_t packet_bits(const StreamIdentity &stream, const Packet &packet) {
+    return (packet_header_bytes(stream.names_cpu) + packet.bytes) * 8;
+}
 
 }  // namespace
 
@@ -32,11 +34,12 @@ void encode_packet_header(const StreamIdentity &stream, const Packet &packet, ui
     out = put_little<uint64_t>(out, stream.stream_instance_id);
     out = put_little<uint64_t>(out, packet.begin);
     out = put_little<uint64_t>(out, packet.end);
-    out = put_little<uint64_t>(out, packet_bits(packet)); /* content size */
-    out = put_little<uint64_t>(out, packet_bits(packet)); /* packet size: no padding */
+    out = put_little<uint64_t>(out, packet_bits(stream, packet)); /* content size */
+    out = put_little<uint64_t>(out, packet_bits(stream, packet)); /* packet size: no padding */
     out = put_little<uint64_t>(out, packet.sequence);
     out = put_little<uint64_t>(out, packet.discarded);
-    put_little<uint32_t>(out, stream.cpu);
+    if (stream.names_cpu)
+        put_little<uint32_t>(out, stream.cpu);
 }
 
 void encode_index_header(uint8_t *out) {
@@ -48,8 +51,8 @@ void encode_index_header(uint8_t *out) {
 
 void encode_index_entry(const StreamIdentity &stream, const Packet &packet, uint64_t file_offset, uint8_t *out) {
     out = put_big<uint64_t>(out, file_offset);
-    out = put_big<uint64_t>(out, packet_bits(packet));
-    out = put_big<uint64_t>(out, packet_bits(packet));
+    out = put_big<uint64_t>(out, packet_bits(stream, packet));
+    out = put_big<uint64_t>(out, packet_bits(stream, packet));
     out = put_big<uint64_t>(out, packet.begin);
     out = put_big<uint64_t>(out, packet.end);
     out = put_big<uint64_t>(out, packet.discarded);

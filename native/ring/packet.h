@@ -13,6 +13,7 @@ struct StreamIdentity {
     uint32_t stream_class_id;
     uint64_t stream_instance_id;
     uint32_t cpu;
+    bool names_cpu = true; /* false: one ring for all CPUs, whose packet context has no cpu_id */
 };
 
 struct Packet {
@@ -25,10 +26,13 @@ struct Packet {
     uint64_t bytes;     /* of the ring */
 };
 
-constexpr size_t kPacketHeaderBytes = 32 + 52;
+constexpr size_t kPacketHeaderBytes = 32 + 52; /* at most */
+constexpr size_t kCpuIdBytes = 4;
+inline size_t packet_header_bytes(bool names_cpu) { return kPacketHeaderBytes - (names_cpu ? 0 : kCpuIdBytes); }
 constexpr size_t kIndexHeaderBytes = 16;
 constexpr size_t kIndexEntryBytes = 72;
 
+/* packet_header_bytes() of them. */
 void encode_packet_header(const StreamIdentity &stream, const Packet &packet, uint8_t *out);
 void encode_index_header(uint8_t *out);
 void encode_index_entry(const StreamIdentity &stream, const Packet &packet, uint64_t file_offset, uint8_t *out);

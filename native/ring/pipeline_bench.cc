@@ -42,7 +42,7 @@ double cpu_seconds() {
 
 ReaderOptions make_rings(uint32_t size, uint32_t count, const std::string &directory) {
     ReaderOptions options;
-    options.geometry = {static_cast<uint32_t>(sysconf(_SC_NPROCESSORS_CONF)), size, count, WEFT_MODE_DISCARD, WEFT_SYNC_RSEQ, {0, 0}};
+    options.geometry = {static_cast<uint32_t>(sysconf(_SC_NPROCESSORS_CONF)), size, count, WEFT_MODE_DISCARD, WEFT_SYNC_RSEQ, WEFT_ALLOCATION_PER_CPU, 0};
     std::vector<uint32_t> cpus;
     for (uint32_t cpu = 0; cpu < options.geometry.cpu_count; cpu++)
         cpus.push_back(cpu);

@@ -137,9 +137,9 @@ void ReaderThread::open_rings() {
 }
 
 void ReaderThread::open_ring(uint32_t cpu) {
-    StreamIdentity stream{{}, options_.stream_class_id, options_.stream_instance_base + cpu, cpu};
+    StreamIdentity stream{{}, options_.stream_class_id, options_.stream_instance_base + cpu, cpu, names_cpu(options_.geometry)};
     std::copy(std::begin(options_.uuid), std::end(options_.uuid), stream.uuid);
-    StreamFiles files(chunk_.directory, options_.file_prefix + "_" + std::to_string(cpu), options_.tracefiles);
+    StreamFiles files(chunk_.directory, stream_name(options_.file_prefix, options_.geometry, cpu), options_.tracefiles);
     Ring &ring = rings_[cpu];
     ring.reader.reset(new RingReader(map_, options_.ring_fd, stream, std::move(files), scratch_.get()));
     const Cause bad = ring.reader->attach();

@@ -38,7 +38,7 @@ bool plausible(const weft_reader_state &state) {
     const uint64_t here = state.packets - state.packets_before; /* in the current file */
     const uint64_t index = here == 0 ? 0 : kIndexHeaderBytes + here * kIndexEntryBytes;
     return state.packets < (1ull << 48) && state.packets_before <= state.packets && state.index_bytes == index &&
-           state.file_bytes >= here * kPacketHeaderBytes && state.file_bytes < (1ull << 62) && state.bytes_before < (1ull << 62) &&
+           state.file_bytes >= here * packet_header_bytes(false) && state.file_bytes < (1ull << 62) && state.bytes_before < (1ull << 62) &&
            state.file_number < (1ull << 48) && state.forgotten < (1ull << 62);
 }
 
@@ -199,7 +199,7 @@ Failure RingReader::prepare(int directory) {
     encode_packet_header(stream_, packet, header);
     encode_index_header(index);
     encode_index_entry(stream_, packet, 0, index + kIndexHeaderBytes);
-    std::vector<iovec> vector{{header, sizeof header}};
+    std::vector<iovec> vector{{header, header_bytes()}};
     return next_files_->write(0, vector, 0, index, sizeof index);
 }
 
@@ -208,13 +208,13 @@ Step RingReader::enter(uint64_t chunk) {
     Step step;
     step.first = state.packets;
     step.packets = 1;
-    step.bytes = kPacketHeaderBytes;
+    step.bytes = header_bytes();
     step.begin = step.end = state.event_timestamp;
     state.chunk = chunk;
     state.packets_before = state.packets++;
     state.bytes_before += state.file_bytes;
     state.file_number = 0;
-    state.file_bytes = kPacketHeaderBytes;
+    state.file_bytes = header_bytes();
     state.index_bytes = kIndexHeaderBytes + kIndexEntryBytes;
     state.last_timestamp = state.event_timestamp;
     persist();
@@ -256,7 +256,7 @@ void RingReader::roll_files(const Gather &gather, weft_reader_state *next) {
     weft_reader_state &state = progress_.state;
     const uint64_t size = files_.limits().size;
     if (size == 0 || state.file_bytes == 0 ||
-        state.file_bytes + gather.packets().size() * kPacketHeaderBytes + gather.ring_bytes() <= size)
+        state.file_bytes + gather.packets().size() * header_bytes() + gather.ring_bytes() <= size)
         return;
     state.file_number++;
     state.packets_before = state.packets;
@@ -313,13 +313,13 @@ Failure RingReader::write(const Gather &gather, weft_reader_state *next) {
     for (const Packet &packet : gather.packets()) {
         const uint8_t *bytes = copy_ != nullptr ? copy_ + copied : ring_.data() + ring_.offset(packet.position);
         encode_packet_header(stream_, packet, headers[i]);
-        vector.push_back({headers[i++], kPacketHeaderBytes});
+        vector.push_back({headers[i++], header_bytes()});
         if (packet.bytes > 0)
             vector.push_back({const_cast<uint8_t *>(bytes), packet.bytes});
         encode_index_entry(stream_, packet, next->file_bytes, entry);
         entry += kIndexEntryBytes;
         copied += packet.bytes;
-        next->file_bytes += kPacketHeaderBytes + packet.bytes;
+        next->file_bytes += header_bytes() + packet.bytes;
     }
     const size_t index_bytes = static_cast<size_t>(entry - index);
     const Failure bad = files_.write(data_at, vector, next->index_bytes, index, index_bytes);

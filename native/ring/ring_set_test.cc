@@ -20,7 +20,7 @@ namespace {
 
 const uint8_t kId[16] = {1, 2, 3};
 
-weft_geometry geometry(uint32_t size = 4096, uint32_t count = 4) { return {2, size, count, WEFT_MODE_DISCARD, WEFT_SYNC_LOCK, {0, 0}}; }
+weft_geometry geometry(uint32_t size = 4096, uint32_t count = 4) { return {2, size, count, WEFT_MODE_DISCARD, WEFT_SYNC_LOCK, WEFT_ALLOCATION_PER_CPU, 0}; }
 
 void close_all(const RingSetFds &fds) {
     for (const int fd : {fds.ring, fds.reader, fds.ring_read_only, fds.reader_read_only})

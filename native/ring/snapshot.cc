@@ -66,13 +66,14 @@ private:
             return {};
         const uint64_t size = set_.geometry().subbuf_size;
         const uint64_t newest = target->look.position / size;
-        uint64_t bytes = kPacketHeaderBytes; /* the empty packet that a stream begins with */
+        const uint64_t header = packet_header_bytes(names_cpu(set_.geometry()));
+        uint64_t bytes = header; /* the empty packet that a stream begins with */
         target->from = newest + 1;
         for (uint64_t kept = 0; kept < set_.geometry().subbuf_count && target->from > 0; kept++) {
             const uint64_t sequence = target->from - 1;
             const uint64_t used = sequence == newest ? target->look.position % size
                                                      : std::min<uint64_t>(ring.entry(sequence).end_offset, size);
-            bytes += used > 0 ? used + kPacketHeaderBytes : 0;
+            bytes += used > 0 ? used + header : 0;
             if (bytes > options_.max_stream_bytes)
                 break;
             target->from = sequence;
@@ -111,10 +112,10 @@ private:
     }
 
     Failure copy_to_target(uint32_t cpu, const Target &target, bool *lost_race) {
-        StreamIdentity stream{{}, options_.stream_class_id, options_.stream_instance_base + cpu, cpu};
+        StreamIdentity stream{{}, options_.stream_class_id, options_.stream_instance_base + cpu, cpu, names_cpu(set_.geometry())};
         std::copy(std::begin(options_.uuid), std::end(options_.uuid), stream.uuid);
         const std::unique_ptr<weft_reader_page> page(new weft_reader_page());
-        StreamFiles files(directory_fd_, options_.file_prefix + "_" + std::to_string(cpu));
+        StreamFiles files(directory_fd_, stream_name(options_.file_prefix, set_.geometry(), cpu));
         RingReader reader(set_, ring_fd_, stream, std::move(files), scratch_.get(), page.get(), target);
         uint64_t begin = 0, events = 0;
         for (bool more = true; more;) {

@@ -67,6 +67,10 @@ StreamFiles &StreamFiles::operator=(StreamFiles &&other) noexcept {
     return *this;
 }
 
+std::string stream_name(const std::string &prefix, const weft_geometry &geometry, uint32_t cpu) {
+    return geometry.allocation == WEFT_ALLOCATION_PER_CHANNEL ? prefix : prefix + "_" + std::to_string(cpu);
+}
+
 StreamFiles::~StreamFiles() { close(); }
 
 void StreamFiles::close() {

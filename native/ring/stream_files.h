@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ring/failure.h"
+#include "ring/layout.h"
 
 namespace weft {
 
@@ -21,6 +22,9 @@ struct FileLimits {
     uint64_t size = 0;
     uint64_t count = 0;
 };
+
+/* CHANNEL_CPU; CHANNEL when there is one ring for all CPUs. */
+std::string stream_name(const std::string &prefix, const weft_geometry &geometry, uint32_t cpu);
 
 class StreamFiles {
 public:

@@ -19,7 +19,7 @@ constexpr uint64_t kStart = 1000000000000; /* the tests' clock, ns */
 class TestSet {
 public:
     explicit TestSet(uint32_t subbuf_size = 4096, uint32_t subbuf_count = 4, weft_mode mode = WEFT_MODE_DISCARD, uint32_t cpus = 1)
-        : TestSet(weft_geometry{cpus, subbuf_size, subbuf_count, static_cast<uint8_t>(mode), WEFT_SYNC_RSEQ, {0, 0}}, kStart) {}
+        : TestSet(weft_geometry{cpus, subbuf_size, subbuf_count, static_cast<uint8_t>(mode), WEFT_SYNC_RSEQ, WEFT_ALLOCATION_PER_CPU, 0}, kStart) {}
     /* `start`: when the rings' time begins; 0: at the machine's now. */
     TestSet(const weft_geometry &geometry, uint64_t start);
     ~TestSet();

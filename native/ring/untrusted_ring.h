@@ -28,6 +28,9 @@ struct EntryCopy {
     uint32_t end_offset;
 };
 
+/* One ring for all CPUs names none: neither its packets nor its files do. */
+inline bool names_cpu(const weft_geometry &geometry) { return geometry.allocation == WEFT_ALLOCATION_PER_CPU; }
+
 class UntrustedRing {
 public:
     UntrustedRing(const SetMap &set, uint32_t cpu)

@@ -57,6 +57,7 @@ int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int 
     c->cpu_count = g->cpu_count;
     c->mode = g->mode;
     c->sync = g->sync;
+    c->per_channel = g->allocation == WEFT_ALLOCATION_PER_CHANNEL;
     return 0;
 }
 

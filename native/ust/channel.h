@@ -33,6 +33,7 @@ struct weft_channel {
     uint16_t contexts[WEFT_CONTEXTS_MAX];
     uint8_t ring_id[16];
     uint32_t subbuf_order;
+    uint8_t per_channel; /* one ring for all CPUs */
     uint64_t blocking_ns; /* how long a writer waits for space; 0: not at all, UINT64_MAX: for ever */
     uint32_t handle;
     uint8_t used;

@@ -35,7 +35,7 @@ struct attempt {
     struct weft_ring *ring;
     uint64_t word; /* position word as found */
     uint32_t generation;
-    uint32_t cpu;
+    uint32_t cpu; /* whose ring it is; 0 when there is one for all */
 };
 
 enum outcome { DONE, GONE, LOST, AGAIN /* from here on: not the end */, FULL };
@@ -277,6 +277,13 @@ static inline __attribute__((always_inline)) enum outcome try_rseq(const struct 
                : AGAIN;
 }
 
+/* Without rseq the kernel's answer may be old by the time it is used; the lock is what makes the commit exclusive. */
+static uint32_t any_cpu(void)
+{
+    const int cpu = sched_getcpu();
+    return cpu < 0 ? 0 : (uint32_t)cpu;
+}
+
 /* The same under the ring's lock, which the caller holds. */
 static enum outcome try_locked(struct attempt *a, char *payload, size_t length, void *ip)
 {
@@ -288,7 +295,8 @@ static enum outcome try_locked(struct attempt *a, char *payload, size_t length, 
     struct weft_slot *idle = &a->ring->slot[~a->word & WEFT_SLOT_MASK];
     uint64_t timestamp;
     weft_counter_fence();
-    const char *record = stage_head(a->target, c, a->cpu, payload, ip, slot->last_timestamp, &timestamp);
+    const uint32_t cpu = c->per_channel ? any_cpu() : a->cpu;
+    const char *record = stage_head(a->target, c, cpu, payload, ip, slot->last_timestamp, &timestamp);
     const size_t bytes = (size_t)(payload + length - record);
     const uint64_t position = a->word >> WEFT_POS_SHIFT;
     if ((position & (c->subbuf_size - 1)) + bytes + WEFT_TAIL_SLACK > c->subbuf_size)
@@ -298,13 +306,6 @@ static enum outcome try_locked(struct attempt *a, char *payload, size_t length, 
     idle->event_count = slot->event_count + 1;
     __atomic_store_n(&a->ring->position, next_word(a->word, bytes), __ATOMIC_RELEASE);
     return DONE;
-}
-
-/* Without rseq the kernel's answer may be old by the time it is used; the lock is what makes the commit exclusive. */
-static uint32_t any_cpu(void)
-{
-    const int cpu = sched_getcpu();
-    return cpu < 0 ? 0 : (uint32_t)cpu;
 }
 
 /* One record with the lock held, and given back. */
@@ -325,7 +326,7 @@ static enum outcome record_under_lock(struct attempt *a, uint64_t me, char *payl
 static __attribute__((noinline)) void record_locked(const struct weft_target *target, const struct weft_channel *c,
                                                     uint32_t generation, char *payload, size_t length, void *ip)
 {
-    const uint32_t cpu = any_cpu();
+    const uint32_t cpu = c->per_channel ? 0 : any_cpu();
     if (!has_ring(c, cpu)) {
         no_memory(target, c, generation, cpu);
         return;

@@ -287,6 +287,34 @@ static void nonsense_in_the_ring(void)
     seam_close(&s);
 }
 
+/* One ring for all CPUs: whichever this thread is on, and named truly in its contexts. */
+static void one_for_all(void)
+{
+    static const uint16_t types[] = { WEFT_CONTEXT_CPU_ID };
+    struct weft_geometry g = geometry(4, WEFT_MODE_DISCARD);
+    g.allocation = WEFT_ALLOCATION_PER_CHANNEL;
+    struct seam s;
+    seam_open(&s, &g, types, 1);
+    struct weft_target t = seam_target(&s, 1);
+    cpu_set_t here, other;
+    sched_getaffinity(0, sizeof(here), &here);
+    CPU_ZERO(&other);
+    CPU_SET(1, &other);
+    const int moved = sched_setaffinity(0, sizeof(other), &other) == 0;
+    seam_emit(&t, 1, 5, 0);
+    sched_setaffinity(0, sizeof(here), &here);
+    found.extra = 0;
+    CHECK(!decode(&s, &found).wrong);
+    CHECK_EQUAL(found.count, 1);
+    CHECK_EQUAL(decode_u32(found.records[0].payload - 4), moved);
+    seam_close(&s);
+    g.sync = WEFT_SYNC_RSEQ;
+    CHECK(weft_geometry_check(&g) < 0);
+    g.sync = WEFT_SYNC_LOCK;
+    g.cpu_count = 2;
+    CHECK(weft_geometry_check(&g) < 0);
+}
+
 static void shared_cases(void)
 {
     seam_case("every id and time step takes its shortest header and reads back", reads_back);
@@ -363,6 +391,7 @@ int main(void)
     printf("# under the ring's lock\n");
     sync_mode = WEFT_SYNC_LOCK;
     shared_cases();
+    seam_case("one ring for all CPUs takes the events of each", one_for_all);
     seam_case("a lock held by our own thread or by a dead application costs counted events", held_locks);
     return seam_failures ? 1 : 0;
 }

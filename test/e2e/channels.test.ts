@@ -1,8 +1,10 @@
 /** The options of channels, with real programs. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { checkTrace as checkFiles } from '../../ctf/check-trace.ts';
 import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
@@ -71,6 +73,38 @@ test('trace files have a size and a count; the newest packets stay', async () =>
   assert.ok(streams.length >= 2 && streams.every((file) => /_[01]$/.test(file)), streams.join(' '));
   assert.equal(babeltrace(trace).status, 0);
   weft.ok('destroy', 'files');
+});
+
+test('one ring for the whole channel: one stream without cpu_id, which every program shares', async () => {
+  const trace = weft.session('shared', ['--buffer-allocation=per-channel', '--blocking-timeout=inf', '--subbuf-size=64k']);
+  const confirm = join(weft.home, 'shared');
+  const programs = await Promise.all([0, 2].map((first) => weft.counter({ threads: 2, events: 40_000, confirm, first })));
+  await Promise.all(programs.map(({ ended }) => ended));
+  weft.ok('stop', 'shared');
+  assert.equal(exact(trace, 160_000).lost, 0);
+  assert.deepEqual(checkFiles(trace).errors, []);
+  const directory = join(trace, 'ust/uid', String(process.getuid!()), '64-bit');
+  assert.deepEqual(readdirSync(directory).sort(), ['ch', 'index', 'metadata']);
+  assert.match(weft.ok('list', 'shared'), /Allocation: {7}per-channel/);
+  const read = spawnSync('babeltrace2', [trace], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  assert.ok(!read.stdout.includes('cpu_id'));
+  weft.ok('destroy', 'shared');
+});
+
+test('channels of both allocations stand in one trace; cpu_id is a context where it is asked for', async () => {
+  weft.ok('create', 'both', '-o', weft.trace('both'));
+  weft.ok('enable-channel', '-u', '-s', 'both', 'one', '--buffer-allocation=per-channel', '--overwrite');
+  weft.ok('enable-channel', '-u', '-s', 'both', 'many', '--subbuf-size=1M', '--num-subbuf=8');
+  weft.ok('add-context', '-u', '-s', 'both', '-c', 'one', '-t', 'cpu_id');
+  for (const channel of ['one', 'many']) weft.ok('enable-event', '-u', '-s', 'both', '-c', channel, 'weft_test:*');
+  weft.ok('start', 'both');
+  const program = await weft.counter({ threads: 2, events: 5000 });
+  await program.ended;
+  weft.ok('stop', 'both');
+  const read = babeltrace(weft.trace('both'));
+  assert.deepEqual([read.status, read.events, read.complaints], [0, 20_000, '']);
+  assert.deepEqual(checkFiles(weft.trace('both')).errors, []);
+  weft.ok('destroy', 'both');
 });
 
 test('list shows every attribute', () => {

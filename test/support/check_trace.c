@@ -19,7 +19,7 @@
 #define THREADS_MAX 512
 #define STREAMS_MAX 4096
 #define HEADER_BYTES (4 + 16 + 4 + 8)
-#define CONTEXT_BYTES (6 * 8 + 4)
+#define CONTEXT_BYTES (6 * 8 + 4) /* of a stream of one CPU, CHANNEL_CPU; those of a ring for all CPUs end without cpu_id */
 
 struct thread {
     uint8_t *seen; /* bitmap of numbers */
@@ -129,8 +129,17 @@ static struct stream *stream_of(const uint8_t *packet, int empty)
     return streams[stream_count++] = s;
 }
 
+static uint64_t context_bytes(const char *file)
+{
+    const char *end = file + strlen(file), *at = end;
+    while (at > file && at[-1] >= '0' && at[-1] <= '9')
+        at--;
+    return at < end && at > file && at[-1] == '_' ? CONTEXT_BYTES : CONTEXT_BYTES - 4;
+}
+
 static void check_file(const char *file)
 {
+    const uint64_t head = HEADER_BYTES + context_bytes(file);
     const int fd = open(file, O_RDONLY);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0) {
@@ -140,17 +149,17 @@ static void check_file(const char *file)
     const uint8_t *base = st.st_size ? mmap(NULL, (size_t)st.st_size + 4096, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
     close(fd);
     uint64_t at = 0;
-    while (at + HEADER_BYTES + CONTEXT_BYTES <= (uint64_t)st.st_size) {
+    while (at + head <= (uint64_t)st.st_size) {
         const uint8_t *p = base + at, *c = p + HEADER_BYTES;
         const uint64_t begin = u64_at(c), end = u64_at(c + 8), content = u64_at(c + 16) / 8, size = u64_at(c + 24) / 8;
-        if (u32_at(p) != 0xC1FC1FC1u || content < HEADER_BYTES + CONTEXT_BYTES || content > size || at + size > (uint64_t)st.st_size) {
+        if (u32_at(p) != 0xC1FC1FC1u || content < head || content > size || at + size > (uint64_t)st.st_size) {
             complain(file, "no packet", at);
             return;
         }
-        struct stream *s = stream_of(p, content == HEADER_BYTES + CONTEXT_BYTES);
+        struct stream *s = stream_of(p, content == head);
         if (begin < s->previous_end || end < begin || u64_at(c + 32) != s->number || u64_at(c + 40) < s->discarded)
             complain(file, "packet does not follow the one before it", at);
-        events(file, base, c + CONTEXT_BYTES, p + content, begin, end, s->last_of);
+        events(file, base, p + head, p + content, begin, end, s->last_of);
         s->previous_end = end;
         s->discarded = u64_at(c + 40);
         s->number++;

@@ -49,7 +49,14 @@ test('a point with every kind of field comes back as it was sent', () => {
 });
 
 test('every command of the daemon comes back as it was sent', () => {
-  const geometry = { cpuCount: 2, subbufSize: 4096, subbufCount: 4, mode: 'overwrite', sync: 'lock' } as const;
+  const geometry = {
+    cpuCount: 2,
+    subbufSize: 4096,
+    subbufCount: 4,
+    mode: 'overwrite',
+    sync: 'lock',
+    allocation: 'per-cpu',
+  } as const;
   const attach = {
     command: 1,
     channel: 2,

@@ -136,7 +136,7 @@ test('the socket file has the mode that was asked for, and its errors have codes
       native.adoptSeqpacket(
         native.createRingSet({
           ringId: '00'.repeat(16),
-          geometry: { cpuCount: 1, subbufSize: 4096, subbufCount: 2, mode: 'discard', sync: 'rseq' },
+          geometry: { cpuCount: 1, subbufSize: 4096, subbufCount: 2, mode: 'discard', sync: 'rseq', allocation: 'per-cpu' },
           cpus: [],
         }).ringFd,
       ),

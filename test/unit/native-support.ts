@@ -9,7 +9,14 @@ import { type Geometry, loadNative, type ReaderNews, type ReaderOptions, type Ri
 export const native = loadNative();
 export const layout = loadBinding().constants as Readonly<Record<string, number>>;
 
-export const GEOMETRY: Geometry = { cpuCount: 1, subbufSize: 4096, subbufCount: 8, mode: 'discard', sync: 'rseq' };
+export const GEOMETRY: Geometry = {
+  cpuCount: 1,
+  subbufSize: 4096,
+  subbufCount: 8,
+  mode: 'discard',
+  sync: 'rseq',
+  allocation: 'per-cpu',
+};
 export const RING_ID = '000102030405060708090a0b0c0d0e0f';
 export const EVENT_BYTES = 64;
 

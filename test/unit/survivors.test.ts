@@ -12,7 +12,14 @@ import { loadNative } from '../../native/addon/index.ts';
 const UID = process.getuid!();
 const silent: Log = { info: () => {}, warn: () => {}, error: () => {} };
 const RING = 'a'.repeat(31);
-const geometry = { cpuCount: 1, subbufSize: 4096, subbufCount: 2, mode: 'discard', sync: 'rseq' } as const;
+const geometry = {
+  cpuCount: 1,
+  subbufSize: 4096,
+  subbufCount: 2,
+  mode: 'discard',
+  sync: 'rseq',
+  allocation: 'per-cpu',
+} as const;
 
 const survivorsIn = (t: TestContext, uid = UID) => {
   const runtime = mkdtempSync(join(tmpdir(), 'weft-survivors-'));

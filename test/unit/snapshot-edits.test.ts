@@ -33,6 +33,7 @@ const SET: RingSetDocument = {
   subbufSize: 4096,
   subbufCount: 4,
   mode: 'overwrite',
+  allocation: 'per-cpu',
 };
 const REGISTRY = {
   key: 'uid-1',

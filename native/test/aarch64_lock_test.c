@@ -58,7 +58,7 @@ static void *emit_all(void *thread)
 
 static void balance(enum weft_mode mode)
 {
-    static const uint16_t contexts[] = { 1, 2 };
+    static const struct weft_context_wanted contexts[] = { { .type = 1 }, { .type = 2 } };
     const struct weft_geometry g = { .cpu_count = (uint32_t)sysconf(_SC_NPROCESSORS_CONF), .subbuf_size = 16384, .subbuf_count = 16,
                                      .mode = (uint8_t)mode, .sync = WEFT_SYNC_LOCK };
     pthread_t threads[THREADS];

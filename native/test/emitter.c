@@ -30,7 +30,7 @@ uint8_t emitter_byte(uint64_t number)
 struct emitter *emitter_open(const struct weft_geometry *geometry, int ring_fd, int reader_fd, const struct weft_clock_page *clock,
                              uint32_t application)
 {
-    static const uint16_t contexts[] = { 1, 2, 6 };
+    static const struct weft_context_wanted contexts[] = { { .type = 1 }, { .type = 2 }, { .type = 6 } };
     struct emitter *e = calloc(1, sizeof(*e));
     weft_context_init();
     if (!e || weft_channel_map(&e->channel, geometry, ring_fd, reader_fd) || weft_channel_contexts(&e->channel, contexts, 3) ||

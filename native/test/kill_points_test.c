@@ -131,7 +131,7 @@ static void open_set(const struct setting *s)
     uint64_t bytes;
     geometry = (struct weft_geometry){ .cpu_count = WORKERS, .subbuf_size = 4096, .subbuf_count = s->subbuf_count,
                                        .mode = (uint8_t)s->mode, .sync = (uint8_t)s->sync };
-    const uint16_t contexts[] = { 1, 2, 6 };
+    const struct weft_context_wanted contexts[] = { { .type = 1 }, { .type = 2 }, { .type = 6 } };
     if (weft_ring_set_create(&geometry, id, &worker, 1, &ring_fd, &reader_fd, &bytes) ||
         weft_channel_map(&channel, &geometry, ring_fd, reader_fd) || weft_channel_contexts(&channel, contexts, 3))
         exit(2);

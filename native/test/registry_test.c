@@ -99,7 +99,7 @@ static uint32_t entry_of(const char *name)
 
 static void attach(void)
 {
-    static const uint16_t contexts[] = { 2 };
+    static const struct weft_context_wanted contexts[] = { { .type = 2 } };
     channel = attached[attached_count++ % ATTACHED_MAX] = weft_channels_new();
     CHECK_EQUAL(weft_channel_map(channel, &seam.geometry, seam.ring_fd, seam.reader_fd), 0);
     CHECK_EQUAL(weft_channel_contexts(channel, contexts, 1), 0);

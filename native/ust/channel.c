@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,7 +11,11 @@
 #include <unistd.h>
 
 #include "ring/format.h"
+#include "ust/app_context.h"
 #include "ust/context.h"
+#include "ust/perf_counter.h"
+#include "ust/wire.h"
+#include "weft/abi.h"
 
 /* 2 s: a thread that left by longjmp() out of a signal handler, or was cancelled there, never gives its lock back. */
 #define QUIESCE_NAPS_MAX 20000u
@@ -61,23 +66,66 @@ int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int 
     return 0;
 }
 
-int weft_channel_contexts(struct weft_channel *c, const uint16_t *types, uint32_t count)
+static int find_counter(struct weft_channel_context *context, const struct weft_context_wanted *wanted)
 {
-    uint32_t bytes = 0;
+    uint32_t type;
+    uint64_t config;
+    if (wanted->length != sizeof(type) + sizeof(config))
+        return -EINVAL;
+    memcpy(&type, wanted->bytes, sizeof(type));
+    memcpy(&config, wanted->bytes + sizeof(type), sizeof(config));
+    const int number = weft_perf_counter(type, config);
+    context->counter = (uint16_t)number;
+    return number < 0 ? -ENOSPC : 0;
+}
+
+static int find_place(struct weft_channel_context *context, const struct weft_context_wanted *wanted)
+{
+    context->place = weft_app_context_place((const char *)wanted->bytes, wanted->length);
+    return context->place ? 0 : -errno;
+}
+
+static int fill_context(struct weft_channel_context *context, const struct weft_context_wanted *wanted)
+{
+    context->type = wanted->type;
+    if (wanted->type == WEFT_CONTEXT_PERF_THREAD)
+        return find_counter(context, wanted);
+    if (wanted->type == WEFT_CONTEXT_APP)
+        return find_place(context, wanted);
+    return wanted->length || !weft_context_size(wanted->type) ? -EINVAL : 0;
+}
+
+static int fill_contexts(struct weft_channel *c, struct weft_channel_context *contexts, const struct weft_context_wanted *wanted,
+                         uint32_t count)
+{
+    uint32_t at = 0, bytes = 0;
+    int status = 0;
+    for (int app = 0; app < 2; app++) {
+        for (uint32_t i = 0; i < count && status == 0; i++) {
+            if ((wanted[i].type == WEFT_CONTEXT_APP) != app)
+                continue;
+            status = fill_context(&contexts[at++], &wanted[i]);
+            bytes += weft_context_size(wanted[i].type);
+        }
+        if (!app)
+            c->context_count = (uint8_t)at;
+    }
+    c->app_count = (uint8_t)(at - c->context_count);
+    c->context_bytes = (uint16_t)bytes;
+    c->copied = c->app_count || bytes > WEFT_STAGE_HEADROOM - WEFT_HEADER_MAX;
+    return status;
+}
+
+int weft_channel_contexts(struct weft_channel *c, const struct weft_context_wanted *wanted, uint32_t count)
+{
     if (count > WEFT_CONTEXTS_MAX)
         return -EINVAL;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t size = weft_context_size(types[i]);
-        if (!size)
-            return -EINVAL;
-        bytes += size;
-        c->contexts[i] = types[i];
-    }
-    if (bytes > WEFT_CONTEXT_BYTES_MAX)
-        return -EINVAL;
-    c->context_count = (uint8_t)count;
-    c->context_bytes = (uint8_t)bytes;
-    return 0;
+    struct weft_channel_context *contexts = calloc(count + 1, sizeof(*contexts));
+    if (!contexts)
+        return -ENOMEM;
+    const int status = fill_contexts(c, contexts, wanted, count);
+    c->contexts = contexts;
+    return status;
 }
 
 static void cover(void *address, uint64_t bytes)

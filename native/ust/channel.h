@@ -1,5 +1,5 @@
 /*
- * A channel as an application holds it: the mapped ring set and what its records carry. A detached channel's structure (two
+ * A channel as an application holds it: the mapped ring set and what its records carry. A detached channel's structure (a few
  * lines) is not freed and not used again, so a thread that is late by any amount of time still reads whole, if old, values: its
  * commit fails, because the target's generation has changed (registry.h).
  */
@@ -11,7 +11,23 @@
 
 #include "ring/layout.h"
 
-#define WEFT_CONTEXTS_MAX 16u
+#define WEFT_CONTEXTS_MAX 64u
+
+struct weft_app_context_place;
+
+/* A context as ATTACH names it. */
+struct weft_context_wanted {
+    uint16_t type; /* enum weft_context */
+    uint16_t length;
+    const uint8_t *bytes;
+};
+
+/* The same as the channel's records need it. */
+struct weft_channel_context {
+    uint16_t type;
+    uint16_t counter;                          /* WEFT_CONTEXT_PERF_THREAD: its number (perf_counter.h) */
+    const struct weft_app_context_place *place; /* WEFT_CONTEXT_APP */
+};
 
 struct weft_channel {
     /* What the record path reads, in one line. */
@@ -26,11 +42,14 @@ struct weft_channel {
     uint32_t cpu_count;
     uint8_t mode;
     uint8_t sync;
-    uint8_t context_count;
-    uint8_t context_bytes;
+    uint8_t context_count; /* of a fixed size */
+    uint8_t copied;        /* the contexts do not fit into WEFT_STAGE_HEADROOM: payloads are staged once more, behind them */
+    /* And what it reads when there are contexts. */
+    const struct weft_channel_context *contexts; /* those of a fixed size, then the application's */
+    uint16_t context_bytes;                      /* of those of a fixed size */
+    uint8_t app_count;
     /* Below: the registry's, under its lock. */
     uint32_t application; /* id that the daemon gave this process: names the holder of a ring's lock */
-    uint16_t contexts[WEFT_CONTEXTS_MAX];
     uint8_t ring_id[16];
     uint32_t subbuf_order;
     uint8_t per_channel; /* one ring for all CPUs */
@@ -51,8 +70,9 @@ static inline struct weft_ring *weft_channel_ring(const struct weft_channel *c, 
 /* Maps the two fds (which stay the caller's) after checking them against the geometry. 0 or a negative errno value. */
 int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int ring_fd, int reader_fd);
 
-/* Sets which contexts the channel's records carry; -EINVAL for an unknown one. */
-int weft_channel_contexts(struct weft_channel *c, const uint16_t *types, uint32_t count);
+/* Sets which contexts the channel's records carry. 0, -EINVAL for one that is unknown or ill-formed, -ENOSPC for a counter too
+ * many, -ENOMEM. With the registry's lock held. */
+int weft_channel_contexts(struct weft_channel *c, const struct weft_context_wanted *wanted, uint32_t count);
 
 /*
  * Gives the memory back. A late thread may still be staging a record and read, or count a loss in, the old addresses: so the range

@@ -217,15 +217,19 @@ static int welcome(struct weft_connection *c, struct weft_cursor *m, const int *
 static int fill_channel(struct weft_connection *c, struct weft_channel *channel, struct weft_cursor *m,
                         const struct weft_geometry *g, const int *fds)
 {
-    uint16_t contexts[WEFT_CONTEXTS_MAX];
+    struct weft_context_wanted contexts[WEFT_CONTEXTS_MAX];
     const uint16_t count = weft_get_u16(m);
     if (count > WEFT_CONTEXTS_MAX)
         return EINVAL;
-    for (uint32_t i = 0; i < count; i++)
-        contexts[i] = weft_get_u16(m);
+    for (uint32_t i = 0; i < count; i++) {
+        contexts[i].type = weft_get_u16(m);
+        contexts[i].length = weft_get_u16(m);
+        contexts[i].bytes = weft_get(m, contexts[i].length);
+    }
     channel->blocking_ns = weft_get_u64(m);
-    if (m->short_message || weft_channel_contexts(channel, contexts, count))
-        return EINVAL;
+    const int status = m->short_message ? -EINVAL : weft_channel_contexts(channel, contexts, count);
+    if (status)
+        return -status;
     if (g->sync == WEFT_SYNC_RSEQ && !weft_listener_uses_rseq())
         return EOPNOTSUPP;
     channel->owner = (uint8_t)c->index;
@@ -248,6 +252,7 @@ static int attach(struct weft_connection *c, struct weft_cursor *m, const int *f
         memcpy(&g, geometry, sizeof(g));
         const int status = fill_channel(c, channel, m, &g, fds);
         if (status) {
+            free((void *)(uintptr_t)channel->contexts);
             free(channel);
             return status;
         }

@@ -6,10 +6,9 @@
 
 #include "ust/channel.h"
 
-#define WEFT_CONTEXT_BYTES_MAX 100u /* header and contexts fit in WEFT_STAGE_HEADROOM */
 #define WEFT_PROCNAME_BYTES 17u
 
-/* Bytes of one context field, 0 for an unknown type (enum weft_context). */
+/* Bytes of one context field, 0 for an unknown type (enum weft_context) or one whose records vary. */
 uint32_t weft_context_size(uint16_t type);
 
 /* Writes the channel's context fields, in order. Async-signal-safe. */

@@ -12,10 +12,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ust/app_values.h"
 #include "ust/clock.h"
 #include "ust/commit.h"
 #include "ust/context.h"
 #include "ust/lock.h"
+#include "ust/stage.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -357,14 +359,10 @@ static __attribute__((noinline)) void record_waiting(struct attempt *a, char *pa
         count_lost(a, WEFT_LOST_RESTARTS);
 }
 
-void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip)
+static inline __attribute__((always_inline)) void record(struct weft_sink *sink, const struct weft_channel *c,
+                                                         uint32_t generation, char *payload, size_t length, void *ip)
 {
     const struct weft_target *target = (const struct weft_target *)sink;
-    const uint32_t generation = __atomic_load_n(&sink->on, __ATOMIC_ACQUIRE);
-    if (unlikely(!generation))
-        return;
-    /* Once, and after the generation: if the target has another channel by now, the generation is another one too. */
-    const struct weft_channel *c = __atomic_load_n(&target->channel, __ATOMIC_ACQUIRE);
     if (unlikely(c->sync != WEFT_SYNC_RSEQ)) {
         const int saved = errno;
         record_locked(target, c, generation, payload, length, ip);
@@ -384,6 +382,39 @@ void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip)
             return;
     }
     weft_record_lost(sink, WEFT_LOST_RESTARTS);
+}
+
+/* The probe left too little room before its payload, or the values of the application vary in size: both go elsewhere, once. */
+static __attribute__((noinline)) void record_copy(struct weft_sink *sink, const struct weft_channel *c, uint32_t generation,
+                                                  const char *payload, size_t length, void *ip)
+{
+    const int saved = errno;
+    char *stage = weft_stage_take(c->context_bytes + c->app_count * WEFT_APP_VALUE_MAX + length);
+    errno = saved;
+    if (!stage) {
+        weft_record_lost(sink, WEFT_LOST_NO_MEMORY);
+        return;
+    }
+    char *values = stage + c->context_bytes;
+    char *copy = weft_app_values_write(c, values);
+    memcpy(copy, payload, length);
+    record(sink, c, generation, values, (size_t)(copy - values) + length, ip);
+    weft_stage_give(stage);
+    errno = saved;
+}
+
+void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip)
+{
+    const struct weft_target *target = (const struct weft_target *)sink;
+    const uint32_t generation = __atomic_load_n(&sink->on, __ATOMIC_ACQUIRE);
+    if (unlikely(!generation))
+        return;
+    /* Once, and after the generation: if the target has another channel by now, the generation is another one too. */
+    const struct weft_channel *c = __atomic_load_n(&target->channel, __ATOMIC_ACQUIRE);
+    if (unlikely(c->copied))
+        record_copy(sink, c, generation, payload, length, ip);
+    else
+        record(sink, c, generation, payload, length, ip);
 }
 
 void weft_record_lost(struct weft_sink *sink, enum weft_loss cause)

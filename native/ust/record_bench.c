@@ -33,7 +33,7 @@ static void calibrate(void)
     page.valid = 1;
 }
 
-static struct weft_reader_page *open_channel(enum weft_sync sync, const uint16_t *contexts, uint32_t count)
+static struct weft_reader_page *open_channel(enum weft_sync sync, const struct weft_context_wanted *contexts, uint32_t count)
 {
     const struct weft_geometry g = { .cpu_count = 64, .subbuf_size = 1 << 20, .subbuf_count = 8, .sync = (uint8_t)sync };
     const uint8_t id[16] = { 0 };
@@ -74,7 +74,7 @@ static void note_block(uint64_t begin)
     best = ns < best ? ns : best;
 }
 
-static void measure(const char *what, enum weft_sync sync, const uint16_t *contexts, uint32_t count)
+static void measure(const char *what, enum weft_sync sync, const struct weft_context_wanted *contexts, uint32_t count)
 {
     struct weft_reader_page *reader = open_channel(sync, contexts, count);
     for (int cpu = 0; cpu < 64; cpu++)
@@ -164,7 +164,7 @@ static void measure_disabled(void)
 
 int main(void)
 {
-    static const uint16_t contexts[] = { WEFT_CONTEXT_VPID, WEFT_CONTEXT_VTID, WEFT_CONTEXT_PROCNAME };
+    static const struct weft_context_wanted contexts[] = { { .type = WEFT_CONTEXT_VPID }, { .type = WEFT_CONTEXT_VTID }, { .type = WEFT_CONTEXT_PROCNAME } };
     calibrate();
     weft_context_init();
     measure_disabled();

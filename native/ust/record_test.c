@@ -198,8 +198,10 @@ static void no_memory(void)
 
 static void contexts(void)
 {
-    static const uint16_t types[] = { WEFT_CONTEXT_VPID, WEFT_CONTEXT_VTID,       WEFT_CONTEXT_PROCNAME,
-                                      WEFT_CONTEXT_IP,   WEFT_CONTEXT_PTHREAD_ID, WEFT_CONTEXT_CPU_ID };
+    static const struct weft_context_wanted types[] = {
+        { .type = WEFT_CONTEXT_VPID }, { .type = WEFT_CONTEXT_VTID },       { .type = WEFT_CONTEXT_PROCNAME },
+        { .type = WEFT_CONTEXT_IP },   { .type = WEFT_CONTEXT_PTHREAD_ID }, { .type = WEFT_CONTEXT_CPU_ID },
+    };
     const struct weft_geometry g = geometry(4, WEFT_MODE_DISCARD);
     struct seam s;
     seam_open(&s, &g, types, 6);

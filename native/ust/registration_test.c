@@ -257,8 +257,13 @@ static void refuses_geometry(void)
 
 static void refuses_memory(void)
 {
-    static const uint16_t unknown[] = { 1, 99 }, many[17] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 },
-                          wide[] = { 3, 3, 3, 3, 3, 3 };
+    static const uint8_t bytes[300] = "no colon";
+    static const struct weft_context_wanted unknown[] = { { .type = 1 }, { .type = 99 } }, fat[] = { { 1, 4, bytes } },
+                                            empty[] = { { .type = WEFT_CONTEXT_PERF_THREAD } },
+                                            nameless[] = { { WEFT_CONTEXT_APP, 8, bytes } };
+    struct weft_context_wanted many[WEFT_CONTEXTS_MAX + 1];
+    for (uint32_t i = 0; i <= WEFT_CONTEXTS_MAX; i++)
+        many[i] = (struct weft_context_wanted){ .type = 1 };
     const uint8_t id[16] = { 9 };
     const int unsealed = memfd_create("unsealed", MFD_CLOEXEC);
     const int resized = ftruncate(unsealed, (off_t)weft_ring_memory_bytes(&s.geometry));
@@ -267,8 +272,10 @@ static void refuses_memory(void)
     CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.reader_fd, s.ring_fd, NULL, 0), EBADF);
     CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, -1, NULL, 0), EINVAL);
     CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, unknown, 2), EINVAL);
-    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, many, 17), EINVAL);
-    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, wide, 6), EINVAL);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, many, WEFT_CONTEXTS_MAX + 1), EINVAL);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, fat, 1), EINVAL);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, empty, 1), EINVAL);
+    CHECK_EQUAL(daemon_attach(&d, 9, id, &s.geometry, s.ring_fd, s.reader_fd, nameless, 1), EINVAL);
     close(unsealed);
 }
 

@@ -249,15 +249,18 @@ static int end_command(struct test_daemon *d, struct weft_writer *w, const int *
 }
 
 int daemon_attach(struct test_daemon *d, uint32_t channel, const uint8_t ring_id[16], const struct weft_geometry *g, int ring_fd,
-                  int reader_fd, const uint16_t *contexts, uint16_t count)
+                  int reader_fd, const struct weft_context_wanted *contexts, uint16_t count)
 {
     const int fds[2] = { ring_fd, reader_fd };
     struct weft_writer w = begin_command(d, WEFT_WIRE_ATTACH, channel);
     weft_put(&w, ring_id, 16);
     weft_put(&w, g, sizeof(*g));
     weft_put_u16(&w, count);
-    for (uint16_t i = 0; i < count; i++)
-        weft_put_u16(&w, contexts[i]);
+    for (uint16_t i = 0; i < count; i++) {
+        weft_put_u16(&w, contexts[i].type);
+        weft_put_u16(&w, contexts[i].length);
+        weft_put(&w, contexts[i].bytes, contexts[i].length);
+    }
     const uint64_t blocking_ns = 0;
     weft_put(&w, &blocking_ns, 8);
     return end_command(d, &w, fds, (ring_fd >= 0) + (reader_fd >= 0));

@@ -62,7 +62,7 @@ uint32_t daemon_point(const struct test_daemon *d, const char *name); /* id, 0: 
 
 /* Commands; each returns the status that the application acknowledges, -1 when it does not within 5 s. */
 int daemon_attach(struct test_daemon *d, uint32_t channel, const uint8_t ring_id[16], const struct weft_geometry *g, int ring_fd,
-                  int reader_fd, const uint16_t *contexts, uint16_t count);
+                  int reader_fd, const struct weft_context_wanted *contexts, uint16_t count);
 int daemon_enable(struct test_daemon *d, uint32_t channel, uint32_t point, uint32_t event_id);
 int daemon_filter(struct test_daemon *d, uint32_t channel, uint32_t point, uint32_t event_id, const uint8_t *filter, uint32_t length);
 int daemon_disable(struct test_daemon *d, uint32_t channel, uint32_t point);

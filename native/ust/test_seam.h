@@ -55,7 +55,7 @@ static inline void seam_real_time(struct seam *s)
     s->clock.valid = 0;
 }
 
-static inline void seam_open(struct seam *s, const struct weft_geometry *g, const uint16_t *contexts, uint32_t count)
+static inline void seam_open(struct seam *s, const struct weft_geometry *g, const struct weft_context_wanted *contexts, uint32_t count)
 {
     static const uint8_t id[16] = { 42 };
     uint32_t *cpus = calloc(g->cpu_count, sizeof(*cpus));

@@ -18,7 +18,7 @@
  * daemon -> application
  *   WELCOME      u32 abi, u32 application id (nonzero, unique for the life of the daemon's rings)   + 1 fd: clock page, read-only
  *   REFUSED      string reason                  (then the daemon closes)
- *   ATTACH       u32 command, u32 channel, u8 ring_id[16], struct weft_geometry, u16 context count, u16 context type...,
+ *   ATTACH       u32 command, u32 channel, u8 ring_id[16], struct weft_geometry, u16 context count, contexts...,
  *                u64 blocking timeout (ns that a writer waits for space; 0: it does not, UINT64_MAX: for ever)
  *                                               + 2 fds: ring memory (read-write), reader memory (read-only)
  *   ENABLE       u32 command, u32 channel, u32 point, u32 event id, u32 filter length, filter bytecode
@@ -35,6 +35,7 @@
  *                                               point: replaces filter and captures)
  *   UNWATCH      u32 command, u32 watch, u32 point (0xffffffff: all points of the watch)
  *
+ * context: u16 type (enum weft_context), u16 length, so many bytes: those of a context that needs them, else 0
  * capture: u8 kind: 0 unavailable; 1 u16 field (as a whole); 2 u16 field, u32 index; 3 u16 context type; 4 u8 length, "PROVIDER:NAME"
  * value: u8 kind: 0 unavailable; 1 i64; 2 u64; 3 f64; 4 string; 5 u16 count, i64...; 6 u16 count, u64...   (a FIRED that would be
  *        longer than 4096 bytes carries strings and rows cut; a WATCH has at most 256 captures)
@@ -83,7 +84,7 @@ enum weft_wire_type {
     WEFT_WIRE_UNWATCH = 74,
 };
 
-/* Context fields of a channel, written in the order of ATTACH between event header and payload. */
+/* Context fields of a channel, written between event header and payload: in the order of ATTACH, but application contexts last. */
 enum weft_context {
     WEFT_CONTEXT_VPID = 1,       /* i32 */
     WEFT_CONTEXT_VTID = 2,       /* i32 */
@@ -91,6 +92,22 @@ enum weft_context {
     WEFT_CONTEXT_PTHREAD_ID = 4, /* u64 (unsigned long) */
     WEFT_CONTEXT_IP = 5,         /* u64: caller of the instrumentation point */
     WEFT_CONTEXT_CPU_ID = 6,     /* i32 */
+    WEFT_CONTEXT_CGROUP_NS = 7,  /* 7..14: u64, inode numbers of namespaces */
+    WEFT_CONTEXT_IPC_NS = 8,
+    WEFT_CONTEXT_MNT_NS = 9,
+    WEFT_CONTEXT_NET_NS = 10,
+    WEFT_CONTEXT_PID_NS = 11,
+    WEFT_CONTEXT_TIME_NS = 12,
+    WEFT_CONTEXT_USER_NS = 13,
+    WEFT_CONTEXT_UTS_NS = 14,
+    WEFT_CONTEXT_VUID = 15,      /* 15..20: u32, real, effective and saved ids as the process sees them */
+    WEFT_CONTEXT_VEUID = 16,
+    WEFT_CONTEXT_VSUID = 17,
+    WEFT_CONTEXT_VGID = 18,
+    WEFT_CONTEXT_VEGID = 19,
+    WEFT_CONTEXT_VSGID = 20,
+    WEFT_CONTEXT_PERF_THREAD = 21, /* bytes: u32 type, u64 config (struct perf_event_attr). u64: this thread's count */
+    WEFT_CONTEXT_APP = 22,         /* bytes: "PROVIDER:NAME". u8 tag, value (app_values.h) */
 };
 
 #endif

@@ -3,6 +3,7 @@
  * session's machine, which answers; questions are answered from what there is.
  */
 import { DEFAULT_CHANNEL } from '../machines/channel-edits.ts';
+import { counterOf } from '../machines/contexts.ts';
 import type { SessionDocument } from '../machines/document.ts';
 import { DOCUMENT_VERSION, withoutRotation } from '../machines/document.ts';
 import type { RotationEvent } from '../machines/rotation.ts';
@@ -253,6 +254,23 @@ const listOutputs: Handler<'snapshot.list-output'> = async (parts, caller, { ses
   return snapshot ? succeeded({ outputs: snapshot.outputs }) : failed('not-a-snapshot-session', { session });
 };
 
+/** The machine decides which counters there are: better said now than by fields that stay 0. */
+const counterFault = (parts: DaemonParts, context: string): Reply | null => {
+  const counter = counterOf(context);
+  if (!counter) return null;
+  try {
+    parts.ports.native.tryCounter(counter.type, counter.config);
+    return null;
+  } catch (thrown) {
+    return failed('context-counter-absent', { context, cause: thrown instanceof Error ? thrown.message : String(thrown) });
+  }
+};
+
+const addContexts: Handler<'context.add'> = async (parts, caller, { session, channel = null, types }, key) => {
+  const wrong = types.map((type) => counterFault(parts, type)).find((fault) => fault !== null);
+  return wrong ?? edit(parts, caller, session, key, { kind: 'context.add', channel, types });
+};
+
 const consumersOf = (parts: DaemonParts) =>
   Object.values(parts.root.getSnapshot().context.consumers).map((ref) => {
     const { context, value } = ref.getSnapshot();
@@ -325,8 +343,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'event.enable': enableEvent,
   'event.disable': (parts, caller, { session, channel = null, pattern = null }, key) =>
     edit(parts, caller, session, key, { kind: 'event.disable', channel, pattern }),
-  'context.add': (parts, caller, { session, channel = null, types }, key) =>
-    edit(parts, caller, session, key, { kind: 'context.add', channel, types }),
+  'context.add': addContexts,
   'snapshot.record': takeSnapshot,
   'snapshot.add-output': addOutput,
   'snapshot.del-output': (parts, caller, { session, output }, key) =>

@@ -129,6 +129,7 @@ export type DaemonNative = Pick<
   | 'adoptSeqpacket'
   | 'openClockPage'
   | 'wakeApplications'
+  | 'tryCounter'
   | 'lockFile'
   | 'closeFd'
 >;

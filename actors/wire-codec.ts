@@ -88,6 +88,19 @@ const counted = (limit: number, read: (bytes: Buffer) => string): Codec<string> 
   },
 });
 
+/** u16 length, then so many bytes. */
+export const countedBytes = (limit: number): Codec<Buffer> => ({
+  read: (cursor) => {
+    const length = u16.read(cursor);
+    if (length > limit) throw new WireError(`${length} bytes are given where at most ${limit} are allowed`);
+    return cursor.take(length);
+  },
+  write: (writer, value) => {
+    u16.write(writer, value.length);
+    writer.put(value);
+  },
+});
+
 const decodeText = (bytes: Buffer): string => {
   if (bytes.includes(0)) throw new WireError('a text holds a NUL');
   try {

@@ -27,6 +27,7 @@ import {
   Writer,
   zeros,
 } from './wire-codec.ts';
+import { wireContext } from './wire-context.ts';
 import { field } from './wire-field.ts';
 
 export const WIRE_ABI = 1;
@@ -37,7 +38,7 @@ const FIELDS_MAX = 1024;
 /** WEFT_BYTECODE_MAX. */
 const FILTER_MAX = 65535;
 
-const CONTEXTS: Readonly<Record<ContextType, number>> = { vpid: 1, vtid: 2, procname: 3, pthread_id: 4, ip: 5, cpu_id: 6 };
+const CONTEXTS_MAX = 64;
 
 const geometry: Codec<Geometry> = mapped(
   struct<{
@@ -122,7 +123,7 @@ const MESSAGES = {
       channel: u32,
       ringId: hex(16),
       geometry,
-      contexts: list(u16, oneOf(CONTEXTS, u16), 64),
+      contexts: list(u16, wireContext, CONTEXTS_MAX),
       blockingNs: u64,
     }),
   },

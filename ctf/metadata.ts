@@ -2,6 +2,8 @@
  * The metadata of a trace: CTF 1.8 TSDL text, as native/ring/layout.h and native/ring/packet.h lay the bytes down. Names and env
  * fields are those that LTTng writes, so that analyses made for it recognise the trace.
  */
+
+import { contextField, contextLayout, recordOrder } from '../machines/contexts.ts';
 import type {
   ClockDescription,
   ContextType,
@@ -102,22 +104,48 @@ const declarations = (fields: readonly Field[]): string[] => {
   return fields.filter((one) => !one.nowrite).flatMap((one) => field(one, unique));
 };
 
-const signed32: IntegerType = { bits: 32, signed: true, reverse: false, base: 10 };
-const unsigned64: IntegerType = { bits: 64, signed: false, reverse: false, base: 10 };
+/** Labels are prefixed, or `float` and its like would be keywords. */
+const VALUES: readonly (readonly [label: string, type: string])[] = [
+  ['none', 'struct {}'],
+  ...([8, 16, 32, 64] as const).map((bits): [string, string] => [
+    `int${bits}`,
+    integer({ bits, signed: true, reverse: false, base: 10 }),
+  ]),
+  ['float', float({ kind: 'float', bits: 32, reverse: false })],
+  ['double', float({ kind: 'float', bits: 64, reverse: false })],
+  ['string', 'string'],
+  ...([8, 16, 32, 64] as const).map((bits): [string, string] => [
+    `uint${bits}`,
+    integer({ bits, signed: false, reverse: false, base: 10 }),
+  ]),
+];
 
-const CONTEXT_FIELDS: Readonly<Record<ContextType, FieldType>> = {
-  vpid: { kind: 'integer', integer: signed32 },
-  vtid: { kind: 'integer', integer: signed32 },
-  procname: { kind: 'array', length: 17, text: true, element: { bits: 8, signed: true, reverse: false, base: 10 } },
-  pthread_id: { kind: 'integer', integer: unsigned64 },
-  ip: { kind: 'integer', integer: unsigned64 },
-  cpu_id: { kind: 'integer', integer: signed32 },
+/** A value of the program's own: what it is stands before it (enum weft_app_tag of native/ust/app_values.h). */
+const applicationValue = (name: string, unique: (wanted: string) => string): string[] => {
+  const tag = unique(`_${name}_tag`);
+  const labels = VALUES.map(([label], at) => `_${label} = ${at}`).join(', ');
+  return [
+    `enum : ${integer({ bits: 8, signed: false, reverse: false, base: 10 })} { ${labels} } ${tag};`,
+    block(
+      `variant <${tag}> {`,
+      VALUES.map(([label, type]) => `${type} _${label};`),
+      `} ${unique(`_${name}`)};`,
+    ),
+  ];
+};
+
+const contextDeclarations = (contexts: readonly ContextType[]): string[] => {
+  const unique = uniqueNames();
+  return recordOrder(contexts).flatMap((context) => {
+    const [name, type] = [contextField(context), contextLayout(context)];
+    return type.kind === 'application' ? applicationValue(name, unique) : field({ name, nowrite: false, type }, unique);
+  });
 };
 
 /** How the records of a channel lie, for the reader that has to step over them. */
 export const channelLayout = (contexts: readonly ContextType[], classes: readonly EventClass[]): Uint8Array =>
   encodeLayout(
-    contexts.map((name) => ({ type: CONTEXT_FIELDS[name] })),
+    recordOrder(contexts).map((context) => ({ type: contextLayout(context) })),
     classes,
   );
 
@@ -216,7 +244,7 @@ const clock = ({ uuid, offsetNs }: ClockDescription): string =>
   ]);
 
 const stream = (channel: TraceDescription['channels'][number]): string => {
-  const contexts = declarations(channel.contexts.map((name) => ({ name, nowrite: false, type: CONTEXT_FIELDS[name] })));
+  const contexts = contextDeclarations(channel.contexts);
   return block('stream {', [
     `id = ${channel.id};`,
     'event.header := struct event_header;',

@@ -1,4 +1,5 @@
 /** What enable-channel, disable-channel and add-context do to a session document. Pure: the caller writes the result. */
+import { contextIdentity, counterOf, isContextType, isKernelContext } from './contexts.ts';
 import type { ChannelAttributes, ChannelDocument, ContextType, SessionDocument } from './document.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
@@ -7,7 +8,9 @@ export type Edited<A> =
   | { readonly ok: true; readonly document: SessionDocument; readonly answer: A }
   | { readonly ok: false; readonly refusal: Refusal };
 
-export const CONTEXT_TYPES: readonly ContextType[] = ['vpid', 'vtid', 'procname', 'pthread_id', 'ip', 'cpu_id'];
+/** Of one channel (WEFT_CONTEXTS_MAX in native/ust/channel.h); counters (WEFT_PERF_COUNTERS in native/ust/thread_page.h). */
+const CONTEXTS_MAX = 64;
+const COUNTERS_MAX = 32;
 
 export const DEFAULT_CHANNEL = 'channel0';
 
@@ -160,7 +163,27 @@ export interface ContextAnswer {
   readonly added: readonly { readonly channel: string; readonly type: ContextType }[];
 }
 
-const isContextType = (name: string): name is ContextType => (CONTEXT_TYPES as readonly string[]).includes(name);
+/** What cannot be added at all, whatever the channel. */
+const contextCause = (names: readonly string[]): Refusal | null => {
+  for (const name of names) {
+    if (isContextType(name)) continue;
+    return refusal(isKernelContext(name) ? 'context-of-kernel' : 'context-unknown', { context: name });
+  }
+  return null;
+};
+
+const newContexts = (known: readonly ContextType[], wanted: readonly ContextType[]): readonly ContextType[] => {
+  const taken = new Set(known.map(contextIdentity));
+  return wanted.filter((type) => !taken.has(contextIdentity(type)) && taken.add(contextIdentity(type)));
+};
+
+const limitCause = ({ name, contexts }: ChannelDocument): Refusal | null => {
+  const counters = contexts.filter((type) => counterOf(type) !== null).length;
+  if (contexts.length > CONTEXTS_MAX)
+    return refusal('contexts-too-many', { channel: name, what: 'contexts', limit: CONTEXTS_MAX });
+  if (counters > COUNTERS_MAX) return refusal('contexts-too-many', { channel: name, what: 'counters', limit: COUNTERS_MAX });
+  return null;
+};
 
 /** All channels or one; without any channel the default one is made, as enable-event does. */
 export const addContexts = (
@@ -170,21 +193,20 @@ export const addContexts = (
 ): Edited<ContextAnswer> => {
   const session = document.name;
   if (document.everStarted) return refused('channel-frozen', { session });
-  const unknown = names.find((name) => !isContextType(name));
-  if (unknown !== undefined) return refused('context-unknown', { context: unknown });
-  const types = [...new Set(names.filter(isContextType))];
+  const wrong = contextCause(names);
+  if (wrong) return { ok: false, refusal: wrong };
+  const types = names.filter(isContextType);
   if (channel !== null && !channelNamed(document, channel)) return refused('channel-not-found', { session, channel });
   const made = document.channels.length === 0 ? addChannel(document, DEFAULT_CHANNEL, {}) : null;
   if (made && !made.ok) return made;
   const base = made ? made.document : document;
   const targets = base.channels.filter(({ name }) => channel === null || name === channel);
-  const added = targets.flatMap(({ name, contexts }) =>
-    types.filter((type) => !contexts.includes(type)).map((type) => ({ channel: name, type })),
+  const grown = targets.map((one) => ({ ...one, contexts: [...one.contexts, ...newContexts(one.contexts, types)] }));
+  const added = grown.flatMap(({ name, contexts }, at) =>
+    contexts.slice(targets[at]!.contexts.length).map((type) => ({ channel: name, type })),
   );
   if (added.length === 0) return refused('context-exists', { channel: targets[0]!.name, context: types[0]! });
-  const grown = targets.reduce((current, target) => {
-    const news = added.filter((one) => one.channel === target.name).map(({ type }) => type);
-    return withChannel(current, { ...target, contexts: [...target.contexts, ...news] });
-  }, base);
-  return { ok: true, document: grown, answer: { added } };
+  const limit = grown.map(limitCause).find((cause) => cause !== null);
+  if (limit) return { ok: false, refusal: limit };
+  return { ok: true, document: grown.reduce(withChannel, base), answer: { added } };
 };

@@ -49,8 +49,14 @@ export interface ChannelAttributes {
   readonly output: 'mmap';
 }
 
-/** Context types of this issue; each is also the field's name in the trace. */
-export type ContextType = 'vpid' | 'vtid' | 'procname' | 'pthread_id' | 'ip' | 'cpu_id';
+/** Contexts whose name is all there is to say. */
+export type FixedContext =
+  | ('vpid' | 'vtid' | 'procname' | 'pthread_id' | 'ip' | 'cpu_id')
+  | ('cgroup_ns' | 'ipc_ns' | 'mnt_ns' | 'net_ns' | 'pid_ns' | 'time_ns' | 'user_ns' | 'uts_ns')
+  | ('vuid' | 'veuid' | 'vsuid' | 'vgid' | 'vegid' | 'vsgid');
+
+/** As the user spelled it (rules/contexts.ts); the field in the trace is called after it. */
+export type ContextType = FixedContext | `perf:${string}` | `$app.${string}:${string}`;
 
 export interface LogLevelRule {
   /** `range`: at least as severe (value <= level); `single`: exactly. */

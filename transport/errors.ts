@@ -291,6 +291,21 @@ const FAULTS = {
     ({ context }) => `Context type \`${context}\` is unknown.`,
     'See `weft add-context --list`.',
   ),
+  'context-of-kernel': row<{ context: string }>(
+    'warning',
+    ({ context }) => `Context type \`${context}\` belongs to the kernel's events: programs do not record it.`,
+    'User space has the v... types for ids (vpid, vtid, vuid, vgid) and perf:thread:... for counters.',
+  ),
+  'context-counter-absent': row<{ context: string; cause: string }>(
+    'warning',
+    ({ context, cause }) => `The counter of context ${context} cannot be opened on this machine: ${cause}.`,
+    'See `perf list` for what it counts; virtual machines often have software counters only, as perf:thread:task-clock.',
+  ),
+  'contexts-too-many': row<{ channel: string; what: string; limit: number }>(
+    'error',
+    ({ channel, what, limit }) => `Channel \`${channel}\` can have at most ${limit} ${what}.`,
+    'Record the others with another channel.',
+  ),
   // Recording event rules.
   'rule-exists': row<{ pattern: string; channel: string }>(
     'warning',

@@ -47,14 +47,8 @@ const attributesWanted = z.object(
   },
 );
 
-export const CONTEXT_TYPES = [
-  'vpid',
-  'vtid',
-  'procname',
-  'pthread_id',
-  'ip',
-  'cpu_id',
-] as const satisfies readonly ContextType[];
+/** Checked where contexts are added; on the way out they are not checked again. */
+const contextType = z.custom<ContextType>((value) => typeof value === 'string');
 const logLevel = z.object({
   kind: z.enum(['range', 'single']),
   level: z.int().min(-1).max(0x7fff_ffff),
@@ -110,7 +104,7 @@ const channelView = z.object({
   id: z.int(),
   enabled: z.boolean(),
   attributes: channelAttributes,
-  contexts: z.array(z.enum(CONTEXT_TYPES)),
+  contexts: z.array(contextType),
   rules: z.array(rule),
   stats: streamStats,
 });
@@ -229,7 +223,7 @@ export const COMMANDS = {
   'context.add': command(
     'Add context fields to a channel, or to all channels.',
     { session, channel: text.exactOptional(), types: z.array(text).min(1).max(64) },
-    { added: z.array(z.object({ channel: text, type: z.enum(CONTEXT_TYPES) })) },
+    { added: z.array(z.object({ channel: text, type: contextType })) },
   ),
   'snapshot.record': command(
     'Write what the buffers of a snapshot session hold to its output, or to `path`.',

@@ -1,10 +1,15 @@
+import { CONTEXT_SPELLINGS, isContextType, isKernelContext } from '../../machines/contexts.ts';
 import type { Fault } from '../../transport/bus.ts';
-import { exitStatusOf, FaultError } from '../../transport/errors.ts';
+import { exitStatusOf, FaultError, failure } from '../../transport/errors.ts';
 import { type Command, partial } from '../command.ts';
 import { UsageError } from '../options.ts';
 import { CHANNEL, DOMAINS, HELP, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
 
-const TYPES = ['vpid', 'vtid', 'procname', 'pthread_id', 'ip', 'cpu_id'];
+/** One that nobody knows is a slip of the fingers: then nothing is added. */
+const checkTypes = (types: readonly string[]): void => {
+  const unknown = types.find((type) => !isContextType(type) && !isKernelContext(type));
+  if (unknown !== undefined) throw failure('context-unknown', { context: unknown });
+};
 
 export const addContext: Command = {
   name: 'add-context',
@@ -20,10 +25,11 @@ export const addContext: Command = {
   ],
   async run(environment) {
     const { options } = environment;
-    if (options.has('list')) return { lines: TYPES, json: { types: TYPES } };
+    if (options.has('list')) return { lines: CONTEXT_SPELLINGS, json: { types: CONTEXT_SPELLINGS } };
     needUserspace(environment);
     noMoreWords(environment, 0);
     if (!options.has('type')) throw new UsageError('Missing mandatory -t TYPE');
+    checkTypes(options.all('type'));
     const session = sessionOf(environment);
     const channel = options.get('channel');
     const lines: string[] = [];

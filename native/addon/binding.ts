@@ -76,9 +76,10 @@ export interface Binding {
   openClockPage(path: string): [Handle, number];
   readClock(handle: Handle): bigint;
   wakeApplications(uid: number): void;
+  tryCounter(type: number, config: bigint): void;
   lockFile(path: string): number;
-  closeFd(fd: number): void;
   closeHandle(handle: Handle): void;
+  closeHandle(none: null, fd: number): void;
   readonly constants: Readonly<Record<string, number>>;
 }
 
@@ -251,10 +252,11 @@ export const bindNative = (): Native => {
     adoptSeqpacket: (fd) => open(binding, fd),
     openClockPage: (path) => openClockPage(binding, path),
     wakeApplications: (uid) => binding.wakeApplications(uid),
+    tryCounter: (type, config) => binding.tryCounter(type, config),
     lockFile: (path) => {
       const fd = calling(() => binding.lockFile(path));
-      return fd < 0 ? null : { close: () => binding.closeFd(fd) };
+      return fd < 0 ? null : { close: () => binding.closeHandle(null, fd) };
     },
-    closeFd: (fd) => calling(() => binding.closeFd(fd)),
+    closeFd: (fd) => calling(() => binding.closeHandle(null, fd)),
   };
 };

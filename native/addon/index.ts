@@ -228,6 +228,8 @@ export interface Native {
   openClockPage(path: string): ClockPage;
   /** Wakes applications that wait for a daemon: own uid's wait page, for root all of them. */
   wakeApplications(uid: number): void;
+  /** Opens and closes a performance counter of the calling thread (type and config of perf_event_attr); throws why it cannot. */
+  tryCounter(type: number, config: bigint): void;
   /** flock on `path`, close-on-exec; null: somebody else holds it. The lock is held until process end or close(). */
   lockFile(path: string): { close(): void } | null;
   closeFd(fd: number): void;

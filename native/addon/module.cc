@@ -19,7 +19,7 @@ constexpr struct {
     {"ringTotals", ring_totals},            {"startReader", start_reader},      {"controlReader", control_reader},
     {"listenSeqpacket", listen_seqpacket},  {"openSeqpacket", open_seqpacket},  {"sendSeqpacket", send_seqpacket},
     {"openClockPage", open_clock_page},     {"readClock", read_clock},          {"wakeApplications", wake_applications},
-    {"lockFile", lock_file},                {"closeFd", close_fd},              {"closeHandle", close_handle},
+    {"tryCounter", try_counter},            {"lockFile", lock_file},            {"closeHandle", close_handle},
 };
 
 constexpr struct {

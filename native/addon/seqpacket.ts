@@ -77,7 +77,7 @@ export class Connection implements SeqpacketConnection {
   }
 
   #dropWaiting(): void {
-    for (const { fds } of this.#waiting) for (const fd of fds) this.#binding.closeFd(fd);
+    for (const { fds } of this.#waiting) for (const fd of fds) this.#binding.closeHandle(null, fd);
     this.#waiting = [];
   }
 }

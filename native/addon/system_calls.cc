@@ -1,7 +1,9 @@
 #include "addon/system_calls.h"
 
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,6 +61,24 @@ napi_value wake_applications(napi_env env, napi_callback_info info) {
     return nullptr;
 }
 
+/* tryCounter(type, config): throws what a thread that opened this performance counter would be told */
+napi_value try_counter(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    perf_event_attr attributes = {};
+    attributes.type = arguments.uint32(0);
+    attributes.config = arguments.uint64(1);
+    if (!arguments.ok())
+        return nullptr;
+    attributes.size = sizeof(attributes);
+    attributes.exclude_kernel = 1;
+    attributes.exclude_hv = 1;
+    const int fd = static_cast<int>(syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+    if (fd < 0)
+        return throw_failure(env, weft::failure(errno, "perf_event_open"));
+    close(fd);
+    return nullptr;
+}
+
 /* lockFile(path) -> fd, or -1 when somebody else holds it */
 napi_value lock_file(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
@@ -75,15 +95,6 @@ napi_value lock_file(napi_env env, napi_callback_info info) {
     return error == EWOULDBLOCK ? make_number(env, -1) : throw_failure(env, weft::failure(error, path));
 }
 
-/* closeFd(fd) */
-napi_value close_fd(napi_env env, napi_callback_info info) {
-    Arguments arguments(env, info);
-    const int fd = arguments.fd(0);
-    if (arguments.ok() && close(fd) != 0 && errno == EBADF)
-        return throw_failure(env, weft::failure(EBADF, "closing fd " + std::to_string(fd)));
-    return nullptr;
-}
-
 namespace {
 
 template <typename T>
@@ -93,11 +104,20 @@ std::shared_ptr<Resource> resource_if(napi_env env, napi_value handle, Arguments
     return matches ? arguments.resource<T>(0) : nullptr;
 }
 
+napi_value close_fd(napi_env env, Arguments &arguments) {
+    const int fd = arguments.fd(1);
+    if (arguments.ok() && close(fd) != 0 && errno == EBADF)
+        return throw_failure(env, weft::failure(EBADF, "closing fd " + std::to_string(fd)));
+    return nullptr;
+}
+
 }  // namespace
 
-/* closeHandle(handle): of a server, a connection or a clock page */
+/* closeHandle(handle): of a server, a connection or a clock page. closeHandle(null, fd): a file descriptor */
 napi_value close_handle(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
+    if (arguments.count() > 1)
+        return close_fd(env, arguments);
     napi_value handle = arguments.object(0);
     if (!arguments.ok())
         return nullptr;

@@ -22,8 +22,8 @@ private:
 napi_value open_clock_page(napi_env env, napi_callback_info info);
 napi_value read_clock(napi_env env, napi_callback_info info);
 napi_value wake_applications(napi_env env, napi_callback_info info);
+napi_value try_counter(napi_env env, napi_callback_info info);
 napi_value lock_file(napi_env env, napi_callback_info info);
-napi_value close_fd(napi_env env, napi_callback_info info);
 napi_value close_handle(napi_env env, napi_callback_info info);
 
 }  // namespace weft_addon

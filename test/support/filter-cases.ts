@@ -34,7 +34,7 @@ const number = fc.oneof(
 const double = fc.constantFrom('f', '0.0', '.5', '-2.5', '1e3', '-f', '0x1p60');
 const literal = fc.constantFrom('""', '"a"', '"ab"', '"*"', '"a*"', '"*b"', '"a*b"', '"\\**"', '"é*"');
 const words = fc.oneof(fc.constantFrom('s', 't', '$ctx.procname'), literal);
-const missing = fc.constantFrom('gone', 'i[0]', 'i.x', 'a[3]', 's', 'a', '$ctx.vuid', '$app.p:gone');
+const missing = fc.constantFrom('gone', 'i[0]', 'i.x', 'a[3]', 's', 'a', '$ctx.uid', '$app.p:gone');
 const comparisons = fc.constantFrom('==', '!=', '<', '>', '<=', '>=');
 const joined = (left: fc.Arbitrary<string>, operators: fc.Arbitrary<string>, right: fc.Arbitrary<string>) =>
   fc.tuple(left, operators, right).map((parts) => parts.join(' '));

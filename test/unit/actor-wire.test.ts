@@ -48,6 +48,8 @@ test('a point with every kind of field comes back as it was sent', () => {
   assert.equal(undeclared.kind === 'point' && undeclared.logLevel, null);
 });
 
+const CONTEXTS = ['vpid', 'uts_ns', 'vsgid', 'perf:thread:task-clock', 'perf:thread:raw:rff:raw', '$app.shop:user'] as const;
+
 test('every command of the daemon comes back as it was sent', () => {
   const geometry = {
     cpuCount: 2,
@@ -62,7 +64,7 @@ test('every command of the daemon comes back as it was sent', () => {
     channel: 2,
     ringId: 'ab'.repeat(16),
     geometry,
-    contexts: ['vpid', 'ip'],
+    contexts: CONTEXTS,
     blockingNs: 5n,
   } as const;
   assert.deepEqual(decodeWire(encodeWire('attach', attach)), { kind: 'attach', ...attach });

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { compactTime, dashed, type TraceDescription, traceMetadata } from '../../ctf/metadata.ts';
+import { channelLayout, compactTime, dashed, type TraceDescription, traceMetadata } from '../../ctf/metadata.ts';
 import type { Field, IntegerType } from '../../machines/document.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'weft-ctf-'));
@@ -107,6 +107,21 @@ for (const id of [3, 300, 70_000]) {
     for (const line of lines) assert.ok(line.endsWith(expected), line);
   });
 }
+
+test('contexts of every kind lie as native/ust/context.c writes them, the values of programs last', () => {
+  const channels = [{ id: 0, contexts: ['$app.shop:user', 'vgid', 'perf:thread:cache-misses', 'uts_ns'] }] as const;
+  const text = traceMetadata({ ...description(1), channels });
+  const at = ['_vgid;', '_perf_thread_cache_misses;', '_uts_ns;', '__app_shop_user_tag;', '__app_shop_user;'].map((name) =>
+    text.indexOf(name),
+  );
+  assert.ok(
+    at.every((place, index) => place > (at[index - 1] ?? 0)),
+    String(at),
+  );
+  assert.match(text, /size = 32; align = 8; signed = 0; encoding = none; base = 10; } _vgid;/);
+  const layout = channelLayout(channels[0].contexts, []);
+  assert.deepEqual([...new Uint32Array(layout.buffer)], [1, 0xffffffff, 2, (4 + 8 + 8) << 2, 3]);
+});
 
 test('times and ids are written as readers expect them', () => {
   assert.equal(compactTime('2026-11-21T08:04:07.123Z'), '20261121T080407+0000');

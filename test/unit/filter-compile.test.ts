@@ -99,7 +99,7 @@ test('what does not hold, or names what is not there, does not', () => {
 });
 
 test('a field that the point lacks, or that is of another kind, makes no code', () => {
-  for (const text of ['nothing == 1', 'i.x == 1', 's == 1', 'f & 1', 'a[3] == 1', '$ctx.vuid == 1', '1 || nothing']) {
+  for (const text of ['nothing == 1', 'i.x == 1', 's == 1', 'f & 1', 'a[3] == 1', '$ctx.uid == 1', '1 || nothing']) {
     assert.equal(compileFilter(rootOf(text), POINT), null, text);
   }
 });

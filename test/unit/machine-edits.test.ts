@@ -206,6 +206,22 @@ test('contexts go to one channel or to all, once each', () => {
   assert.equal(done({ kind: 'context.add', channel: null, types: ['vpid'] }).channels[0]!.name, 'channel0');
 });
 
+test('spellings of one counter are one context; the kernel’s are refused as such; more than a record holds, too', () => {
+  const one = done(channel('a'));
+  const add = (...types: string[]) => editSession(one, { kind: 'context.add', channel: 'a', types });
+  const added = add('perf:thread:cycles', 'perf:cpu-cycles', '$app.shop:user', 'vuid');
+  assert.deepEqual(added.ok && added.document.channels[0]!.contexts, ['perf:thread:cycles', '$app.shop:user', 'vuid']);
+  for (const kernel of ['tid', 'uid', 'perf:cpu:cycles', 'callstack-user'])
+    assert.equal(code(add(kernel)), 'context-of-kernel');
+  for (const unknown of ['perf:thread:nothing', '$app.shop', 'perf:thread:raw:rXYZ:a', '$app.:x']) {
+    assert.equal(code(add(unknown)), 'context-unknown');
+  }
+  const names = (many: number, name: (at: number) => string) => Array.from({ length: many }, (_, at) => name(at));
+  assert.equal(add(...names(64, (at) => `$app.p:n${at}`)).ok, true);
+  assert.equal(code(add(...names(65, (at) => `$app.p:n${at}`))), 'contexts-too-many');
+  assert.equal(code(add(...names(33, (at) => `perf:thread:raw:r${at}:x`))), 'contexts-too-many');
+});
+
 test('answers are kept ten minutes, and one per request', () => {
   const at = (requestId: string, atMs: number): SessionEdit => ({ kind: 'settle', requestId, atMs, reply: { n: atMs } });
   const kept = after(EMPTY, at('a', 0), at('b', 1000), at('b', 2000), at('c', 600_001));

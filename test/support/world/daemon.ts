@@ -122,6 +122,9 @@ export class WorldDaemon {
       adoptSeqpacket: (fd) => mortal('link', viewOf(kernel.at<SocketEnd>(fd)), [], this.life, world.faults),
       openClockPage: () => ({ now: () => 0n, readOnlyFd: kernel.fd('clock page'), close: () => {} }),
       wakeApplications: () => world.wake(),
+      tryCounter: (type) => {
+        if (type !== 1) throw Object.assign(new Error('no such counter'), { code: 'ENOENT' });
+      },
       lockFile: () => {
         if (world.lockHolder) return null;
         world.lockHolder = this;

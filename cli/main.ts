@@ -5,22 +5,9 @@ import type { EventAddress } from '../transport/subjects.ts';
 import type { Command, Environment, Outcome } from './command.ts';
 import { COMMANDS } from './commands/index.ts';
 import { needCurrentSession, readCurrentSession, writeCurrentSession } from './current-session.ts';
+import { GENERAL } from './general-options.ts';
 import { describeOptions, listOptions, type OptionSpec, type Parsed, parseOptions, UsageError } from './options.ts';
 
-const GENERAL: readonly OptionSpec[] = [
-  { long: 'version', short: 'V', help: 'Show the version' },
-  { long: 'help', short: 'h', help: 'Show this help' },
-  { long: 'group', short: 'g', value: 'GROUP', help: 'Group that may command root’s session daemon (default: tracing)' },
-  { long: 'verbose', short: 'v', help: 'Say more on stderr' },
-  { long: 'quiet', short: 'q', help: 'Say nothing' },
-  { long: 'json', help: 'One JSON document on stdout' },
-  { long: 'mi', short: 'm', value: 'TYPE', help: 'Machine interface', unsupported: 'use --json' },
-  { long: 'no-sessiond', short: 'n', help: 'Do not start a session daemon' },
-  { long: 'sessiond-path', value: 'PATH', help: 'Session daemon', unsupported: 'the session daemon is part of this program' },
-  { long: 'relayd-path', value: 'PATH', help: 'Relay daemon', unsupported: 'there is no relay yet' },
-  { long: 'list-options', help: 'List the general options' },
-  { long: 'list-commands', help: 'List the commands' },
-];
 const JSON_OPTION: OptionSpec = { long: 'json', help: 'One JSON document on stdout' };
 
 const HIDDEN: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = {

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import type { LogLevelRule } from '../machines/document.ts';
 import type { RatePolicy, TriggerAction, TriggerCondition } from '../machines/trigger-document.ts';
 import { parseLogLevel } from '../rules/loglevel.ts';
+import { localPath, NO_RELAY, refused } from './commands/shared.ts';
 import { parseSize } from './numbers.ts';
 import { type OptionSpec, type Parsed, parseOptions, UsageError } from './options.ts';
 
@@ -21,6 +22,8 @@ const HEAD: readonly OptionSpec[] = [
   { long: 'owner-uid', value: 'UID', help: 'Whose trigger it is (root only)' },
 ];
 
+const PROBES = 'probes belong to the kernel domain, which is not there';
+
 const RULE: readonly OptionSpec[] = [
   { long: 'type', value: 'TYPE', help: 'Events of: user:tracepoint (or user)' },
   { long: 'name', short: 'n', value: 'PATTERN', help: 'Event names that match (default: *)' },
@@ -33,6 +36,8 @@ const RULE: readonly OptionSpec[] = [
   },
   { long: 'filter', short: 'f', value: 'EXPR', help: 'Only events for which EXPR holds' },
   { long: 'capture', value: 'FIELD', repeat: true, help: 'What a notification carries: a field, field[N], $ctx.NAME' },
+  refused('location', 'Where a probe is placed', PROBES, { value: 'LOCATION' }),
+  refused('event-name', 'Name of the events of a probe', PROBES, { short: 'E', value: 'NAME' }),
 ];
 
 const SAMPLED: readonly OptionSpec[] = [
@@ -51,9 +56,9 @@ const SNAPSHOT: readonly OptionSpec[] = [
   { long: 'name', short: 'n', value: 'NAME', help: 'Name of the snapshot' },
   { long: 'max-size', short: 'm', value: 'SIZE', help: 'At most so many bytes' },
   { long: 'path', value: 'PATH', help: 'Where it goes instead of the session’s output' },
-  { long: 'url', value: 'URL', help: 'The same as a URL', unsupported: 'snapshots over the network belong to a later one' },
-  { long: 'ctrl-url', value: 'URL', help: 'Control URL', unsupported: 'snapshots over the network belong to a later one' },
-  { long: 'data-url', value: 'URL', help: 'Data URL', unsupported: 'snapshots over the network belong to a later one' },
+  { long: 'url', value: 'URL', help: 'The same as a file:// URL' },
+  refused('ctrl-url', 'Control URL of a relay', NO_RELAY, { value: 'URL' }),
+  refused('data-url', 'Data URL of a relay', NO_RELAY, { value: 'URL' }),
 ];
 
 export const TRIGGER_OPTIONS: readonly OptionSpec[] = [
@@ -63,6 +68,7 @@ export const TRIGGER_OPTIONS: readonly OptionSpec[] = [
   ...SAMPLED,
   { long: 'action', value: 'TYPE', repeat: true, help: 'Action; its options follow' },
   ...SNAPSHOT.filter(({ long }) => long !== 'name'),
+  refused('key', 'Key of a map', 'there are no maps whose values an action could count', { short: 'k', value: 'KEY' }),
 ];
 
 interface Section {
@@ -186,11 +192,13 @@ const snapshotAction = (section: Section): TriggerAction => {
   const options = parsed(SNAPSHOT, section, 1);
   const session = options.words[0];
   if (session === undefined) throw new UsageError(`Action ${section.type} needs a session`);
-  const path = options.get('path');
+  if (options.has('path') && options.has('url'))
+    throw new UsageError(`Action ${section.type}: --path and --url exclude each other`);
+  const path = options.has('url') ? localPath(options.get('url')!) : options.get('path');
   const name = options.get('name') ?? null;
   const size = options.get('max-size');
   if (path === undefined && (name !== null || size !== undefined))
-    throw new UsageError(`Action ${section.type}: --name and --max-size need --path`);
+    throw new UsageError(`Action ${section.type}: --name and --max-size need --path or --url`);
   const output = path === undefined ? null : { name, path: resolve(path), maxSize: size === undefined ? 0 : sizeOf(size) };
   return { kind: 'snapshot-session', session, output, rate: rateOf(options.get('rate-policy')) };
 };

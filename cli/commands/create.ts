@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { SessionSummary } from '../../transport/messages.ts';
 import type { Command } from '../command.ts';
 import { UsageError } from '../options.ts';
-import { HELP, later, localPath, noMoreWords } from './shared.ts';
+import { HELP, localPath, NETWORK_URLS, noMoreWords, refused } from './shared.ts';
 
 /** `Traces will be output to ...`, as far as there is something to say. */
 const outputLines = ({ output, snapshot }: SessionSummary): string[] => {
@@ -21,13 +21,27 @@ export const create: Command = {
     ...HELP,
     { long: 'output', short: 'o', value: 'DIR', help: 'Write the trace to DIR' },
     { long: 'set-url', short: 'U', value: 'URL', help: 'The same as file://DIR' },
-    later('ctrl-url', 'Control URL of a relay', { short: 'C', value: 'URL' }),
-    later('data-url', 'Data URL of a relay', { short: 'D', value: 'URL' }),
+    ...NETWORK_URLS,
     { long: 'no-output', help: 'Write no trace; with --snapshot: set no snapshot output' },
-    later('no-consumer', 'Obsolete'),
+    refused('no-consumer', 'Obsolete', 'a consumer is started when it is needed; use --no-output to write no trace'),
     { long: 'snapshot', help: 'Keep events in the buffers until `weft snapshot record` writes them' },
-    later('live', 'Live mode', { value: 'TIME', optional: true }),
-    later('shm-path', 'Ring buffers in files below DIR', { value: 'DIR' }),
+    refused(
+      'live',
+      'Live mode',
+      'there is no relay daemon that could serve viewers; `weft rotate` makes what was recorded readable',
+      {
+        value: 'TIME',
+        optional: true,
+      },
+    ),
+    refused(
+      'shm-path',
+      'Ring buffers in files below DIR',
+      'ring buffers are no files; without it they outlive programs and daemons',
+      {
+        value: 'DIR',
+      },
+    ),
     { long: 'trace-format', short: 'F', value: 'FORMAT', help: 'Trace format: default or ctf-1.8' },
   ],
   async run(environment) {
@@ -35,7 +49,7 @@ export const create: Command = {
     noMoreWords(environment, 1);
     const format = options.get('trace-format') ?? 'default';
     if (format !== 'default' && format !== 'ctf-1.8')
-      throw new UsageError(`Trace format ${format} is not supported by this version: ctf-1.8 is`, 5);
+      throw new UsageError(`Trace format ${format} is not supported by this version: traces are CTF 1.8 (ctf-1.8, default)`, 5);
     const destinations = ['output', 'set-url', 'no-output'].filter((long) => options.has(long));
     if (destinations.length > 1) {
       throw new UsageError(`${destinations.map((long) => `--${long}`).join(' and ')} exclude each other`);

@@ -8,13 +8,13 @@ import type { Fault } from '../../transport/bus.ts';
 import { exitStatusOf, FaultError, fault } from '../../transport/errors.ts';
 import { type Command, type Environment, type Outcome, partial } from '../command.ts';
 import { type OptionSpec, type Parsed, UsageError } from '../options.ts';
-import { CHANNEL, DOMAINS, HELP, later, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
+import { CHANNEL, DOMAINS, HELP, NO_KERNEL, needUserspace, noMoreWords, refused, SESSION, sessionOf } from './shared.ts';
 
 const TYPES: readonly OptionSpec[] = [
   { long: 'tracepoint', help: 'Instrumentation points (default)' },
-  later('syscall', 'System calls'),
-  later('probe', 'Kernel probe', { value: 'LOCATION' }),
-  later('function', 'Kernel function', { value: 'LOCATION' }),
+  refused('syscall', 'System calls', NO_KERNEL),
+  refused('probe', 'Kernel probe', NO_KERNEL, { value: 'LOCATION' }),
+  refused('function', 'Kernel function', NO_KERNEL, { value: 'LOCATION' }),
 ];
 
 const patterns = (environment: Environment, all: string): string[] => {
@@ -84,7 +84,9 @@ export const enableEvent: Command = {
     ...TYPES,
     SESSION,
     CHANNEL,
-    later('userspace-probe', 'User-space probe', { value: 'LOCATION' }),
+    refused('userspace-probe', 'User-space probe', 'it is placed by the kernel domain, which is not there', {
+      value: 'LOCATION',
+    }),
     { long: 'all', short: 'a', help: 'All events: the same as the pattern *' },
     { long: 'loglevel', value: 'LEVEL', help: 'Only events at least as severe as LEVEL' },
     { long: 'loglevel-only', value: 'LEVEL', help: 'Only events of exactly this LEVEL' },

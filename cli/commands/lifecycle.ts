@@ -6,7 +6,7 @@ import type { SessionTotals } from '../../transport/messages.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { partial } from '../command.ts';
 import { archivedLine } from './archived.ts';
-import { HELP, later, SELECT, selectSessions } from './shared.ts';
+import { HELP, NO_WAIT, refused, SELECT, selectSessions } from './shared.ts';
 
 interface Done {
   readonly name: string;
@@ -56,7 +56,7 @@ export const stop: Command = {
   name: 'stop',
   summary: 'Stop recording; the trace is complete when the command returns',
   usage: 'stop [SESSION | --all | --glob PATTERN]',
-  options: [...HELP, ...SELECT, later('no-wait', 'Do not wait until the trace is complete', { short: 'n' })],
+  options: [...HELP, ...SELECT, refused('no-wait', 'Do not wait until the trace is complete', NO_WAIT, { short: 'n' })],
   run: (environment) =>
     onEach(environment, async (session) => {
       const { stats } = await environment.request('session.stop', { session });
@@ -71,7 +71,7 @@ export const destroy: Command = {
   name: 'destroy',
   summary: 'Destroy a recording session; its trace stays',
   usage: 'destroy [SESSION | --all | --glob PATTERN]',
-  options: [...HELP, ...SELECT, later('no-wait', 'Do not wait until the trace is complete', { short: 'n' })],
+  options: [...HELP, ...SELECT, refused('no-wait', 'Do not wait until the trace is complete', NO_WAIT, { short: 'n' })],
   run: (environment) =>
     onEach(environment, async (session) => {
       const { stats, archive } = await environment.request('session.destroy', { session });

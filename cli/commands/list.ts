@@ -3,7 +3,8 @@ import type { EventRule } from '../../machines/document.ts';
 import { logLevelName } from '../../rules/loglevel.ts';
 import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../../transport/messages.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
-import { CHANNEL, DOMAINS, HELP, later, noMoreWords } from './shared.ts';
+import { type OptionSpec, UsageError } from '../options.ts';
+import { CHANNEL, DOMAINS, HELP, NO_KERNEL, noMoreWords, refused } from './shared.ts';
 
 const paint = (environment: Environment, colour: number, text: string): string =>
   environment.colour ? `\u001b[${colour}m${text}\u001b[0m` : text;
@@ -162,6 +163,12 @@ const show = async (environment: Environment, session: string): Promise<Outcome>
   return showSession(environment, answer.session);
 };
 
+const STYLE: readonly OptionSpec[] = [
+  refused('mem-usage', 'Memory usage', 'the answer of the daemon does not hold it yet', { value: 'FORM', optional: true }),
+  refused('style', 'Output style', 'there is one style of output only', { value: 'STYLE' }),
+  { long: 'no-truncate', help: 'Do not cut lines at the width of the terminal: they never are' },
+];
+
 export const list: Command = {
   name: 'list',
   summary: 'List sessions, what a session holds, or instrumentation points',
@@ -172,11 +179,9 @@ export const list: Command = {
     CHANNEL,
     { long: 'fields', short: 'f', help: 'With --userspace: the fields of each point' },
     { long: 'domain', short: 'd', help: 'The domains of SESSION' },
-    later('syscall', 'System calls', { short: 'S' }),
-    later('map-channel', 'One map channel', { value: 'CHANNEL' }),
-    later('mem-usage', 'Memory usage', { value: 'FORM', optional: true }),
-    later('style', 'Output style', { value: 'STYLE' }),
-    later('no-truncate', 'Do not cut lines'),
+    refused('syscall', 'System calls', NO_KERNEL, { short: 'S' }),
+    ...STYLE,
+    refused('map-channel', 'One map channel', 'there are no maps; --channel selects a channel', { value: 'CHANNEL' }),
   ],
   async run(environment) {
     noMoreWords(environment, 1);
@@ -196,9 +201,9 @@ export const status: Command = {
   name: 'status',
   summary: 'Show the current session',
   usage: 'status',
-  options: [...HELP],
+  options: [...HELP, ...STYLE],
   run(environment) {
-    noMoreWords(environment, 0);
+    if (environment.options.words.length > 0) throw new UsageError('This command does not accept positional arguments.');
     return show(environment, environment.currentSession());
   },
 };

@@ -42,8 +42,9 @@ export const metadata: Command = {
   summary: 'Write the metadata of a session anew (see regenerate)',
   usage: 'metadata regenerate [--session=SESSION]',
   hidden: true,
-  options: [...HELP, SESSION],
+  options: [...HELP, SESSION, { long: 'list-commands', help: 'List what can be done, one per line' }],
   async run(environment) {
+    if (environment.options.has('list-commands')) return { lines: ['regenerate'], json: { commands: ['regenerate'] } };
     noMoreWords(environment, 1);
     const [verb] = environment.options.words;
     if (verb !== 'regenerate')

@@ -6,8 +6,8 @@ import { type Directories, directoriesOf } from '../../actors/paths.ts';
 import { failure } from '../../transport/errors.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { askForAccess, KEEPER, keeperArguments, prepareDirectories } from '../connect.ts';
-import { UsageError } from '../options.ts';
-import { HELP, later, noMoreWords } from './shared.ts';
+import { type OptionSpec, UsageError } from '../options.ts';
+import { HELP, noMoreWords, refused } from './shared.ts';
 
 const words = ({ options, group }: Environment): string[] => [
   '--group',
@@ -85,6 +85,53 @@ const foreground = (environment: Environment, directories: Directories): never =
   return process.execve!(KEEPER, [KEEPER, ...keeperArguments(directories, words(environment))], Object.fromEntries(variables));
 };
 
+const OWN_SOCKETS = 'sockets lie below the runtime directory, which WEFT_HOME moves';
+const OWN_CONSUMER = 'the consumer is part of this program, and talks over the bus';
+const NO_AGENTS = 'there are no agent domains, so nobody registers over TCP';
+const NO_MODULES = 'there is no kernel domain, and so no modules to load';
+const NO_ERROR_COUNTERS = 'lost messages of triggers are counted without a table of fixed size';
+
+const path = (long: string, unsupported: string, short?: string): OptionSpec =>
+  refused(long, 'A path', unsupported, { value: 'PATH', ...(short === undefined ? {} : { short }) });
+
+const NOT_HERE: readonly OptionSpec[] = [
+  refused('config', 'Configuration file', 'the daemon has no settings beyond these options; give them here', {
+    short: 'f',
+    value: 'PATH',
+  }),
+  refused('load', 'Load sessions', 'sessions of the daemon before are there again by themselves', {
+    short: 'l',
+    value: 'PATH',
+  }),
+  refused('sig-parent', 'Signal the parent when ready', '--background returns when it is ready, and systemd is notified', {
+    short: 'S',
+  }),
+  refused('default-trace-format', 'Trace format', 'traces are CTF 1.8, there is no other format', { value: 'FORMAT' }),
+  refused('spawn-consumers', 'Start consumers at once', 'a consumer starts with the first program of its user'),
+  refused('kmod-probes', 'Kernel probe modules', NO_MODULES, { value: 'LIST' }),
+  refused('extra-kmod-probes', 'More kernel probe modules', NO_MODULES, { value: 'LIST' }),
+  refused('agent-tcp-port', 'Port of agents', NO_AGENTS, { value: 'PORT' }),
+  path('apps-sock', OWN_SOCKETS, 'a'),
+  path('client-sock', OWN_SOCKETS, 'c'),
+  ...['kconsumerd', 'ustconsumerd32', 'ustconsumerd64'].flatMap((name) => [
+    path(`${name}-cmd-sock`, OWN_CONSUMER),
+    path(`${name}-err-sock`, OWN_CONSUMER),
+  ]),
+  ...['consumerd32', 'consumerd64'].flatMap((name) => [
+    path(`${name}-path`, OWN_CONSUMER),
+    path(`${name}-libdir`, OWN_CONSUMER),
+  ]),
+  ...['kernel', 'userspace'].map((domain) =>
+    refused(`event-notifier-error-buffer-size-${domain}`, 'Slots of error counters', NO_ERROR_COUNTERS, { value: 'SLOTS' }),
+  ),
+  refused('quiet', 'Say nothing', 'write it before the command: weft --quiet sessiond', { short: 'q' }),
+  refused('verbose', 'Say more', 'the daemon writes all it has to say to log/sessiond.log in the state directory', {
+    short: 'v',
+  }),
+  refused('verbose-consumer', 'Consumers say more', 'consumers write all they have to say to log/consumer-UID.log'),
+  refused('version', 'Show the version', 'ask the program itself: weft --version', { short: 'V' }),
+];
+
 export const sessiond: Command = {
   name: 'sessiond',
   summary: 'Run the session daemon',
@@ -99,10 +146,8 @@ export const sessiond: Command = {
     { long: 'bus-url', value: 'URL', help: 'Use this NATS server instead of an own one' },
     { long: 'bus-context', value: 'NAME', help: 'The same by a NATS context' },
     { long: 'pidfile', short: 'p', value: 'PATH', help: 'Write the pid here (with --background, --daemonize)' },
-    later('config', 'Configuration file', { short: 'f', value: 'PATH' }),
-    later('load', 'Load sessions', { short: 'l', value: 'PATH' }),
-    later('sig-parent', 'Signal the parent when ready', { short: 'S' }),
-    later('no-kernel', 'No kernel domain (there is none yet)'),
+    { long: 'no-kernel', help: 'No kernel domain: there is none' },
+    ...NOT_HERE,
   ],
   async run(environment) {
     noMoreWords(environment, 0);

@@ -4,8 +4,6 @@ import { matchesPattern } from '../../rules/pattern.ts';
 import type { Environment } from '../command.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
 
-const LATER = 'it belongs to a later one';
-
 export const HELP: readonly OptionSpec[] = [
   { long: 'help', short: 'h', help: 'Show this help' },
   { long: 'list-options', help: 'List the options, one per line' },
@@ -36,12 +34,21 @@ export const DOMAINS: readonly OptionSpec[] = [
   other('python', 'Python logging', 'p'),
 ];
 
-export const later = (long: string, help: string, more: Partial<OptionSpec> = {}): OptionSpec => ({
+/** Known, and not done: each with its own reason, which is also the way out. */
+export const refused = (long: string, help: string, unsupported: string, more: Partial<OptionSpec> = {}): OptionSpec => ({
   long,
   help,
-  unsupported: LATER,
+  unsupported,
   ...more,
 });
+
+export const NO_KERNEL = 'there is no kernel domain; --userspace is there';
+export const NO_RELAY = 'there is no relay daemon; use a directory of this host, or a file system that is mounted there';
+export const NO_WAIT = 'it is answered when the trace is complete, not before; a shell’s `&` does not wait';
+export const NETWORK_URLS: readonly OptionSpec[] = [
+  refused('ctrl-url', 'Control URL of a relay', NO_RELAY, { short: 'C', value: 'URL' }),
+  refused('data-url', 'Data URL of a relay', NO_RELAY, { short: 'D', value: 'URL' }),
+];
 
 /** The directory that a URL of this version names. */
 export const localPath = (url: string): string => {

@@ -3,7 +3,7 @@ import type { SnapshotOutput } from '../../machines/document.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { parseSize } from '../numbers.ts';
 import { UsageError } from '../options.ts';
-import { HELP, later, localPath, SESSION, sessionOf } from './shared.ts';
+import { HELP, localPath, NETWORK_URLS, SESSION, sessionOf } from './shared.ts';
 
 const sizeNote = (maxSize: number): string => (maxSize === 0 ? '' : ` (max size: ${maxSize} bytes)`);
 const outputLine = ({ id, name, path, maxSize }: SnapshotOutput): string => `[${id}] ${name}: ${path}${sizeNote(maxSize)}`;
@@ -89,8 +89,7 @@ export const snapshot: Command = {
     { long: 'list-commands', help: 'List the actions, one per line' },
     { long: 'name', short: 'n', value: 'NAME', help: 'Name of the output; the directories of its snapshots begin with it' },
     { long: 'max-size', short: 'm', value: 'SIZE', help: 'Largest size of one snapshot; the newest packets that fit' },
-    later('ctrl-url', 'Control URL of a relay', { short: 'C', value: 'URL' }),
-    later('data-url', 'Data URL of a relay', { short: 'D', value: 'URL' }),
+    ...NETWORK_URLS,
   ],
   async run(environment) {
     const { options } = environment;

@@ -1,0 +1,17 @@
+/** The options before the command. */
+import type { OptionSpec } from './options.ts';
+
+export const GENERAL: readonly OptionSpec[] = [
+  { long: 'version', short: 'V', help: 'Show the version' },
+  { long: 'help', short: 'h', help: 'Show this help' },
+  { long: 'group', short: 'g', value: 'GROUP', help: 'Group that may command root’s session daemon (default: tracing)' },
+  { long: 'verbose', short: 'v', help: 'Say more on stderr' },
+  { long: 'quiet', short: 'q', help: 'Say nothing' },
+  { long: 'json', help: 'One JSON document on stdout' },
+  { long: 'mi', short: 'm', value: 'TYPE', help: 'Machine interface', unsupported: 'use --json, which has all of it' },
+  { long: 'no-sessiond', short: 'n', help: 'Do not start a session daemon' },
+  { long: 'sessiond-path', value: 'PATH', help: 'Session daemon', unsupported: 'the session daemon is part of this program' },
+  { long: 'relayd-path', value: 'PATH', help: 'Relay daemon', unsupported: 'there is no relay daemon that it could start' },
+  { long: 'list-options', help: 'List the general options' },
+  { long: 'list-commands', help: 'List the commands' },
+];

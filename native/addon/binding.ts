@@ -4,6 +4,8 @@ import { awaiting, calling } from './errors.ts';
 import type {
   ClockPage,
   Geometry,
+  MapEntries,
+  MapGeometry,
   Native,
   Reader,
   ReaderNews,
@@ -28,6 +30,10 @@ export interface Binding {
   releaseLocks(ringFd: number, geometry: Uint32Array, applicationId: number): number;
   ringTotals(ringFd: number, readerFd: number, geometry: Uint32Array): bigint[];
   ringUsage(ringFd: number, readerFd: number, geometry: Uint32Array): bigint;
+  createMap(mapId: Uint8Array, geometry: Uint32Array): number;
+  adoptMap(fd: number, mapId: Uint8Array, geometry: Uint32Array): void;
+  readMap(fd: number, geometry: Uint32Array, slots: number, all: number): MapEntries;
+  clearMap(fd: number, geometry: Uint32Array, first: number, count: number): void;
   startReader(
     ringFd: number,
     readerFd: number,
@@ -107,6 +113,21 @@ const geometryWords = (geometry: Geometry): Uint32Array =>
     geometry.sync === 'lock' ? 1 : 0,
     geometry.allocation === 'per-channel' ? 1 : 0,
   );
+
+/** A number that is no uint32 makes a geometry that the module refuses. */
+const mapWords = ({ cpuCount, slots, bits }: MapGeometry): Uint32Array =>
+  Uint32Array.from([cpuCount, slots, bits], (word) => (Number.isInteger(word) && word > 0 && word < 2 ** 32 ? word : 0));
+
+const bindMaps = (binding: Binding): Pick<Native, 'createMap' | 'adoptMap' | 'readMap' | 'clearMap'> => ({
+  createMap: ({ mapId, ...geometry }) => ({
+    fd: calling(() => binding.createMap(idBytes(mapId, 'mapId'), mapWords(geometry))),
+  }),
+  adoptMap: ({ fd, mapId, ...geometry }) => calling(() => binding.adoptMap(fd, idBytes(mapId, 'mapId'), mapWords(geometry))),
+  readMap: ({ fd, all = false, used, ...geometry }) =>
+    calling(() => binding.readMap(fd, mapWords(geometry), used ?? geometry.slots, all ? 1 : 0)),
+  clearMap: ({ fd, first = 0, count, ...geometry }) =>
+    calling(() => binding.clearMap(fd, mapWords(geometry), first, count ?? geometry.slots - first)),
+});
 
 const microseconds = (us: number): bigint => BigInt(Math.round(us)) * 1000n;
 
@@ -246,6 +267,7 @@ export const bindNative = (): Native => {
       const sums = calling(() => binding.ringTotals(ringFd, readerFd, geometryWords(geometry)));
       return Object.fromEntries(STATS_FIELDS.map((field, i) => [field, sums[i]])) as ReturnType<Native['ringTotals']>;
     },
+    ...bindMaps(binding),
     startReader: (options, onNews) => startReader(binding, options, onNews),
     listenSeqpacket: (path, options, onConnection) => listen(binding, path, options, onConnection),
     connectSeqpacket: (path) => open(binding, path),

@@ -184,6 +184,25 @@ export interface Reader {
   close(): Promise<void>;
 }
 
+/** Mirror of struct weft_map_geometry (ring/map_layout.h). */
+export interface MapGeometry {
+  readonly cpuCount: number; // possible CPUs, as for rings
+  readonly slots: number; // 1 .. 2^20
+  readonly bits: 32 | 64;
+}
+
+/**
+ * What a counter map holds, one entry at the same index of all four: by CPU, then by slot. Not a snapshot: applications count while
+ * it is read. A counter of 32 bits comes sign-extended.
+ */
+export interface MapEntries {
+  readonly cpus: Uint32Array;
+  readonly slots: Uint32Array;
+  readonly values: BigInt64Array;
+  /** 1: the counter has wrapped since it was last cleared. */
+  readonly overflows: Uint8Array;
+}
+
 export interface ClockPage {
   /** ns of CLOCK_MONOTONIC as the page gives it. */
   now(): bigint;
@@ -215,6 +234,21 @@ export interface Native {
   }): Readonly<Record<(typeof STATS_FIELDS)[number], bigint>>;
   /** Bytes committed and not consumed in the fullest ring of the set. */
   ringUsage(options: { readonly ringFd: number; readonly readerFd: number; readonly geometry: Geometry }): bigint;
+  /**
+   * A counter map: zero, allocated, sealed. `fd` is read-write; applications get it with MAP (native/ust/wire.h) and count into it by
+   * themselves, whether or not anybody reads. What a slot stands for is the caller's to know: a key table slot <-> key, kept where it
+   * outlives the process together with the fd. ENOMEM when memory is short.
+   */
+  createMap(options: { readonly mapId: string } & MapGeometry): { readonly fd: number };
+  /** Checks an fd that came back from the keeper: sealed, of this size, made by this user (EPERM), this map (EINVAL). Keeps it as it is. */
+  adoptMap(options: { readonly fd: number; readonly mapId: string } & MapGeometry): void;
+  /**
+   * Entries that are not 0 or have overflowed; with `all` every one. `used`: only the slots below it, when no others have been given
+   * out (default: all slots).
+   */
+  readMap(options: { readonly fd: number; readonly all?: boolean; readonly used?: number } & MapGeometry): MapEntries;
+  /** Zeroes counters and overflow bits, of `count` slots from `first` on (default: all). What is counted meanwhile may be lost or stay. */
+  clearMap(options: { readonly fd: number; readonly first?: number; readonly count?: number } & MapGeometry): void;
   startReader(options: ReaderOptions, onNews: (news: ReaderNews) => void): Reader;
   listenSeqpacket(
     path: string,

@@ -1,7 +1,8 @@
-/* The module's exports: fifteen functions, and the constants of layout.h that tests compare with what JavaScript assumes. */
+/* The module's exports: its functions, and the constants of layout.h that tests compare with what JavaScript assumes. */
 #include <cstddef>
 
 #include "addon/arguments.h"
+#include "addon/map_calls.h"
 #include "addon/reader_calls.h"
 #include "addon/seqpacket.h"
 #include "addon/system_calls.h"
@@ -20,6 +21,8 @@ constexpr struct {
     {"listenSeqpacket", listen_seqpacket},  {"openSeqpacket", open_seqpacket},  {"sendSeqpacket", send_seqpacket},
     {"openClockPage", open_clock_page},     {"readClock", read_clock},          {"wakeApplications", wake_applications},
     {"tryCounter", try_counter},            {"lockFile", lock_file},            {"closeHandle", close_handle},
+    {"createMap", create_map},              {"adoptMap", adopt_map},            {"readMap", read_map},
+    {"clearMap", clear_map},
 };
 
 constexpr struct {

@@ -1,5 +1,5 @@
 # The Node-API module, built without node-gyp: the headers come with the pinned Node.
-ADDON_OBJECTS := $(addprefix $(B)/addon/,module.o environment.o arguments.o reader_calls.o snapshot_calls.o seqpacket.o unix_socket.o system_calls.o \
+ADDON_OBJECTS := $(addprefix $(B)/addon/,module.o environment.o arguments.o reader_calls.o snapshot_calls.o map_calls.o seqpacket.o unix_socket.o system_calls.o \
     wait_pages.o)
 ALL += $(B)/weft.node
 $(ADDON_OBJECTS): EXTRA_CXXFLAGS := -isystem $(NODE_INCLUDE) -DNAPI_VERSION=9 -fno-exceptions

@@ -120,3 +120,28 @@ int weft_ring_set_create(const struct weft_geometry *g, const uint8_t ring_id[16
     }
     return status;
 }
+
+static int format_map(int fd, const struct weft_map_geometry *g, const uint8_t map_id[16])
+{
+    struct weft_map_header header = { .magic = WEFT_MAP_MAGIC, .abi = WEFT_MAP_ABI, .geometry = *g };
+    uint64_t allocated = 0;
+    const int status = allocate(fd, 0, weft_map_bytes(g), &allocated);
+    if (status)
+        return status;
+    memcpy(header.map_id, map_id, 16);
+    const ssize_t written = pwrite(fd, &header, sizeof(header), 0);
+    return written == (ssize_t)sizeof(header) ? 0 : written < 0 ? -errno : -EIO;
+}
+
+int weft_map_create(const struct weft_map_geometry *g, const uint8_t map_id[16])
+{
+    char name[64];
+    if (!weft_map_geometry_valid(g))
+        return -EINVAL;
+    memory_name(name, "weft-map", map_id);
+    const int fd = make_memfd(name, weft_map_bytes(g));
+    const int status = fd < 0 ? fd : format_map(fd, g, map_id);
+    if (status < 0 && fd >= 0)
+        close(fd);
+    return status < 0 ? status : fd;
+}

@@ -3,6 +3,7 @@
 #define WEFT_RING_FORMAT_H
 
 #include "ring/layout.h"
+#include "ring/map_layout.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,6 +19,9 @@ int weft_geometry_check(const struct weft_geometry *geometry);
  */
 int weft_ring_set_create(const struct weft_geometry *geometry, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
                          int *ring_fd, int *reader_fd, uint64_t *allocated);
+
+/* Makes a counter map (map_layout.h), all of it allocated and zero; mode and seals as above. Its fd, or a negative errno value. */
+int weft_map_create(const struct weft_map_geometry *geometry, const uint8_t map_id[16]);
 
 #ifdef __cplusplus
 }

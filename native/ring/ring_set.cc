@@ -20,15 +20,6 @@ constexpr uint64_t kReserve = 16; /* this part of what is available is left alon
 
 Failure bad_geometry() { return {EINVAL, "geometry: sizes must be powers of two within the limits"}; }
 
-Failure check_memory_limit(const weft_geometry &g, size_t cpus) {
-    const uint64_t bytes = weft_data_offset(&g, 0) + cpus * weft_data_bytes(&g) + weft_reader_memory_bytes(&g);
-    const MemoryLimit limit = memory_limit();
-    if (bytes <= limit.available - limit.available / kReserve)
-        return {};
-    return {ENOMEM, "ring buffers need " + std::to_string(bytes) + " bytes, " + std::to_string(limit.available) +
-                        " are available (" + limit.source + ")"};
-}
-
 Failure reopen_read_only(int fd, int *read_only) {
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
     *read_only = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -44,7 +35,8 @@ Failure add_read_only(RingSetFds *fds) {
     return bad;
 }
 
-/* Anonymous, writable, made by this user, sealed, of the right size. */
+}  // namespace
+
 Failure check_own(int fd, uint64_t bytes, const char *what, uint64_t *allocated) {
     struct stat status;
     if (fstat(fd, &status) != 0)
@@ -57,13 +49,21 @@ Failure check_own(int fd, uint64_t bytes, const char *what, uint64_t *allocated)
     return check_memory(fd, bytes, what);
 }
 
-}  // namespace
+Failure check_available(uint64_t bytes, const char *what) {
+    const MemoryLimit limit = memory_limit();
+    if (bytes <= limit.available - limit.available / kReserve)
+        return {};
+    return {ENOMEM, std::string(what) + " need " + std::to_string(bytes) + " bytes, " + std::to_string(limit.available) +
+                        " are available (" + limit.source + ")"};
+}
 
 Failure create_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], const std::vector<uint32_t> &cpus,
                         RingSetFds *fds) {
     if (weft_geometry_check(&geometry) != 0)
         return bad_geometry();
-    if (Failure bad = check_memory_limit(geometry, cpus.size()))
+    const uint64_t bytes =
+        weft_data_offset(&geometry, 0) + cpus.size() * weft_data_bytes(&geometry) + weft_reader_memory_bytes(&geometry);
+    if (Failure bad = check_available(bytes, "ring buffers"))
         return bad;
     const int status = weft_ring_set_create(&geometry, ring_id, cpus.data(), static_cast<uint32_t>(cpus.size()), &fds->ring,
                                             &fds->reader, &fds->allocated);

@@ -17,6 +17,12 @@ struct RingSetFds {
     uint64_t allocated = 0; /* bytes */
 };
 
+/* Is `fd` memory that came back to us: anonymous, writable, made by this user, sealed, of this size? Adds what it takes. */
+Failure check_own(int fd, uint64_t bytes, const char *what, uint64_t *allocated);
+
+/* ENOMEM, with the numbers, when so much would leave too little. */
+Failure check_available(uint64_t bytes, const char *what);
+
 /* Refuses with ENOMEM and the numbers before anything is allocated, when memory is short. */
 Failure create_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], const std::vector<uint32_t> &cpus,
                         RingSetFds *fds);

@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "ust/channel_table.h"
+#include "ust/count.h"
 #include "ust/debug.h"
 #include "ust/listener.h"
+#include "ust/map.h"
 #include "ust/message.h"
 #include "ust/registry.h"
 #include "ust/watch.h"
@@ -276,6 +278,20 @@ static int enable(struct weft_channel *channel, struct weft_cursor *m)
     return weft_registry_enable(channel, entry, event_id, filter, length);
 }
 
+static int counting(struct weft_connection *c, uint16_t type, struct weft_cursor *m, const int *fds, uint32_t count)
+{
+    switch (type) {
+    case WEFT_WIRE_MAP:
+        return count == 1 ? weft_map_attach(c->index, m, fds[0]) : EINVAL;
+    case WEFT_WIRE_COUNT:
+        return weft_count(c->index, m);
+    case WEFT_WIRE_UNCOUNT:
+        return weft_uncount(c->index, m);
+    default:
+        return weft_unmap(c->index, m);
+    }
+}
+
 static int command(struct weft_connection *c, uint16_t type, struct weft_cursor *m, const int *fds, uint32_t count)
 {
     if (type == WEFT_WIRE_ATTACH)
@@ -284,6 +300,8 @@ static int command(struct weft_connection *c, uint16_t type, struct weft_cursor 
         return weft_watch(c, m);
     if (type == WEFT_WIRE_UNWATCH)
         return weft_unwatch(c, m);
+    if (type >= WEFT_WIRE_MAP)
+        return counting(c, type, m, fds, count);
     struct weft_channel *channel = weft_channels_find(c->index, weft_get_u32(m));
     if (!channel)
         return ENOENT;
@@ -317,7 +335,7 @@ static int dispatch(struct weft_connection *c, uint16_t type, struct weft_cursor
         weft_registry_detach_unattached(c->index);
         return 0;
     }
-    if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_UNWATCH || !c->application)
+    if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_UNMAP || !c->application)
         return -EPROTO;
     const uint32_t id = weft_get_u32(m);
     const int status = m->short_message ? EINVAL : command(c, type, m, fds, count);

@@ -11,6 +11,8 @@
 #include "ust/commit.h"
 #include "ust/context.h"
 #include "ust/filter.h"
+#include "ust/map.h"
+#include "ust/tap.h"
 #include "ust/record.h"
 #include "ust/test_bytecode.h"
 #include "ust/wire.h"
@@ -141,6 +143,37 @@ static void measure_rejected(void)
     printf("%-44s %6.2f ns\n", "rejected by a > 100 && b < 5", best);
 }
 
+struct bench_tap {
+    struct weft_tap tap;
+    struct weft_map map;
+};
+
+static void hit(struct weft_tap *tap, const struct weft_value *values, uint32_t count, void *ip)
+{
+    (void)values, (void)count, (void)ip;
+    weft_map_add(&((struct bench_tap *)tap)->map, 0);
+}
+
+/* What a rule without a filter costs a point that is counted. */
+static void measure_count(uint32_t bits)
+{
+    const struct weft_map_geometry g = { 64, 1, bits };
+    char *memory = calloc(1, weft_map_bytes(&g));
+    struct bench_tap t = { { hit, 0 }, { .geometry = g, .stride = weft_map_stride(&g), .memory = memory } };
+    target.public.on = 1;
+    target.tap = &t.tap;
+    begin_blocks();
+    for (int block = 0; memory && block < BLOCKS; block++) {
+        const uint64_t begin = weft_clock_system();
+        for (int i = 0; i < EVENTS; i++)
+            weft_evaluate(&target.public, NULL, 0, NULL);
+        note_block(begin);
+    }
+    target.tap = NULL;
+    free(memory);
+    printf("count into a map of %u bits %17s %6.2f ns\n", bits, "", best);
+}
+
 /* What stands at a call site when nobody records: the loop around it is measured too, and taken off. */
 static void measure_disabled(void)
 {
@@ -170,6 +203,8 @@ int main(void)
     measure_disabled();
     measure_clock();
     measure_rejected();
+    measure_count(32);
+    measure_count(64);
     if (weft_rseq_available()) {
         measure("record int, u64 (restartable sequence)", WEFT_SYNC_RSEQ, NULL, 0);
         measure("the same with vpid, vtid, procname", WEFT_SYNC_RSEQ, contexts, 3);

@@ -321,7 +321,7 @@ static void nonsense_from_the_daemon(void)
         uint32_t length = (uint32_t)random() % (round % 10 ? 80 : sizeof(noise) - 1) + 1;
         for (uint32_t i = 0; i < length; i++)
             noise[i] = (uint8_t)random();
-        const struct weft_wire_header header = { (uint16_t)(60 + round % 15), 0, length + (round % 7 == 0) };
+        const struct weft_wire_header header = { (uint16_t)(60 + round % 20), 0, length + (round % 7 == 0) };
         if (length >= sizeof(header) && round % 3)
             memcpy(noise, &header, sizeof(header));
         daemon_send_raw(&d, noise, length, handed, round % 4);

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "ust/channel_table.h"
+#include "ust/count.h"
 #include "ust/debug.h"
+#include "ust/map.h"
 #include "ust/tap.h"
 #include "ust/target.h"
 
@@ -400,16 +402,22 @@ static void detach_if_unattached(struct weft_channel *c)
 void weft_registry_mark_unattached(int connection)
 {
     weft_channels_visit(connection, mark_unattached);
+    weft_counts_mark_unattached(connection);
+    weft_maps_mark_unattached(connection);
 }
 
 void weft_registry_detach_unattached(int connection)
 {
     weft_channels_visit(connection, detach_if_unattached);
+    weft_counts_drop_unattached(connection);
+    weft_maps_drop(connection, 0);
 }
 
 void weft_registry_detach_all(int connection)
 {
     weft_channels_visit(connection, detach);
+    weft_wishes_drop(connection, NULL, 0);
+    weft_maps_drop(connection, 1);
 }
 
 void weft_registry_forked(void)
@@ -418,6 +426,7 @@ void weft_registry_forked(void)
     for (int i = 0; i < WEFT_CONNECTIONS; i++) {
         weft_channels_visit(i, drop);
         weft_wishes_drop(i, NULL, 1);
+        weft_maps_drop(i, 1);
         weft_registry_unannounce(i);
     }
 }

@@ -38,6 +38,10 @@ static void record_tick(struct weft_sink *sink, uint32_t thread, uint64_t number
 static void record_filtered_tick(struct weft_sink *sink, uint32_t thread, uint64_t number)
 {
     struct weft_value values[2];
+    if (__atomic_load_n(&sink->filtered, __ATOMIC_RELAXED) == WEFT_FILTERED_NO_VALUES) {
+        library->evaluate(sink, NULL, 0, __builtin_return_address(0));
+        return;
+    }
     weft_value_integer(&values[0], &thread, sizeof(thread), WEFT_INT_SIGNED);
     weft_value_integer(&values[1], &number, sizeof(number), 0);
     if (!__atomic_load_n(&sink->filtered, __ATOMIC_RELAXED) || library->evaluate(sink, values, 2, __builtin_return_address(0)))

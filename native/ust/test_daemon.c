@@ -314,6 +314,30 @@ int daemon_unwatch(struct test_daemon *d, uint32_t watch, uint32_t point)
     return end_command(d, &w, NULL, 0);
 }
 
+int daemon_map(struct test_daemon *d, uint32_t map, uint8_t name, const struct weft_map_geometry *g, int fd)
+{
+    const uint8_t id[16] = { name };
+    struct weft_writer w = begin_command(d, WEFT_WIRE_MAP, map);
+    weft_put(&w, id, sizeof(id));
+    weft_put_u32(&w, g->cpu_count);
+    weft_put_u32(&w, g->slot_count);
+    weft_put_u32(&w, g->bits);
+    return end_command(d, &w, &fd, fd >= 0);
+}
+
+int daemon_count(struct test_daemon *d, uint32_t watch, uint32_t point, uint32_t map, uint32_t slot, uint8_t flags, const uint8_t *filter,
+                 uint32_t length)
+{
+    struct weft_writer w = begin_command(d, WEFT_WIRE_COUNT, watch);
+    weft_put_u32(&w, point);
+    weft_put_u32(&w, map);
+    weft_put_u32(&w, slot);
+    weft_put_u8(&w, flags);
+    weft_put_u32(&w, length);
+    weft_put(&w, length ? filter : (const uint8_t *)"", length);
+    return end_command(d, &w, NULL, 0);
+}
+
 int daemon_command(struct test_daemon *d, enum weft_wire_type type, const void *bytes, size_t length)
 {
     struct weft_writer w = weft_message_begin(d->buffer, type);

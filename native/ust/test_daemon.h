@@ -72,6 +72,10 @@ int daemon_simple(struct test_daemon *d, enum weft_wire_type type, uint32_t chan
 int daemon_watch(struct test_daemon *d, uint32_t watch, uint32_t point, const uint8_t *filter, uint32_t length, const uint8_t *captures,
                  uint16_t count, size_t bytes);
 int daemon_unwatch(struct test_daemon *d, uint32_t watch, uint32_t point);
+/* MAP (id made from `name`), COUNT. */
+int daemon_map(struct test_daemon *d, uint32_t map, uint8_t name, const struct weft_map_geometry *g, int fd);
+int daemon_count(struct test_daemon *d, uint32_t watch, uint32_t point, uint32_t map, uint32_t slot, uint8_t flags, const uint8_t *filter,
+                 uint32_t length);
 /* A command with this behind its number. */
 int daemon_command(struct test_daemon *d, enum weft_wire_type type, const void *bytes, size_t length);
 /* Behind the header of the message that was received last. */

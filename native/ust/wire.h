@@ -34,6 +34,18 @@
  *                                               (tell when the point is hit and the filter keeps the event; once more for the same watch and
  *                                               point: replaces filter and captures)
  *   UNWATCH      u32 command, u32 watch, u32 point (0xffffffff: all points of the watch)
+ *   MAP          u32 command, u32 map, u8 map_id[16], u32 cpu count, u32 slot count, u32 bits (ring/map_layout.h)
+ *                                               + 1 fd: the map, read-write. The same id again (after a reconnection): goes on, under this handle
+ *   COUNT        u32 command, u32 watch, u32 point, u32 map, u32 slot, u8 flags, u32 filter length, filter bytecode
+ *                                               (the slot grows by one when the point is hit and the filter keeps the event. WEFT_COUNT_ONCE:
+ *                                               all COUNTs of a point that name the same slot with this flag count an event once, when
+ *                                               any of their filters keeps it. Once more for the same watch, point, map and slot: replaces
+ *                                               flags and filter. EINVAL: slot, flags or filter; ENOENT: map or point; ENOTSUP as for ENABLE)
+ *   UNCOUNT      u32 command, u32 watch, u32 point (0xffffffff: all points of the watch)   (all its slots. An event that is on its way may
+ *                                               still be counted once the answer is there)
+ *   UNMAP        u32 command, u32 map           (implies UNCOUNT of all that count into it; the memory is given back)
+ *                                               Counting goes on while no daemon is there. What the next one has not asked for again
+ *                                               when it sends SYNCED is dropped.
  *
  * context: u16 type (enum weft_context), u16 length, so many bytes: those of a context that needs them, else 0
  * capture: u8 kind: 0 unavailable; 1 u16 field (as a whole); 2 u16 field, u32 index; 3 u16 context type; 4 u8 length, "PROVIDER:NAME"
@@ -82,7 +94,13 @@ enum weft_wire_type {
     WEFT_WIRE_SYNCED = 72,
     WEFT_WIRE_WATCH = 73,
     WEFT_WIRE_UNWATCH = 74,
+    WEFT_WIRE_MAP = 75,
+    WEFT_WIRE_COUNT = 76,
+    WEFT_WIRE_UNCOUNT = 77,
+    WEFT_WIRE_UNMAP = 78,
 };
+
+#define WEFT_COUNT_ONCE 1u /* flag of COUNT */
 
 /* Context fields of a channel, written between event header and payload: in the order of ATTACH, but application contexts last. */
 enum weft_context {

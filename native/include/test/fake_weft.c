@@ -58,7 +58,7 @@ static void connect_point(struct fake_point *f)
         for (on = 0; on < wanted_sinks; on++) {
             f->sinks[on].event = events[i];
             f->sinks[on].public.on = 1;
-            f->sinks[on].public.filtered = filtering ? WEFT_FILTERED_BY_VALUES : WEFT_FILTERED_NOT;
+            f->sinks[on].public.filtered = filtering == 3 ? WEFT_FILTERED_NO_VALUES : filtering ? WEFT_FILTERED_BY_VALUES : WEFT_FILTERED_NOT;
             f->sinks[on].public.probe = events[i]->probe;
             f->sinks[on].public.next = on + 1 < wanted_sinks ? &f->sinks[on + 1].public : NULL;
         }
@@ -159,7 +159,7 @@ static void record(struct weft_sink *sink, char *payload, size_t length, void *i
 static int evaluate(struct weft_sink *sink, const struct weft_value *values, uint32_t count, void *ip)
 {
     const struct weft_event *event = ((struct fake_sink *)sink)->event;
-    if (ip && count == event->field_count && judgement_count < JUDGED_MAX) {
+    if (ip && (filtering == 3 ? !values && !count : count == event->field_count) && judgement_count < JUDGED_MAX) {
         judgements[judgement_count].event = event;
         fake_text_values(judgements[judgement_count].text, sizeof(judgements[0].text), values, count);
         judgement_count++;
@@ -288,6 +288,7 @@ static void forget(void)
 {
     record_count = 0;
     kept_bytes = 0;
+    judgement_count = 0;
 }
 
 static void enable(int sinks)

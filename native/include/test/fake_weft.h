@@ -33,10 +33,11 @@ struct fake_weft {
     const struct fake_record *(*record)(uint32_t index);
     uint32_t (*staged)(void);                       /* stage() minus unstage() */
     uint32_t (*stages)(void);                       /* stage() ever */
-    void (*forget)(void);                           /* all records */
+    void (*forget)(void);                           /* all records and what was judged */
     void (*enable)(int sinks);                      /* every point: this many sinks, 0..2, now and when registered */
     void (*refuse_stage)(int yes);                  /* stage() answers NULL */
-    void (*filter)(int mode);                       /* every point, after enable(): 0 not filtered, 1 all is kept, 2 all is rejected */
+    void (*filter)(int mode);                       /* every point, after enable(): 0 not filtered, 1 all is kept, 2 all is rejected, 3 the same
+                                                       without values */
     const char *(*judged)(const char *name, uint32_t nth); /* values that an event's filter saw, as text; NULL: it was not asked so often */
 };
 

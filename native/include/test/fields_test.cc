@@ -288,6 +288,15 @@ void filters_see_every_field() {
     CHECK_EQUAL(fake->stages(), 1u);
 }
 
+void values_that_nobody_wants_are_not_built() {
+    emit_filtered(3);
+    CHECK_EQUAL(judged("integers", 0), std::string());
+    CHECK_EQUAL(judged("integers", 1), std::string());
+    CHECK_EQUAL(judged("unwritten", 1), std::string());
+    CHECK_EQUAL(fake->records(), 4u);
+    CHECK_EQUAL(fake->stages(), 1u);
+}
+
 void what_a_filter_keeps_is_the_same() {
     std::string unfiltered;
     for (const int mode : {0, 1}) {
@@ -329,6 +338,7 @@ int main(int argc, char **argv) {
             {"tracef and tracelog format only what is enabled", tracef_and_tracelog_format},
             {"each call makes one record and staging memory is given back", nothing_else_was_recorded},
             {"a filter gets the value of every field, and what it rejects is not staged", filters_see_every_field},
+            {"who wants no values is asked without any", values_that_nobody_wants_are_not_built},
             {"what a filter keeps is recorded as without it", what_a_filter_keeps_is_the_same},
         },
         argc, argv);

@@ -102,12 +102,17 @@ static void put_element(struct place *p, const struct weft_capture *c, const str
         put_kind(p, NO_VALUE);
 }
 
+static int is_signed(uint16_t context)
+{
+    return context == WEFT_CONTEXT_VPID || context == WEFT_CONTEXT_VTID || context == WEFT_CONTEXT_CPU_ID;
+}
+
 static void put_context(struct place *p, const struct weft_capture *c, void *ip)
 {
     if (weft_context_form(c->what) == WEFT_CONTEXT_TEXT)
         put_text(p, weft_context_text(), WEFT_PROCNAME_BYTES);
     else
-        put_integer(p, c->what == WEFT_CONTEXT_PTHREAD_ID || c->what == WEFT_CONTEXT_IP, weft_context_integer(c->what, ip));
+        put_integer(p, !is_signed(c->what), weft_context_integer(c->what, ip));
 }
 
 static void put_app_context(struct place *p, const struct weft_capture *c)

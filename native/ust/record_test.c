@@ -292,7 +292,7 @@ static void nonsense_in_the_ring(void)
 /* One ring for all CPUs: whichever this thread is on, and named truly in its contexts. */
 static void one_for_all(void)
 {
-    static const uint16_t types[] = { WEFT_CONTEXT_CPU_ID };
+    static const struct weft_context_wanted types[] = { { .type = WEFT_CONTEXT_CPU_ID } };
     struct weft_geometry g = geometry(4, WEFT_MODE_DISCARD);
     g.allocation = WEFT_ALLOCATION_PER_CHANNEL;
     struct seam s;

@@ -36,10 +36,10 @@ const knownSince = (parts: DaemonParts, uid: number, pid: number, procname: stri
 };
 
 const identityOf = (parts: DaemonParts, application: Application, hello: MessageOf<'hello'>): ApplicationIdentity => {
-  const { pid, uid } = application.connection.peer;
+  const { pid, uid, gid } = application.connection.peer;
   const { rseq, procname } = hello;
   const startedAt = knownSince(parts, uid, pid, procname) ?? compactDate(parts.ports.clock.now());
-  return { pid, uid, rseq, procname, startedAt };
+  return { pid, uid, gid, vpid: hello.pid, rseq, procname, startedAt };
 };
 
 const takeHello: Taker<'hello'> = (parts, application, ref, message) => {

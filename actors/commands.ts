@@ -28,7 +28,9 @@ import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { localStamp, localTime } from './local-time.ts';
+import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { clockOf } from './session-recovery.ts';
+import { trackedValues } from './tracked-values.ts';
 import { TRIGGER_HANDLERS } from './trigger-commands.ts';
 import { applicationViewOf, sessionViewOf, summaryOf } from './views.ts';
 
@@ -271,6 +273,17 @@ const addContexts: Handler<'context.add'> = async (parts, caller, { session, cha
   return wrong ?? edit(parts, caller, session, key, { kind: 'context.add', channel, types });
 };
 
+const changeTracker =
+  (kind: 'tracker.track' | 'tracker.untrack'): Handler<typeof kind> =>
+  async (parts, caller, { session, attribute, values: words }, key) => {
+    try {
+      const values = words === undefined ? null : trackedValues(parts.ports.host, attribute, words);
+      return await edit(parts, caller, session, key, { kind, attribute, values });
+    } catch (thrown) {
+      return refused(faultOfRefusal(refusedFrom(thrown).refusal));
+    }
+  };
+
 const consumersOf = (parts: DaemonParts) =>
   Object.values(parts.root.getSnapshot().context.consumers).map((ref) => {
     const { context, value } = ref.getSnapshot();
@@ -344,6 +357,8 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'event.disable': (parts, caller, { session, channel = null, pattern = null }, key) =>
     edit(parts, caller, session, key, { kind: 'event.disable', channel, pattern }),
   'context.add': addContexts,
+  'tracker.track': changeTracker('tracker.track'),
+  'tracker.untrack': changeTracker('tracker.untrack'),
   'snapshot.record': takeSnapshot,
   'snapshot.add-output': addOutput,
   'snapshot.del-output': (parts, caller, { session, output }, key) =>

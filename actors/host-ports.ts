@@ -118,6 +118,10 @@ export const realHost = (options: { readonly host: string | null; readonly group
     onlineCpus: () => cpus('online'),
     availableMemory,
     user,
+    idOf: (database, name) => {
+      const fields = entry(database === 'user' ? 'passwd' : 'group', name);
+      return fields ? Number(fields[2]) : null;
+    },
     tracingGid,
     isTracing: (uid, gid) => {
       const fields = entry('group', options.group);

@@ -49,6 +49,8 @@ export interface Host {
   availableMemory(): number;
   /** Null: nobody has this uid. */
   user(uid: number): User | null;
+  /** The number of a user or group of this name; null: there is none. */
+  idOf(database: 'user' | 'group', name: string): number | null;
   /** May this user command root's daemon? */
   isTracing(uid: number, gid: number): boolean;
   /** Of group tracing; null: there is none. */

@@ -18,6 +18,7 @@ import { planOf } from '../machines/output.ts';
 import { type RegistryPlace, ringRegistryMachine } from '../machines/ring-registry.ts';
 import { type PointFilter, pointFilter } from '../rules/filter/channel.ts';
 import { channelMatches } from '../rules/match.ts';
+import { isTracked } from '../rules/track.ts';
 import type { Application, Point, WantedChannel, WantedPoint } from './application-table.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
@@ -58,11 +59,14 @@ const newClasses = (
   });
 };
 
+/** Those of a scope that the session's trackers include. */
+const trackedIn = (parts: DaemonParts, document: SessionDocument, scope: RegistryScope): readonly Application[] =>
+  parts.applications.in(scope).filter(({ identity }) => identity !== null && isTracked(document, identity));
+
 /** Most passes find nothing new, and then wait for no disk. */
 const describePoints = async (parts: DaemonParts, sessionId: string, key: string, scope: RegistryScope): Promise<void> => {
-  const applications = parts.applications.in(scope);
   const lacking = (document: SessionDocument): readonly EventClass[] =>
-    newClasses(document, registryOf(document, key)?.eventClasses ?? [], applications);
+    newClasses(document, registryOf(document, key)?.eventClasses ?? [], trackedIn(parts, document, scope));
   if (lacking(parts.documents.current(sessionId)).length === 0) return;
   await parts.documents.edit(sessionId, (document) => {
     const registry: RegistryDocument = registryOf(document, key) ?? {
@@ -164,7 +168,7 @@ const createSets = async (parts: DaemonParts, sessionId: string, key: string): P
   const document = parts.documents.current(sessionId);
   const registry = registryOf(document, key);
   if (!registry) return;
-  for (const { channel, sync } of missingSets(document, registry, parts.applications.in(registry.scope))) {
+  for (const { channel, sync } of missingSets(document, registry, trackedIn(parts, document, registry.scope))) {
     const set = await parts.rings.create(channel, sync, parts.keeper);
     const noted = parts.documents.edit(sessionId, (current) => {
       const grown = registryOf(current, key)!;
@@ -205,7 +209,8 @@ const wantedOf = (
   const set = setFor(registry, channel.id, syncOf(channel, application));
   if (!set) return null;
   const points = new Map<number, WantedPoint>();
-  for (const [point, { description, text }] of application.points) {
+  const tracked = application.identity !== null && isTracked(document, application.identity);
+  for (const [point, { description, text }] of tracked ? application.points : []) {
     const eventId = ids.get(`${channel.id} ${text}`);
     if (eventId === undefined || !channelMatches(channel, description)) continue;
     const filter = filterOf(channel, description);

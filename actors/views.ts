@@ -1,7 +1,8 @@
 /** Sessions, channels and applications as the answers of commands show them. */
 import { join } from 'node:path';
-import type { ChannelDocument, SessionDocument } from '../machines/document.ts';
+import type { ChannelDocument, SessionDocument, Tracker, Trackers } from '../machines/document.ts';
 import { outputPathOf } from '../machines/output.ts';
+import { trackersOf } from '../machines/tracker-edits.ts';
 import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
@@ -42,6 +43,11 @@ const lifeOf = (parts: DaemonParts, sessionId: string): string => {
   return 'destroyed';
 };
 
+const trackersView = ({ vpid, vuid, vgid }: Trackers): SessionView['trackers'] => {
+  const copy = (tracker: Tracker) => (tracker === 'all' ? tracker : [...tracker]);
+  return { vpid: copy(vpid), vuid: copy(vuid), vgid: copy(vgid) };
+};
+
 export const sessionViewOf = (
   parts: DaemonParts,
   document: SessionDocument,
@@ -54,6 +60,7 @@ export const sessionViewOf = (
   channels: document.channels
     .filter(({ name }) => channel === undefined || name === channel)
     .map((one) => channelViewOf(parts, document, one)),
+  trackers: trackersView(trackersOf(document)),
   registries: document.registries.map(({ key, directory, scope }) => ({ key, directory, scope })),
   alarms: alarms.map((alarm) => ({ ...alarm, lost: parts.totals.ofSession(document).lost })),
   schedules: document.schedules,

@@ -9,6 +9,8 @@ import { notProvided } from './not-provided.ts';
 export interface ApplicationIdentity {
   readonly pid: number;
   readonly uid: number;
+  readonly gid: number;
+  readonly vpid: number; // in its own pid namespace
   readonly rseq: boolean;
   readonly procname: string;
   readonly startedAt: string;

@@ -220,6 +220,18 @@ export interface SnapshotDocument {
   readonly taken: number;
 }
 
+/** What of a process decides whether it is recorded; each as the process sees it. */
+export type TrackedAttribute = 'vpid' | 'vuid' | 'vgid';
+
+export interface TrackedValue {
+  readonly id: number;
+  readonly name: string | null; // as the user gave it, when that was no number
+}
+
+/** An empty list: no process. */
+export type Tracker = 'all' | readonly TrackedValue[];
+export type Trackers = Readonly<Record<TrackedAttribute, Tracker>>;
+
 export interface SessionDocument {
   readonly version: typeof DOCUMENT_VERSION;
   readonly id: string; // 32 hex digits
@@ -236,6 +248,8 @@ export interface SessionDocument {
   readonly registries: readonly RegistryDocument[];
   /** Absent: no process with rings of its own has ended. */
   readonly ended?: readonly EndedTotals[];
+  /** Which processes are recorded: those that every tracker includes. Absent: all. */
+  readonly trackers?: Trackers;
   /** Wanted activity: what the last acknowledged start or stop asked for. */
   readonly active: boolean;
   readonly everStarted: boolean;

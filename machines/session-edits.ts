@@ -4,7 +4,7 @@
  */
 import type { ChannelAnswer, ContextAnswer, Edited } from './channel-edits.ts';
 import { addContexts, disableChannel, enableChannel } from './channel-edits.ts';
-import type { ChannelAttributes, Schedules, SessionDocument } from './document.ts';
+import type { ChannelAttributes, Schedules, SessionDocument, TrackedAttribute, TrackedValue } from './document.ts';
 import { refusal } from './refusal.ts';
 import type { SchedulesAnswer } from './rotation-edits.ts';
 import { disableRotation, enableRotation, resampleClock } from './rotation-edits.ts';
@@ -12,6 +12,8 @@ import type { RuleAnswer, RulesAnswer, RuleWanted } from './rule-edits.ts';
 import { disableRules, enableRule } from './rule-edits.ts';
 import type { OutputAnswer, PlaceAnswer, SnapshotWanted } from './snapshot-edits.ts';
 import { addOutput, deleteOutput, takeSnapshot } from './snapshot-edits.ts';
+import type { TrackerAnswer } from './tracker-edits.ts';
+import { track, untrack } from './tracker-edits.ts';
 
 export type SessionEdit =
   | { readonly kind: 'channel.enable'; readonly name: string; readonly attributes: Partial<ChannelAttributes> }
@@ -26,6 +28,9 @@ export type SessionEdit =
   | { readonly kind: 'snapshot.add'; readonly name: string | null; readonly path: string; readonly maxSize: number }
   | { readonly kind: 'snapshot.delete'; readonly output: string }
   | { readonly kind: 'snapshot.take'; readonly wanted: SnapshotWanted; readonly stamp: string; readonly cpus: number }
+  /** `values` null: all. */
+  | { readonly kind: 'tracker.track'; readonly attribute: TrackedAttribute; readonly values: readonly TrackedValue[] | null }
+  | { readonly kind: 'tracker.untrack'; readonly attribute: TrackedAttribute; readonly values: readonly TrackedValue[] | null }
   /** What start, stop and destroy promise before anything else happens. */
   | {
       readonly kind: 'promise';
@@ -46,6 +51,7 @@ export type EditAnswer =
   | SchedulesAnswer
   | OutputAnswer
   | PlaceAnswer
+  | TrackerAnswer
   | Record<never, never>;
 
 const ANSWERS_KEPT_MS = 10 * 60_000;
@@ -102,6 +108,10 @@ export const editSession = (document: SessionDocument, edit: SessionEdit): Edite
       return deleteOutput(document, edit.output);
     case 'snapshot.take':
       return takeSnapshot(document, edit.wanted, edit);
+    case 'tracker.track':
+      return track(document, edit.attribute, edit.values);
+    case 'tracker.untrack':
+      return untrack(document, edit.attribute, edit.values);
     case 'promise':
       return promise(document, edit);
     case 'retract':

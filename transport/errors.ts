@@ -306,6 +306,11 @@ const FAULTS = {
     ({ channel, what, limit }) => `Channel \`${channel}\` can have at most ${limit} ${what}.`,
     'Record the others with another channel.',
   ),
+  'tracker-value-unknown': row<{ value: string; what: string }>(
+    'error',
+    ({ value, what }) => `\`${value}\` is no ${what}.`,
+    'Give numbers, or names of users and groups that the session daemon’s machine knows.',
+  ),
   // Recording event rules.
   'rule-exists': row<{ pattern: string; channel: string }>(
     'warning',

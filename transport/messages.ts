@@ -109,6 +109,19 @@ const channelView = z.object({
   stats: streamStats,
 });
 
+const trackedAttribute = z.enum(['vpid', 'vuid', 'vgid']);
+const tracker = z.union([z.literal('all'), z.array(z.object({ id: z.int(), name: text.nullable() }))]);
+
+const trackerChange = {
+  request: { session: text, attribute: trackedAttribute, values: z.array(text).min(1).max(1024).exactOptional() },
+  answer: {
+    attribute: trackedAttribute,
+    policy: z.enum(['include-all', 'include-set', 'exclude-all']),
+    changed: z.array(text),
+    unchanged: z.array(text),
+  },
+};
+
 const schedules = z.object({ timerUs: size.nullable(), sizeBytes: size.nullable() });
 
 const sessionView = sessionSummary.extend({
@@ -116,6 +129,7 @@ const sessionView = sessionSummary.extend({
   /** Where it stands, in the words of its machine: `recovering`, `inactive`, `active`, `destroying`. */
   state: text,
   channels: z.array(channelView),
+  trackers: z.object({ vpid: tracker, vuid: tracker, vgid: tracker }),
   registries: z.array(z.object({ key: text, directory: text, scope })),
   /** What the operator has to mend: a trace whose files take nothing. `lost`: events of the session so far. */
   alarms: z.array(z.object({ path: text, cause: text, lost: count64 })).default([]),
@@ -237,6 +251,16 @@ export const COMMANDS = {
   ),
   'snapshot.del-output': command('Forget an output, by id or name.', { session, output: text }, { output: snapshotOutput }),
   'snapshot.list-output': command('Where snapshots of a session go.', { session }, { outputs: z.array(snapshotOutput) }),
+  'tracker.track': command(
+    'Record only processes with these values of an attribute, besides those given before; without values all again.',
+    trackerChange.request,
+    trackerChange.answer,
+  ),
+  'tracker.untrack': command(
+    'Take values out of what is recorded; without values no process is.',
+    trackerChange.request,
+    trackerChange.answer,
+  ),
   'point.list': command(
     'Applications and their instrumentation points.',
     { fields: z.boolean().exactOptional() },

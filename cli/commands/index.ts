@@ -26,6 +26,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./lifecycle.ts')).start,
   status: async () => (await import('./list.ts')).status,
   stop: async () => (await import('./lifecycle.ts')).stop,
+  track: async () => (await import('./trackers.ts')).track,
+  untrack: async () => (await import('./trackers.ts')).untrack,
   version: async () => (await import('./version.ts')).version,
   view: async () => (await import('./view.ts')).view,
 };

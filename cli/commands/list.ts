@@ -108,6 +108,19 @@ const scheduleLines = ({ schedules: { timerUs, sizeBytes }, rotation }: SessionV
   ...(rotation.lastArchive === null ? [] : [`    Last archive: ${rotation.lastArchive}`]),
 ];
 
+const trackerText = (tracker: SessionView['trackers']['vpid']): string => {
+  if (tracker === 'all') return 'all';
+  return tracker.length === 0 ? 'none' : tracker.map(({ id, name }) => name ?? String(id)).join(', ');
+};
+
+const trackerLines = ({ trackers }: SessionView): string[] => [
+  'Tracked process attributes',
+  `  Virtual process IDs:  ${trackerText(trackers.vpid)}`,
+  `  Virtual user IDs:     ${trackerText(trackers.vuid)}`,
+  `  Virtual group IDs:    ${trackerText(trackers.vgid)}`,
+  '',
+];
+
 const showSession = (environment: Environment, session: SessionView): Outcome => {
   const ownership = session.channels[0]?.attributes.ownership === 'process' ? 'per-process' : 'per-user';
   const domain =
@@ -118,6 +131,7 @@ const showSession = (environment: Environment, session: SessionView): Outcome =>
           '',
           `Buffering scheme: ${ownership}`,
           '',
+          ...trackerLines(session),
           'Channels:',
           '-------------',
           ...session.channels.flatMap((channel) => channelLines(environment, channel)),

@@ -157,6 +157,28 @@ export const RECORDING: readonly Scenario[] = [
     holds(world, numbers);
   }),
 
+  scenario('trackers choose among programs, those that run and those that come', async (world) => {
+    const [meant, other] = [await recording(world), await world.program()];
+    await world.ok('tracker.track', { session: 's', attribute: 'vpid', values: [String(meant.pid)] });
+    const first = world.record(meant, 3);
+    assert.deepEqual([first.length, other.record(4)], [3, 0]);
+    assert.equal((await world.program()).record(5), 0, 'one that comes is not meant');
+    const second = world.record(meant, 2);
+    assert.deepEqual([second.length, other.record(6)], [2, 0]);
+    await world.ok('tracker.untrack', { session: 's', attribute: 'vpid', values: [String(meant.pid)] });
+    assert.equal(meant.record(7), 0);
+    await world.ok('tracker.track', { session: 's', attribute: 'vpid' });
+    await world.ok('tracker.track', { session: 's', attribute: 'vuid', values: ['alice'] });
+    const third = world.record(other, 2);
+    assert.equal(
+      await world.refused('tracker.track', { session: 's', attribute: 'vuid', values: ['bob'] }),
+      'tracker-value-unknown',
+    );
+    await world.ok('session.stop', { session: 's' });
+    assert.equal(third.length, 2);
+    holds(world, [...first, ...second, ...third]);
+  }),
+
   scenario('several rules of one channel that match one point give one record', async (world) => {
     const program = await recording(world);
     await world.ok('event.enable', { session: 's', pattern: '*' });

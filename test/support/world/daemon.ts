@@ -79,6 +79,7 @@ export class WorldDaemon {
       onlineCpus: () => [0, 1],
       availableMemory: () => world.memory,
       user: (uid) => ({ gid: uid, home: `/home/${uid}` }),
+      idOf: (_, name) => (name === 'alice' ? 1000 : null),
       isTracing: () => false,
       tracingGid: () => null,
     };

@@ -34,7 +34,7 @@ const kernelOnly = (long: string, help: string, instead: string): OptionSpec => 
 
 const OPTIONS: readonly OptionSpec[] = [
   ...HELP,
-  ...DOMAINS,
+  ...DOMAINS.filter(({ long }) => long === 'userspace' || long === 'kernel'),
   SESSION,
   { long: 'pid', short: 'p', value: 'LIST', optional: true, help: 'The same as --vpid' },
   { long: 'vpid', value: 'LIST', optional: true, help: 'Process ids, as the processes see them' },

@@ -20,6 +20,10 @@ import { geometryOf } from './rings.ts';
 const RETRY_MS = 100;
 /** The waiting states of the machines end sooner; this only keeps a lost answer from being awaited for ever. */
 const ANSWER_MS = 120_000;
+/** Done at once, and twice is the same as once: without an answer within this time the message is taken for lost. */
+const QUICK = ['hello', 'open', 'stats', 'archive', 'detach'];
+const QUICK_MS = 4_000;
+const AGAIN = ['no-responder', 'bus-cut'];
 /** Of the 1 MiB that a message may have. */
 const METADATA_PART = 256 * 1024;
 
@@ -169,12 +173,12 @@ export class ConsumerLink {
     this.#opened.set(directory, sessionId);
   }
 
-  async writeMetadata(sessionId: string, directory: string, text: string): Promise<void> {
+  async writeMetadata(sessionId: string, directory: string, text: string, classes: number): Promise<void> {
     if (this.#metadata.get(directory) === text) return;
     for (let at = 0; at < text.length || at === 0; at += METADATA_PART) {
       const more = at + METADATA_PART < text.length;
       const part = text.slice(at, at + METADATA_PART);
-      await this.#ask('metadata', { session: sessionId, directory, text: part, first: at === 0, more });
+      await this.#ask('metadata', { session: sessionId, directory, text: part, first: at === 0, more, classes });
     }
     this.#metadata.set(directory, text);
   }
@@ -304,10 +308,11 @@ export class ConsumerLink {
     const until = clock.now() + ANSWER_MS;
     const subject = consumerSubject({ ...place, owner: this.uid, verb });
     for (;;) {
-      const reply = await this.#around.bus().request(subject, { ...body, v: 1, id: ids.hex(8) }, ANSWER_MS);
+      const wait = QUICK.includes(verb) ? QUICK_MS : ANSWER_MS;
+      const reply = await this.#around.bus().request(subject, { ...body, v: 1, id: ids.hex(8) }, wait);
       if (epoch !== this.#epoch) throw refuse('consumer-failed', { owner: this.uid, cause: `it ended during \`${verb}\`` });
       if (reply.ok) return reply.body;
-      const again = reply.fault.code === 'no-responder' || reply.fault.code === 'bus-cut';
+      const again = AGAIN.includes(reply.fault.code) || (reply.fault.code === 'timeout' && wait === QUICK_MS);
       if (!again || clock.now() > until) throw refusedBy(reply.fault);
       await new Promise<void>((resolve) => clock.setTimeout(resolve, RETRY_MS));
     }

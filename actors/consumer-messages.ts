@@ -24,7 +24,15 @@ export const CONSUMER_REQUESTS = {
   hello: z.object({}),
   open: z.object({ session, directory: text }),
   /** In parts: `first` begins a text, the part without `more` ends it. */
-  metadata: z.object({ session, directory: text, text: z.string(), first: z.boolean(), more: z.boolean() }),
+  metadata: z.object({
+    session,
+    directory: text,
+    text: z.string(),
+    first: z.boolean(),
+    more: z.boolean(),
+    /** How many event classes the whole text describes. */
+    classes: z.int().min(0),
+  }),
   attach: z.object({
     session,
     key,

@@ -97,12 +97,22 @@ export class ConsumerStreams {
   readonly #memory = new Map<string, RingMemory>();
   /** Texts that come in parts, by directory. */
   readonly #metadata = new Map<string, string>();
+  /** Event classes by session and directory; kept as long as the process, for a late message may come at any time. */
+  readonly #described = new Map<string, number>();
 
   /** The text so far. */
   growMetadata(directory: string, part: string, first: boolean): string {
     const text = first ? part : (this.#metadata.get(directory) ?? '') + part;
     this.#metadata.set(directory, text);
     return text;
+  }
+
+  /** False: what is there describes more. Only a message that was long on its way says less. */
+  describes(session: string, directory: string, classes: number): boolean {
+    const key = `${session} ${directory}`;
+    if (classes < (this.#described.get(key) ?? 0)) return false;
+    this.#described.set(key, classes);
+    return true;
   }
 
   endMetadata(directory: string): void {

@@ -52,11 +52,11 @@ const open: Handler<'open'> = async ({ ports }, { directory }) => {
   return {};
 };
 
-const metadata: Handler<'metadata'> = async ({ streams, ports }, { directory, text, first, more }) => {
+const metadata: Handler<'metadata'> = async ({ streams, ports }, { session, directory, text, first, more, classes }) => {
   const whole = streams.growMetadata(directory, text, first);
   if (more) return {};
   streams.endMetadata(directory);
-  ports.writeMetadata(directory, whole);
+  if (streams.describes(session, directory, classes)) ports.writeMetadata(directory, whole);
   return {};
 };
 

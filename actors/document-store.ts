@@ -15,6 +15,8 @@ export class DocumentStore {
   readonly #disk: Disk;
   readonly #documents = new Map<string, SessionDocument>();
   readonly #tails = new Map<string, Promise<unknown>>();
+  /** Their files are gone and must not come back. */
+  readonly #removed = new Set<string>();
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -34,6 +36,7 @@ export class DocumentStore {
   discard(sessionId: string): void {
     this.#documents.delete(sessionId);
     this.#tails.delete(sessionId);
+    this.#removed.delete(sessionId);
   }
 
   current(sessionId: string): SessionDocument {
@@ -53,6 +56,7 @@ export class DocumentStore {
   /** `change` may throw to refuse. Nothing is written when it gives back the same document. */
   edit<T>(sessionId: string, change: (document: SessionDocument) => Change<T>): Promise<T> {
     return this.#inTurn(sessionId, async () => {
+      if (this.#removed.has(sessionId)) throw new Error(`session ${sessionId} was destroyed`);
       const before = this.current(sessionId);
       const { document, value } = change(before);
       if (document !== before) {
@@ -69,7 +73,10 @@ export class DocumentStore {
 
   /** The file goes; the document is shown until `discard`. */
   remove(sessionId: string): Promise<void> {
-    return this.#inTurn(sessionId, () => this.#disk.remove(sessionId));
+    return this.#inTurn(sessionId, async () => {
+      await this.#disk.remove(sessionId);
+      this.#removed.add(sessionId);
+    });
   }
 
   #inTurn<T>(sessionId: string, work: () => Promise<T>): Promise<T> {

@@ -97,7 +97,7 @@ export const metadataOf = (document: SessionDocument, registry: RegistryDocument
 const writeOut = async (document: SessionDocument, registry: RegistryDocument, consumer: ConsumerLink): Promise<void> => {
   for (const directory of directoriesOf(document, registry)) {
     await consumer.open(document.id, directory);
-    await consumer.writeMetadata(document.id, directory, metadataOf(document, registry));
+    await consumer.writeMetadata(document.id, directory, metadataOf(document, registry), registry.eventClasses.length);
   }
 };
 

@@ -149,6 +149,9 @@ const detached = async (parts: DaemonParts, document: SessionDocument): Promise<
   await Promise.race([detach.catch(failed), late]);
 };
 
+const ringIdsOf = ({ registries }: SessionDocument): readonly string[] =>
+  registries.flatMap(({ ringSets }) => ringSets).map(({ ringId }) => ringId);
+
 /** Everything but the trace goes: applications, consumer, memory, document. */
 const release = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
   const document = parts.documents.current(sessionId);
@@ -156,12 +159,12 @@ const release = async (parts: DaemonParts, sessionId: string, requestId: string 
   parts.replies.prepare(requestId, prepared);
   await rotationEnded(parts, sessionId);
   for (const application of parts.applications.all()) application.detach(sessionId);
-  const ringIds = document.registries.flatMap(({ ringSets }) => ringSets).map(({ ringId }) => ringId);
-  if (ringIds.length > 0) await detached(parts, document);
-  for (const ringId of ringIds) await parts.rings.release(ringId, parts.keeper);
+  if (ringIdsOf(document).length > 0) await detached(parts, document);
   const archive = await archiveRest(parts, sessionId);
   if (archive !== null && prepared.ok) parts.replies.prepare(requestId, succeeded({ ...prepared.body, archive }));
   await parts.documents.remove(sessionId);
+  // Now that nothing more is noted: a pass may have made rings meanwhile.
+  for (const ringId of ringIdsOf(parts.documents.current(sessionId))) await parts.rings.release(ringId, parts.keeper);
 };
 
 const provideActors = (parts: DaemonParts) => ({

@@ -31,7 +31,7 @@ const describe = async (document: SessionDocument, place: SnapshotPlace, consume
   for (const registry of document.registries) {
     const directory = join(place.path, registry.directory);
     await consumer.open(document.id, directory);
-    await consumer.writeMetadata(document.id, directory, metadataOf(document, registry));
+    await consumer.writeMetadata(document.id, directory, metadataOf(document, registry), registry.eventClasses.length);
   }
 };
 

@@ -149,12 +149,11 @@ export const triggerMachine = setup({
       after: { armTimeout: { target: 'armed', actions: [answer, log('an application did not answer in time')] } },
     },
     armed: {
-      initial: 'choosing',
+      initial: 'listening',
       on: { RemoveRequested: { target: 'disarming', actions: takeRequest } },
       always: { guard: 'occurred', target: 'acting' },
       states: {
-        choosing: { always: [{ guard: 'sampled', target: 'watching' }, { target: 'listening' }] },
-        listening: {},
+        listening: { always: { guard: 'sampled', target: 'watching' } },
         watching: {
           on: {
             Sampled: [

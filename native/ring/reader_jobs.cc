@@ -80,6 +80,8 @@ Failure ReaderThread::rotate_rings(const Rotation &rotation) {
         return {EINVAL, "a rotation more than a minute ahead"};
     if (plan_.load() == Plan::kHold)
         return {EBUSY, "the reader holds its rings: there is nothing to cut"};
+    if (rotation.chunk < chunk_.id)
+        return {}; /* asked for by a message that was long on its way: done before, and its files are archived */
     open_rings(); /* one may have come into use after the last look */
     const bool again = rotation.chunk == chunk_.id;
     const int directory = again ? chunk_.directory : open(rotation.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

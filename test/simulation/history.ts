@@ -116,6 +116,9 @@ export class History {
     [1, 'destroy', async () => this.#destroy()],
     [2, 'disable', async () => void (await this.ask('event.disable', { session: this.#session(), all: true }))],
     [2, 'enable', async () => void (await this.ask('event.enable', { session: this.#session(), pattern: 'weft_test:*' }))],
+    [4, 'rotate', async () => void (await this.ask('session.rotate', { session: this.#session() }))],
+    [2, 'snapshot', async () => this.#snapshot()],
+    [2, 'trigger', async () => this.#trigger()],
     [6, 'program', async () => this.#program()],
     [2, 'exit', async () => this.#exit()],
     [14, 'record', async () => this.#record()],
@@ -126,7 +129,7 @@ export class History {
     [2, 'restart', async () => this.#restart()],
     [1, 'cut', async () => this.#cut()],
     [2, 'disk', async () => this.#trouble()],
-    [1, 'clock', async () => this.world.clock.jump((this.chance.next() - 0.4) * 7_200_000)],
+    [1, 'clock', async () => this.world.clock.jump(this.chance.below(7_200_000) - 2_880_000)],
     [6, 'time', async () => this.world.advance(this.chance.of([1, 50, 2_000, 30_000]))],
   ];
 
@@ -136,6 +139,27 @@ export class History {
     const settled = reply?.ok || reply?.fault.code === (active ? 'already-started' : 'already-stopped');
     if (settled) this.active.set(session, active);
     else if (reply?.fault.code !== 'session-not-found') this.active.set(session, null);
+  }
+
+  /** Of a session that records as well. */
+  async #snapshot(): Promise<void> {
+    await this.ask('snapshot.record', { session: this.#session(), path: '/out/snapshots' });
+  }
+
+  async #trigger(): Promise<void> {
+    const name = this.chance.of(['one', 'two']);
+    if (this.chance.often(0.3)) {
+      await this.ask('trigger.remove', { name });
+      return;
+    }
+    const rate = { kind: this.chance.of(['every', 'once-after']), count: 1 + this.chance.below(3) };
+    const rule = { pattern: 'weft_test:*', logLevel: null, exclusions: [], filter: null };
+    const action = this.chance.of(['notify', 'rotate-session']);
+    await this.ask('trigger.add', {
+      name,
+      condition: { kind: 'event-rule-matches', rule, captures: ['number'] },
+      actions: [action === 'notify' ? { kind: action, rate } : { kind: action, session: this.#session(), rate }],
+    });
   }
 
   async #destroy(): Promise<void> {

@@ -28,7 +28,7 @@ export const deliverIn =
   (task: () => void): void => {
     const { loss, twice, late, lateMs } = weather();
     const send = (): void => {
-      if (chance.often(late)) after(chance.next() * lateMs, task);
+      if (chance.often(late)) after(chance.below(lateMs) + 1, task);
       else queueMicrotask(task);
     };
     if (chance.often(loss)) return;

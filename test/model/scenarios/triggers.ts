@@ -227,6 +227,7 @@ const ADDING: readonly Scenario[] = [
     await world.advance(1_000);
     assert.equal(fired(world).length, 0);
     assert.equal(world.triggers.size, 0);
+    assert.deepEqual(Object.keys(world.daemon!.root.getSnapshot().context.triggers), []);
   }),
 
   scenario('a trigger is removed while it acts', async (world) => {

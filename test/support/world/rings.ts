@@ -185,7 +185,7 @@ export class WorldReader {
 
   /** All that is committed lies before the cut: events of the world have no times. */
   async rotate({ chunk, directory }: RotateOptions): Promise<void> {
-    if (this.memory.chunk === chunk) return;
+    if (this.memory.chunk !== null && chunk <= this.memory.chunk) return; // also what a late message asks for
     if (this.plan === 'hold') throw Object.assign(new Error('the reader holds its rings'), { code: 'EBUSY' });
     this.#held = false;
     await this.flush();

@@ -82,6 +82,7 @@ static inline void seam_close(struct seam *s)
     munmap(s->ring_memory, weft_ring_memory_bytes(&s->geometry));
     munmap((void *)(uintptr_t)s->channel.reader, weft_reader_memory_bytes(&s->geometry));
     munmap(s->reader, weft_reader_memory_bytes(&s->geometry));
+    free((void *)(uintptr_t)s->channel.contexts);
     close(s->ring_fd);
     close(s->reader_fd);
 }

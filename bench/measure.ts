@@ -31,13 +31,13 @@ const runProgram = (tracer: Tracer, path: string, ...words: string[]): Record<st
 let sessions = 0;
 
 /** A started session that records weft_bench:pair with 8 x 1 MiB per CPU. */
-const startSession = (tracer: Tracer, contexts: readonly string[]) => {
+const startSession = (tracer: Tracer, contexts: readonly string[], filter: readonly string[] = []) => {
   const session = `bench-${process.pid}-${++sessions}`;
   const trace = join(tracer.directory, session);
   const channel = ['-u', '-s', session];
   tracer.command('create', session, '-o', trace);
   tracer.command('enable-channel', ...channel, 'ch', '--subbuf-size=1M', '--num-subbuf=8');
-  tracer.command('enable-event', ...channel, '-c', 'ch', 'weft_bench:*');
+  tracer.command('enable-event', ...channel, '-c', 'ch', 'weft_bench:*', ...filter);
   for (const context of contexts) tracer.command('add-context', ...channel, '-c', 'ch', '-t', context);
   tracer.command('start', session);
   return { session, trace };
@@ -65,6 +65,23 @@ export const measureRecording = (tracer: Tracer, program: string, plan: Recordin
     perSecond: events / seconds,
     bytesPerEvent: bytes / events,
   };
+};
+
+/** Both operands are looked at: the first is always true, the second for so many events only. */
+const REJECTING = 'thread < 100 && number < 5';
+const NOT_REJECTED = 5;
+
+/** What an event costs that a filter rejects, in ns. */
+export const measureRejected = (tracer: Tracer, program: string, events: number): number => {
+  const { session, trace } = startSession(tracer, [], ['--filter', REJECTING]);
+  const { nsPerEvent } = runProgram(tracer, program, String(events), '1');
+  tracer.stop(session);
+  tracer.command('destroy', session);
+  const recorded = babeltrace(trace).events;
+  rmSync(trace, { recursive: true, force: true });
+  if (recorded !== Math.min(events, NOT_REJECTED))
+    throw new Error(`${tracer.name} recorded ${recorded} events past the filter ${REJECTING}: it does not filter`);
+  return nsPerEvent ?? Number.NaN;
 };
 
 export const measureDisabled = (tracer: Tracer, program: string, rounds: number): number =>

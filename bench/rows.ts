@@ -5,6 +5,7 @@ export interface Results {
   readonly one: readonly Recording[];
   readonly contexts: readonly Recording[];
   readonly two: readonly Recording[];
+  readonly rejected: readonly number[];
   readonly disabled: readonly number[];
   readonly commands: readonly Commands[];
 }
@@ -54,6 +55,13 @@ const FIGURES: readonly Figure[] = [
     of: ({ contexts }) => median(contexts.map((run) => run.nsPerEvent)),
     target: '<= 0.35 x LTTng',
     check: atMostTimes(0.35),
+  },
+  {
+    what: 'event rejected by a filter, a > 100 && b < 5',
+    unit: 'ns',
+    of: ({ rejected }) => median(rejected),
+    target: '<= 0.5 x LTTng',
+    check: atMostTimes(0.5),
   },
   {
     what: 'disabled instrumentation point',

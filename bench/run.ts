@@ -6,7 +6,14 @@
 import { parseArgs } from 'node:util';
 import { ROOT } from '../test/support/weft.ts';
 import { describeMachine, type Machine } from './machine.ts';
-import { type Commands, measureCommands, measureDisabled, measureRecording, type Recording } from './measure.ts';
+import {
+  type Commands,
+  measureCommands,
+  measureDisabled,
+  measureRecording,
+  measureRejected,
+  type Recording,
+} from './measure.ts';
 import { accountingErrors, type Results, type Row, rowsOf } from './rows.ts';
 import { openLttng, openWeft, type Tracer } from './tracers.ts';
 
@@ -23,6 +30,7 @@ class Collected implements Results {
   readonly one: Recording[] = [];
   readonly contexts: Recording[] = [];
   readonly two: Recording[] = [];
+  readonly rejected: number[] = [];
   readonly disabled: number[] = [];
   readonly commands: Commands[] = [];
 }
@@ -49,6 +57,7 @@ const runOnce = (tracer: Tracer, programs: { producer: string; disabled: string 
   into.one.push(measureRecording(tracer, producer, { events, threads: 1, contexts: [] }));
   into.contexts.push(measureRecording(tracer, producer, { events, threads: 1, contexts: CONTEXTS }));
   into.two.push(measureRecording(tracer, producer, { events, threads: 2, contexts: [] }));
+  into.rejected.push(measureRejected(tracer, producer, events));
   into.commands.push(measureCommands(tracer, producer));
 };
 

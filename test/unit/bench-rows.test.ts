@@ -18,6 +18,7 @@ const results = (change: Partial<Results> = {}): Results => ({
   one: [recording()],
   contexts: [recording({ nsPerEvent: 30 })],
   two: [recording()],
+  rejected: [10],
   disabled: [0.1],
   commands: [{ listSeconds: 0.1, destroySeconds: 0.2, idleBytes: 100e6 }],
   ...change,
@@ -27,6 +28,7 @@ const LTTNG = results({
   one: [recording({ nsPerEvent: 80, bytesPerEvent: 18 })],
   contexts: [recording({ nsPerEvent: 100 })],
   two: [recording({ perSecond: 20e6 })],
+  rejected: [30],
 });
 
 test('bench: the median is the middle value, or the mean of the two in the middle', () => {

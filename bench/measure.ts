@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process';
 import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { babeltrace, dataFiles } from '../test/support/weft.ts';
-import { pssOf } from './machine.ts';
 import type { Tracer } from './tracers.ts';
 
 export interface Recording {
@@ -16,13 +15,12 @@ export interface Recording {
   readonly bytesPerEvent: number;
 }
 
-export interface RecordingPlan {
+export interface RecordingPlan extends SessionPlan {
   readonly events: number;
   readonly threads: number;
-  readonly contexts: readonly string[];
 }
 
-const runProgram = (tracer: Tracer, path: string, ...words: string[]): Record<string, number> => {
+export const runProgram = (tracer: Tracer, path: string, ...words: string[]): Record<string, number> => {
   const ran = spawnSync(path, words, { env: tracer.env, encoding: 'utf8' });
   if (ran.status !== 0) throw new Error(`${path}: ${ran.error ?? `status ${ran.status}`}\n${ran.stderr}`);
   return JSON.parse(ran.stdout) as Record<string, number>;
@@ -30,14 +28,24 @@ const runProgram = (tracer: Tracer, path: string, ...words: string[]): Record<st
 
 let sessions = 0;
 
-/** A started session that records weft_bench:pair with 8 x 1 MiB per CPU. */
-const startSession = (tracer: Tracer, contexts: readonly string[], filter: readonly string[] = []) => {
+export interface SessionPlan {
+  readonly contexts?: readonly string[];
+  readonly filter?: readonly string[];
+  /** More words of `enable-channel`. */
+  readonly channel?: readonly string[];
+  readonly subbufSize?: string;
+  readonly snapshot?: boolean;
+}
+
+/** A started session that records weft_bench:pair with 8 x 1 MiB per CPU, unless told otherwise. */
+export const startSession = (tracer: Tracer, plan: SessionPlan = {}): { session: string; trace: string } => {
+  const { contexts = [], filter = [], channel: words = [], subbufSize = '1M', snapshot = false } = plan;
   const session = `bench-${process.pid}-${++sessions}`;
   const trace = join(tracer.directory, session);
   const channel = ['-u', '-s', session];
-  tracer.command('create', session, '-o', trace);
-  tracer.command('enable-channel', ...channel, 'ch', '--subbuf-size=1M', '--num-subbuf=8');
-  tracer.command('enable-event', ...channel, '-c', 'ch', 'weft_bench:*', ...filter);
+  tracer.command('create', session, ...(snapshot ? ['--snapshot'] : []), '-o', trace);
+  tracer.command('enable-channel', ...channel, 'ch', `--subbuf-size=${subbufSize}`, '--num-subbuf=8', ...words);
+  tracer.command('enable-event', ...channel, '-c', 'ch', 'weft_bench:*', ...(filter.length > 0 ? ['--filter', ...filter] : []));
   for (const context of contexts) tracer.command('add-context', ...channel, '-c', 'ch', '-t', context);
   tracer.command('start', session);
   return { session, trace };
@@ -45,7 +53,7 @@ const startSession = (tracer: Tracer, contexts: readonly string[], filter: reado
 
 /** A program's whole run and the stop that completes the trace, then what is in the trace. */
 export const measureRecording = (tracer: Tracer, program: string, plan: RecordingPlan): Recording => {
-  const { session, trace } = startSession(tracer, plan.contexts);
+  const { session, trace } = startSession(tracer, plan);
   const begin = process.hrtime.bigint();
   const { nsPerEvent } = runProgram(tracer, program, String(plan.events), String(plan.threads));
   const lost = tracer.stop(session);
@@ -73,7 +81,7 @@ const NOT_REJECTED = 5;
 
 /** What an event costs that a filter rejects, in ns. */
 export const measureRejected = (tracer: Tracer, program: string, events: number): number => {
-  const { session, trace } = startSession(tracer, [], ['--filter', REJECTING]);
+  const { session, trace } = startSession(tracer, { filter: [REJECTING] });
   const { nsPerEvent } = runProgram(tracer, program, String(events), '1');
   tracer.stop(session);
   tracer.command('destroy', session);
@@ -86,20 +94,3 @@ export const measureRejected = (tracer: Tracer, program: string, events: number)
 
 export const measureDisabled = (tracer: Tracer, program: string, rounds: number): number =>
   runProgram(tracer, program, String(rounds)).nsPerPoint ?? Number.NaN;
-
-export interface Commands {
-  readonly listSeconds: number;
-  readonly destroySeconds: number;
-  readonly idleBytes: number;
-}
-
-/** A session that has recorded and is still active: its daemons at rest, a command about it, and its whole end. */
-export const measureCommands = (tracer: Tracer, program: string): Commands => {
-  const { session, trace } = startSession(tracer, []);
-  runProgram(tracer, program, '1000', '1');
-  const idleBytes = tracer.daemons().reduce((sum, pid) => sum + pssOf(pid), 0);
-  const listSeconds = tracer.command('list').seconds;
-  const destroySeconds = tracer.command('destroy', session).seconds;
-  rmSync(trace, { recursive: true, force: true });
-  return { listSeconds, destroySeconds, idleBytes };
-};

@@ -1,10 +1,13 @@
 /** The rows of the table: what was measured, what it shall be, and whether it is. */
-import type { Commands, Recording } from './measure.ts';
+import type { Commands } from './control.ts';
+import type { Recording } from './measure.ts';
 
 export interface Results {
   readonly one: readonly Recording[];
   readonly contexts: readonly Recording[];
   readonly two: readonly Recording[];
+  /** Two threads that wait for room. */
+  readonly blocking: readonly Recording[];
   readonly rejected: readonly number[];
   readonly disabled: readonly number[];
   readonly commands: readonly Commands[];
@@ -29,7 +32,8 @@ export const median = (values: readonly number[]): number => {
 interface Figure {
   readonly what: string;
   readonly unit: string;
-  readonly of: (results: Results) => number;
+  /** null: not to be had of this tracer. */
+  readonly of: (results: Results) => number | null;
   readonly target: string;
   readonly check: (weft: number, lttng: number | null) => boolean | null;
 }
@@ -39,6 +43,10 @@ const atMostTimes = (factor: number) => (weft: number, lttng: number | null) =>
   lttng === null ? null : weft <= factor * lttng;
 const atLeastTimes = (factor: number) => (weft: number, lttng: number | null) =>
   lttng === null ? null : weft >= factor * lttng;
+const medianOf = (values: readonly (number | null)[]): number | null => {
+  const known = values.filter((value) => value !== null);
+  return known.length === 0 ? null : median(known);
+};
 const missing = (runs: readonly Recording[]): number => median(runs.map(({ emitted, recorded }) => emitted - recorded));
 
 const FIGURES: readonly Figure[] = [
@@ -57,7 +65,7 @@ const FIGURES: readonly Figure[] = [
     check: atMostTimes(0.35),
   },
   {
-    what: 'event rejected by a filter, a > 100 && b < 5',
+    what: 'event rejected by a filter of two comparisons joined by &&',
     unit: 'ns',
     of: ({ rejected }) => median(rejected),
     target: '<= 0.5 x LTTng',
@@ -99,18 +107,67 @@ const FIGURES: readonly Figure[] = [
     check: () => null,
   },
   {
+    what: 'two threads that wait for room (--blocking-timeout=inf): recorded events per second',
+    unit: 'M/s',
+    of: ({ blocking }) => median(blocking.map((run) => run.perSecond)) / 1e6,
+    target: '>= 1.5 x LTTng',
+    check: atLeastTimes(1.5),
+  },
+  {
+    what: 'the same: events not in the trace',
+    unit: 'events',
+    of: ({ blocking }) => missing(blocking),
+    target: 'none',
+    check: atMost(0),
+  },
+  {
     what: 'one command of the command line (list)',
     unit: 's',
-    of: ({ commands }) => median(commands.map((run) => run.listSeconds)),
+    of: ({ commands }) => median(commands.flatMap((run) => run.listSeconds)),
     target: '<= 0.15',
     check: atMost(0.15),
   },
   {
-    what: 'destroy of an active session, whole command',
+    what: 'rotation under load, whole command',
+    unit: 's',
+    of: ({ commands }) => median(commands.map((run) => run.rotateSeconds)),
+    target: '<= 0.25',
+    check: atMost(0.25),
+  },
+  {
+    what: 'rotation under load, from the receipt',
+    unit: 's',
+    of: ({ commands }) => medianOf(commands.map((run) => run.rotateReceived)),
+    target: '<= 0.1',
+    check: atMost(0.1),
+  },
+  {
+    what: 'destroy of an active session under load, whole command',
     unit: 's',
     of: ({ commands }) => median(commands.map((run) => run.destroySeconds)),
     target: '<= 0.25',
     check: atMost(0.25),
+  },
+  {
+    what: 'destroy of an active session under load, from the receipt',
+    unit: 's',
+    of: ({ commands }) => medianOf(commands.map((run) => run.destroyReceived)),
+    target: '<= 0.1',
+    check: atMost(0.1),
+  },
+  {
+    what: 'snapshot of 64 MiB, whole command',
+    unit: 's',
+    of: ({ commands }) => median(commands.map((run) => run.snapshotSeconds)),
+    target: '',
+    check: () => null,
+  },
+  {
+    what: 'snapshot of 64 MiB, from the receipt',
+    unit: 's',
+    of: ({ commands }) => medianOf(commands.map((run) => run.snapshotReceived)),
+    target: '<= 0.05',
+    check: atMost(0.05),
   },
   {
     what: 'memory (PSS), idle: all daemons together',
@@ -123,13 +180,13 @@ const FIGURES: readonly Figure[] = [
 
 export const rowsOf = (weft: Results, lttng: Results | null): Row[] =>
   FIGURES.map(({ what, unit, of, target, check }) => {
-    const ours = of(weft);
+    const ours = of(weft) ?? Number.NaN;
     const theirs = lttng === null ? null : of(lttng);
     return { what, unit, weft: ours, lttng: theirs, target, holds: check(ours, theirs) };
   });
 
 /** A run whose recorded and reported lost events are not what the program made: no figure of it may be believed. */
 export const accountingErrors = (results: Results): string[] =>
-  [...results.one, ...results.contexts, ...results.two].flatMap(({ recorded, emitted, lost }) =>
+  [...results.one, ...results.contexts, ...results.two, ...results.blocking].flatMap(({ recorded, emitted, lost }) =>
     lost === null || recorded + lost === emitted ? [] : [`${recorded} recorded + ${lost} lost, but ${emitted} emitted`],
   );

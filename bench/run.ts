@@ -5,17 +5,11 @@
  */
 import { parseArgs } from 'node:util';
 import { ROOT } from '../test/support/weft.ts';
+import { type Commands, measureCommands } from './control.ts';
 import { describeMachine, type Machine } from './machine.ts';
-import {
-  type Commands,
-  measureCommands,
-  measureDisabled,
-  measureRecording,
-  measureRejected,
-  type Recording,
-} from './measure.ts';
+import { measureDisabled, measureRecording, measureRejected, type Recording } from './measure.ts';
 import { accountingErrors, type Results, type Row, rowsOf } from './rows.ts';
-import { openLttng, openWeft, type Tracer } from './tracers.ts';
+import { openLttng, openWeft, type Program, type Tracer } from './tracers.ts';
 
 const CONTEXTS = ['vpid', 'vtid', 'procname'];
 const DISABLED_ROUNDS = 5_000_000;
@@ -30,6 +24,7 @@ class Collected implements Results {
   readonly one: Recording[] = [];
   readonly contexts: Recording[] = [];
   readonly two: Recording[] = [];
+  readonly blocking: Recording[] = [];
   readonly rejected: number[] = [];
   readonly disabled: number[] = [];
   readonly commands: Commands[] = [];
@@ -51,30 +46,35 @@ const readPlan = (): Plan => {
   return { runs: positive('runs', values.runs), events: positive('events', values.events), json: values.json };
 };
 
-const runOnce = (tracer: Tracer, programs: { producer: string; disabled: string }, events: number, into: Collected): void => {
+const runOnce = async (tracer: Tracer, programs: Record<Program, string>, events: number, into: Collected): Promise<void> => {
   const { producer, disabled } = programs;
   into.disabled.push(measureDisabled(tracer, disabled, DISABLED_ROUNDS));
-  into.one.push(measureRecording(tracer, producer, { events, threads: 1, contexts: [] }));
+  into.one.push(measureRecording(tracer, producer, { events, threads: 1 }));
   into.contexts.push(measureRecording(tracer, producer, { events, threads: 1, contexts: CONTEXTS }));
-  into.two.push(measureRecording(tracer, producer, { events, threads: 2, contexts: [] }));
+  into.two.push(measureRecording(tracer, producer, { events, threads: 2 }));
+  into.blocking.push(measureRecording(tracer, producer, { events, threads: 2, channel: ['--blocking-timeout=inf'] }));
   into.rejected.push(measureRejected(tracer, producer, events));
-  into.commands.push(measureCommands(tracer, producer));
+  into.commands.push(await measureCommands(tracer, programs));
 };
 
-const measureAll = (tracers: readonly Tracer[], { runs, events }: Plan): Collected[] => {
+const measureAll = async (tracers: readonly Tracer[], { runs, events }: Plan): Promise<Collected[]> => {
   const results = tracers.map(() => new Collected());
-  const programs = tracers.map((tracer) => ({ producer: tracer.compile('producer'), disabled: tracer.compile('disabled') }));
+  const programs = tracers.map((tracer) => ({
+    producer: tracer.compile('producer'),
+    disabled: tracer.compile('disabled'),
+    paced: tracer.compile('paced'),
+  }));
   for (let run = 1; run <= runs; run++) {
-    tracers.forEach((tracer, i) => {
+    for (const [i, tracer] of tracers.entries()) {
       process.stderr.write(`run ${run} of ${runs}: ${tracer.name}\n`);
-      runOnce(tracer, programs[i]!, events, results[i]!);
-    });
+      await runOnce(tracer, programs[i]!, events, results[i]!);
+    }
   }
   return results;
 };
 
 const number = (value: number | null): string => {
-  if (value === null) return '-';
+  if (value === null || Number.isNaN(value)) return '-';
   return Number.isInteger(value) ? String(value) : value.toFixed(value < 1 ? 3 : 2);
 };
 
@@ -122,7 +122,7 @@ const main = async (): Promise<number> => {
     const lttng = await openLttng();
     if (lttng) tracers.push(lttng);
     if (!plan.json) process.stdout.write(`${heading(machine, tracers, plan)}\n\n`);
-    const [weft, other] = measureAll(tracers, plan);
+    const [weft, other] = await measureAll(tracers, plan);
     const rows = rowsOf(weft!, other ?? null);
     const errors = accountingErrors(weft!);
     const versions = tracers.map(({ version }) => version);

@@ -4,9 +4,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Daemon } from '../cli/connect.ts';
 import { ROOT, Weft } from '../test/support/weft.ts';
 
-export type Program = 'producer' | 'disabled';
+export type Program = 'producer' | 'disabled' | 'paced';
+
+/** What a command costs from the daemon's receipt on: no process is started for it. */
+export interface Connection {
+  request(name: string, fields: Readonly<Record<string, unknown>>): Promise<unknown>;
+  close(): Promise<void>;
+}
 
 export interface Tracer {
   readonly name: 'weft' | 'lttng';
@@ -20,6 +27,8 @@ export interface Tracer {
   command(...words: string[]): { readonly seconds: number; readonly stdout: string };
   /** Stops a session; how many events it says were lost, null when it does not say. */
   stop(session: string): number | null;
+  /** A connection to the daemon that is open before it is used; null: this tracer's daemon is reached by commands only. */
+  connect(): Promise<Connection> | null;
   /** The daemons that run now. */
   daemons(): number[];
   end(): void;
@@ -64,6 +73,7 @@ export const openWeft = (): Tracer => {
     compile: (program) => compileWith(weft.home, program, includes, []),
     command: (...words) => timed(cli, words, weft.env),
     stop: (session) => lostInAnswer(timed(cli, ['--json', 'stop', session], weft.env).stdout),
+    connect: () => Daemon.connect({ env: weft.env, group: 'tracing', start: false }),
     daemons: () => weft.processes().map(({ pid }) => pid),
     end: () => weft.dispose(),
   };
@@ -125,7 +135,8 @@ const lttngIsThere = (): boolean =>
 export const openLttng = async (): Promise<Tracer | null> => {
   if (!lttngIsThere()) return null;
   const directory = mkdtempSync(join(tmpdir(), 'weft-bench-lttng-'));
-  const env = { ...process.env, LTTNG_HOME: directory };
+  // Without LTTNG_UST_ALLOW_BLOCKING a blocking channel does not block.
+  const env = { ...process.env, LTTNG_HOME: directory, LTTNG_UST_ALLOW_BLOCKING: '1' };
   const own = await startLttng(env);
   const roots = own?.pid === undefined ? pidOfRunningLttng() : [own.pid];
   return {
@@ -139,6 +150,7 @@ export const openLttng = async (): Promise<Tracer | null> => {
       timed('lttng', ['stop', session], env);
       return null;
     },
+    connect: () => null,
     daemons: () => [...new Set(roots.flatMap(familyOf))],
     end: () => {
       own?.kill('SIGTERM');

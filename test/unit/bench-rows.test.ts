@@ -1,6 +1,7 @@
 /** What the bench says of its figures. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Commands } from '../../bench/control.ts';
 import type { Recording } from '../../bench/measure.ts';
 import { accountingErrors, median, type Results, rowsOf } from '../../bench/rows.ts';
 
@@ -14,13 +15,26 @@ const recording = (change: Partial<Recording> = {}): Recording => ({
   ...change,
 });
 
+const commands = (change: Partial<Commands> = {}): Commands => ({
+  listSeconds: [0.1],
+  rotateSeconds: 0.2,
+  destroySeconds: 0.2,
+  snapshotSeconds: 0.2,
+  rotateReceived: 0.08,
+  destroyReceived: 0.05,
+  snapshotReceived: 0.04,
+  idleBytes: 100e6,
+  ...change,
+});
+
 const results = (change: Partial<Results> = {}): Results => ({
   one: [recording()],
   contexts: [recording({ nsPerEvent: 30 })],
   two: [recording()],
+  blocking: [recording()],
   rejected: [10],
   disabled: [0.1],
-  commands: [{ listSeconds: 0.1, destroySeconds: 0.2, idleBytes: 100e6 }],
+  commands: [commands()],
   ...change,
 });
 
@@ -28,6 +42,8 @@ const LTTNG = results({
   one: [recording({ nsPerEvent: 80, bytesPerEvent: 18 })],
   contexts: [recording({ nsPerEvent: 100 })],
   two: [recording({ perSecond: 20e6 })],
+  blocking: [recording({ perSecond: 20e6 })],
+  commands: [commands({ rotateReceived: null, destroyReceived: null, snapshotReceived: null })],
   rejected: [30],
 });
 
@@ -60,4 +76,25 @@ test('bench: an event that is neither in the trace nor counted as lost is an err
     '900 recorded + 99 lost, but 1000 emitted',
   ]);
   assert.deepEqual(accountingErrors(results({ two: [recording({ recorded: 900, lost: null })] })), []);
+});
+
+test('bench: what only whole commands show of the other tracer is a figure of Weft alone, and its target is checked', () => {
+  const rows = rowsOf(results({ commands: [commands({ rotateReceived: 0.11 })] }), LTTNG);
+  const received = rows.filter(({ what }) => what.endsWith('from the receipt'));
+  assert.deepEqual(
+    received.map(({ weft, lttng, holds }) => [weft, lttng, holds]),
+    [
+      [0.11, null, false],
+      [0.05, null, true],
+      [0.04, null, true],
+    ],
+  );
+});
+
+test('bench: an event that a waiting thread made and that is in no trace misses the target', () => {
+  const rows = rowsOf(results({ blocking: [recording({ recorded: 999, lost: 1 })] }), LTTNG);
+  assert.deepEqual(
+    rows.filter(({ holds }) => holds === false).map(({ what }) => what),
+    ['the same: events not in the trace'],
+  );
 });

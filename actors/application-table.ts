@@ -40,6 +40,7 @@ export interface WatchedPoint {
 interface ToldChannel {
   readonly handle: number;
   readonly ringId: string;
+  readonly cpuCount: number;
   /** null: it refused, and stands as it did before. */
   readonly points: Map<number, WantedPoint | null>;
   started: boolean | null; // null: unknown, it may have been started by a former daemon
@@ -151,6 +152,11 @@ export class Application {
     }
   }
 
+  /** Which ring set a channel's handle stands for; null: one that it was told to leave. */
+  ringSetOf(handle: number): { readonly ringId: string; readonly cpuCount: number } | null {
+    return [...this.#told.values()].find((told) => told.handle === handle) ?? null;
+  }
+
   declare(point: number, description: PointDescription): void {
     const text = JSON.stringify(description);
     this.points.set(point, { description, text });
@@ -185,7 +191,13 @@ export class Application {
     if (known?.ringId === wanted.ringId) return known;
     if (wanted.points.size === 0) return null;
     if (known) answers.push(this.#command('detach', { channel: known.handle }));
-    const told: ToldChannel = { handle: ++this.#handles, ringId: wanted.ringId, points: new Map(), started: null };
+    const told: ToldChannel = {
+      handle: ++this.#handles,
+      ringId: wanted.ringId,
+      cpuCount: wanted.geometry.cpuCount,
+      points: new Map(),
+      started: null,
+    };
     this.#told.set(wanted.key, told);
     const { ringId, geometry, contexts, blockingNs } = wanted;
     const attached = this.#command('attach', { channel: told.handle, ringId, geometry, contexts, blockingNs }, wanted.fds);

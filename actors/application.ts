@@ -76,6 +76,14 @@ const takeFired: Taker<'fired'> = (parts, application, _ref, { watch, point, tim
   parts.trigger(entry.document.id)?.send({ type: 'ConditionFulfilled', occurrence });
 };
 
+/** The answer is the memory itself: the ring says that it has some. */
+const takeNeed: Taker<'needMemory'> = (parts, application, _ref, { channel, cpu }) => {
+  const set = application.ringSetOf(channel);
+  if (!set) return;
+  if (cpu >= set.cpuCount) throw new WireError(`channel ${channel} has no ring ${cpu}`);
+  parts.rings.allocate(set.ringId, cpu);
+};
+
 const TAKERS: { readonly [K in FromApplication['kind']]: Taker<K> } = {
   hello: takeHello,
   point: takePoint,
@@ -83,6 +91,7 @@ const TAKERS: { readonly [K in FromApplication['kind']]: Taker<K> } = {
   ready: (_parts, _application, ref, { batch }) => ref.send({ type: 'ReadyReceived', batch }),
   fired: takeFired,
   ack: (_parts, application, _ref, { command, status }) => application.acknowledge(command, status),
+  needMemory: takeNeed,
 };
 
 const take = (parts: DaemonParts, application: Application, ref: Ref, message: FromApplication): void => {

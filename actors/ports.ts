@@ -124,6 +124,7 @@ export type DaemonNative = Pick<
   Native,
   | 'createRingSet'
   | 'adoptRingSet'
+  | 'allocateRing'
   | 'releaseLocks'
   | 'ringTotals'
   | 'ringUsage'

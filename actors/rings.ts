@@ -51,7 +51,7 @@ export class Rings {
     const cpuCount = allocation === 'per-channel' ? 1 : this.#ports.host.possibleCpus;
     const ringId = this.#ports.ids.hex(16);
     const set: RingSetDocument = { ringId, channel: channel.id, sync, cpuCount, subbufSize, subbufCount, mode, allocation };
-    const cpus = allocation === 'per-channel' ? [0] : this.#ports.host.onlineCpus();
+    const cpus = this.#cpusAtFirst(channel);
     const fds = this.#allocate(set, channel, cpus);
     this.#sets.set(ringId, { set, fds });
     await this.deposit(ringId, keeper).catch((thrown: unknown) => {
@@ -104,6 +104,22 @@ export class Rings {
     return this.#ports.native.ringUsage({ ringFd, readerFd, geometry: geometryOf(held.set) });
   }
 
+  /** A program met a ring of this set without memory. What it records there counts as lost until it has some. */
+  allocate(ringId: string, cpu: number): void {
+    const held = this.#sets.get(ringId);
+    if (!held) return;
+    try {
+      const bytes = this.#ports.native.allocateRing({ ringFd: held.fds.ringFd, geometry: geometryOf(held.set), cpu });
+      if (bytes > 0) this.#ports.log.info('a ring has memory', { ringId, cpu, bytes });
+    } catch (thrown) {
+      this.#ports.log.warn('a ring stays without memory: what is recorded there is lost', {
+        ringId,
+        cpu,
+        cause: String(thrown),
+      });
+    }
+  }
+
   /** The locks that a dead application held would keep others out for ever. */
   releaseLocks(application: number): void {
     for (const { set, fds } of this.#sets.values()) {
@@ -136,6 +152,11 @@ export class Rings {
       this.#ports.log.error(`what ${holder} held is not the ring set`, { ringId: set.ringId, cause: String(thrown) });
       return false;
     }
+  }
+
+  #cpusAtFirst({ attributes: { allocation, preallocation } }: ChannelDocument): readonly number[] {
+    if (preallocation === 'on-demand') return [];
+    return allocation === 'per-channel' ? [0] : this.#ports.host.onlineCpus();
   }
 
   #allocate(set: RingSetDocument, channel: ChannelDocument, cpus: readonly number[]): RingSetFds {

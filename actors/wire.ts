@@ -107,6 +107,7 @@ const MESSAGES = {
   pointGone: { type: 3, body: struct<{ point: number }>({ point: u32 }) },
   ready: { type: 4, body: struct<{ batch: number }>({ batch: u32 }) },
   ack: { type: 5, body: struct<{ command: number; status: number }>({ command: u32, status: i32 }) },
+  needMemory: { type: 7, body: struct<{ channel: number; cpu: number }>({ channel: u32, cpu: u32 }) },
   welcome: { type: 64, body: struct<{ abi: number; application: number }>({ abi: u32, application: u32 }) },
   refused: { type: 65, body: struct<{ reason: string }>({ reason: string(NAME_MAX) }) },
   attach: {
@@ -182,7 +183,7 @@ type BodyOf<N extends MessageName> = (typeof MESSAGES)[N]['body'] extends Codec<
 export type WireMessage = { [N in MessageName]: { readonly kind: N } & BodyOf<N> }[MessageName];
 export type MessageOf<N extends MessageName> = Extract<WireMessage, { readonly kind: N }>;
 /** What an application may say. */
-export type FromApplication = MessageOf<'hello' | 'point' | 'pointGone' | 'ready' | 'ack' | 'fired'>;
+export type FromApplication = MessageOf<'hello' | 'point' | 'pointGone' | 'ready' | 'ack' | 'fired' | 'needMemory'>;
 /** What the daemon may say. */
 export type ToApplication = Exclude<WireMessage, FromApplication>;
 

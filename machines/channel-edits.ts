@@ -94,7 +94,6 @@ const attributesCause = (attributes: ChannelAttributes): Cause => {
   if (attributes.subbufCount < 1) return ['subbufCount', 'at least one sub-buffer is needed'];
   if (attributes.subbufCount > SUBBUF_COUNT_MAX) return ['subbufCount', `it is above ${SUBBUF_COUNT_MAX}`];
   if (attributes.blockingTimeoutUs > BLOCKING_MAX_US) return ['blockingTimeoutUs', `it is above ${BLOCKING_MAX_US} us`];
-  if (attributes.preallocation !== 'preallocate') return ['preallocation', 'it is not supported by this version'];
   if (attributes.reclaim.policy !== 'off') return ['reclaim', 'it is not supported by this version'];
   return combinationCause(attributes);
 };

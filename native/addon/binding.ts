@@ -27,6 +27,7 @@ export type Handle = { readonly [handleBrand]: true };
 export interface Binding {
   createRingSet(ringId: Uint8Array, geometry: Uint32Array, cpus: Uint32Array): RingSetFds;
   adoptRingSet(ringId: Uint8Array, geometry: Uint32Array, ringFd: number, readerFd: number): RingSetFds;
+  allocateRing(ringFd: number, geometry: Uint32Array, cpu: number): number;
   releaseLocks(ringFd: number, geometry: Uint32Array, applicationId: number): number;
   ringTotals(ringFd: number, readerFd: number, geometry: Uint32Array): bigint[];
   ringUsage(ringFd: number, readerFd: number, geometry: Uint32Array): bigint;
@@ -260,6 +261,7 @@ export const bindNative = (): Native => {
       calling(() => binding.createRingSet(idBytes(ringId, 'ringId'), geometryWords(geometry), Uint32Array.from(cpus))),
     adoptRingSet: ({ ringFd, readerFd, ringId, geometry }) =>
       calling(() => binding.adoptRingSet(idBytes(ringId, 'ringId'), geometryWords(geometry), ringFd, readerFd)),
+    allocateRing: ({ ringFd, geometry, cpu }) => calling(() => binding.allocateRing(ringFd, geometryWords(geometry), cpu)),
     releaseLocks: ({ ringFd, geometry, applicationId }) =>
       calling(() => binding.releaseLocks(ringFd, geometryWords(geometry), applicationId)),
     ringUsage: ({ ringFd, readerFd, geometry }) => calling(() => binding.ringUsage(ringFd, readerFd, geometryWords(geometry))),

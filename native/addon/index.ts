@@ -224,6 +224,8 @@ export interface Native {
     readonly ringId: string;
     readonly geometry: Geometry;
   }): RingSetFds;
+  /** Memory for one more CPU's ring, within the limits (else ENOMEM with the numbers). Bytes; 0: it was there. */
+  allocateRing(options: { readonly ringFd: number; readonly geometry: Geometry; readonly cpu: number }): number;
   /** Frees the locks that a dead application held (lock mode). Returns how many. */
   releaseLocks(options: { readonly ringFd: number; readonly geometry: Geometry; readonly applicationId: number }): number;
   /** Sums of a ring set, from shared memory: events committed, packets consumed, losses by cause (names of STATS_FIELDS). */

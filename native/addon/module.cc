@@ -15,6 +15,7 @@ constexpr struct {
     const char *name;
     napi_callback function;
 } kFunctions[] = {
+    {"allocateRing", allocate_ring},
     {"createRingSet", create_ring_set},     {"adoptRingSet", adopt_ring_set},   {"releaseLocks", release_locks},
     {"ringUsage", ring_usage},
     {"ringTotals", ring_totals},            {"startReader", start_reader},      {"controlReader", control_reader},

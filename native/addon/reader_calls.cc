@@ -317,6 +317,19 @@ napi_value adopt_ring_set(napi_env env, napi_callback_info info) {
     return bad ? throw_failure(env, bad) : describe(env, fds);
 }
 
+/* allocateRing(ringFd, geometry, cpu) -> bytes; 0: it was there */
+napi_value allocate_ring(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    const int fd = arguments.fd(0);
+    const weft_geometry geometry = arguments.geometry(1);
+    const uint32_t cpu = arguments.uint32(2);
+    if (!arguments.ok())
+        return nullptr;
+    uint64_t allocated = 0;
+    const Failure bad = weft::allocate_ring(fd, geometry, cpu, &allocated);
+    return bad ? throw_failure(env, bad) : make_number(env, static_cast<double>(allocated));
+}
+
 /* releaseLocks(ringFd, geometry, applicationId) -> number */
 napi_value release_locks(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);

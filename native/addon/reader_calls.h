@@ -57,6 +57,7 @@ private:
 
 napi_value create_ring_set(napi_env env, napi_callback_info info);
 napi_value adopt_ring_set(napi_env env, napi_callback_info info);
+napi_value allocate_ring(napi_env env, napi_callback_info info);
 napi_value release_locks(napi_env env, napi_callback_info info);
 napi_value ring_totals(napi_env env, napi_callback_info info);
 napi_value ring_usage(napi_env env, napi_callback_info info);

@@ -145,3 +145,20 @@ int weft_map_create(const struct weft_map_geometry *g, const uint8_t map_id[16])
         close(fd);
     return status < 0 ? status : fd;
 }
+
+int weft_ring_allocate(const struct weft_geometry *g, int ring_fd, uint32_t cpu, uint64_t *allocated)
+{
+    const uint64_t control = weft_data_offset(g, 0);
+    char *memory = mmap(NULL, control, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+    *allocated = 0;
+    if (memory == MAP_FAILED)
+        return -errno;
+    struct weft_ring *ring = (struct weft_ring *)(memory + weft_control_offset(g, cpu));
+    int status = 0;
+    if (!__atomic_load_n(&ring->ready, __ATOMIC_ACQUIRE))
+        status = allocate(ring_fd, weft_data_offset(g, cpu), weft_data_bytes(g), allocated);
+    if (status == 0)
+        __atomic_store_n(&ring->ready, 1, __ATOMIC_RELEASE);
+    munmap(memory, control);
+    return status;
+}

@@ -23,6 +23,12 @@ int weft_ring_set_create(const struct weft_geometry *geometry, const uint8_t rin
 /* Makes a counter map (map_layout.h), all of it allocated and zero; mode and seals as above. Its fd, or a negative errno value. */
 int weft_map_create(const struct weft_map_geometry *geometry, const uint8_t map_id[16]);
 
+/*
+ * Allocates the data of one more CPU's ring, and says so in its control block. 0 and the bytes (0: it was there), or a negative errno
+ * value. The caller has checked geometry, fd and cpu.
+ */
+int weft_ring_allocate(const struct weft_geometry *geometry, int ring_fd, uint32_t cpu, uint64_t *allocated);
+
 #ifdef __cplusplus
 }
 #endif

@@ -91,6 +91,19 @@ Failure adopt_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16],
     return add_read_only(fds);
 }
 
+Failure allocate_ring(int ring_fd, const weft_geometry &geometry, uint32_t cpu, uint64_t *allocated) {
+    if (weft_geometry_check(&geometry) != 0)
+        return bad_geometry();
+    if (cpu >= geometry.cpu_count)
+        return {EINVAL, "the ring set has no ring " + std::to_string(cpu)};
+    if (Failure bad = check_memory(ring_fd, weft_ring_memory_bytes(&geometry), "ring memory"))
+        return bad;
+    if (Failure bad = check_available(weft_data_bytes(&geometry), "a ring buffer"))
+        return bad;
+    const int status = weft_ring_allocate(&geometry, ring_fd, cpu, allocated);
+    return status == 0 ? Failure{} : failure(-status, "memory for the ring of CPU " + std::to_string(cpu));
+}
+
 Failure release_locks(int ring_fd, const weft_geometry &geometry, uint32_t application, uint32_t *released) {
     if (weft_geometry_check(&geometry) != 0)
         return bad_geometry();

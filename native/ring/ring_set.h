@@ -31,6 +31,9 @@ Failure create_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16]
  * stay the caller's. */
 Failure adopt_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], RingSetFds *fds);
 
+/* Memory for one more CPU of a set that was made without it: within the limits, as at the making. `allocated`: 0, it was there. */
+Failure allocate_ring(int ring_fd, const weft_geometry &geometry, uint32_t cpu, uint64_t *allocated);
+
 /* Frees the locks that an application held when it died. */
 Failure release_locks(int ring_fd, const weft_geometry &geometry, uint32_t application, uint32_t *released);
 

@@ -148,6 +148,7 @@ static void open_set(const struct setting *s)
 
 static void close_set(void)
 {
+    free(channel.need);
     munmap(channel.memory, weft_ring_memory_bytes(&geometry));
     munmap((void *)(uintptr_t)channel.reader, weft_reader_memory_bytes(&geometry));
 }

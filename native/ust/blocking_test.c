@@ -189,6 +189,29 @@ static void cases(void)
     seam_case("switching the target off ends the wait", switched_off);
 }
 
+/* Also for the lock: whoever holds it, dead or off its CPU, is outlasted. */
+static void waits_for_the_lock(void)
+{
+    open_blocking(UINT64_MAX);
+    struct weft_ring *ring = seam_ring(&seam, 0);
+    ring->lock = 2ull << 32 | 5; /* another application */
+    struct emitting e = emitting(1);
+    pthread_t thread;
+    pthread_create(&thread, NULL, emit_all, &e);
+    usleep(20000);
+    CHECK(!__atomic_load_n(&e.done, __ATOMIC_ACQUIRE));
+    __atomic_store_n(&ring->lock, 0, __ATOMIC_RELEASE); /* the daemon frees it */
+    pthread_join(thread, NULL);
+    CHECK_EQUAL(recorded(), 1);
+    seam.channel.blocking_ns = 20 * MS;
+    ring->lock = 2ull << 32 | 5;
+    e = emitting(1);
+    emit_all(&e);
+    CHECK(e.ns >= 20 * MS);
+    CHECK_EQUAL(ring->lost[WEFT_LOST_CONTENDED], 1);
+    seam_close(&seam);
+}
+
 int main(void)
 {
     cpu_set_t first;
@@ -204,5 +227,6 @@ int main(void)
     printf("# under the ring's lock\n");
     sync_mode = WEFT_SYNC_LOCK;
     cases();
+    seam_case("a writer waits for the lock as for space", waits_for_the_lock);
     return seam_failures ? 1 : 0;
 }

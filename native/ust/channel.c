@@ -42,13 +42,21 @@ int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int 
         status = check_memfd(reader_fd, weft_reader_memory_bytes(g));
     if (status)
         return status;
+    c->need = calloc(1, sizeof(*c->need));
+    if (!c->need)
+        return -ENOMEM;
+    c->need->words = (g->cpu_count + 63) / 64;
     char *memory = mmap(NULL, weft_ring_memory_bytes(g), PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
-    if (memory == MAP_FAILED)
-        return -errno;
+    if (memory == MAP_FAILED) {
+        status = -errno;
+        free(c->need);
+        return status;
+    }
     void *reader = mmap(NULL, weft_reader_memory_bytes(g), PROT_READ, MAP_SHARED, reader_fd, 0);
     if (reader == MAP_FAILED) {
         status = -errno;
         munmap(memory, weft_ring_memory_bytes(g));
+        free(c->need);
         return status;
     }
     c->memory = memory;
@@ -64,6 +72,37 @@ int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int 
     c->sync = g->sync;
     c->per_channel = g->allocation == WEFT_ALLOCATION_PER_CHANNEL;
     return 0;
+}
+
+int weft_channel_meet(const struct weft_channel *c, uint32_t cpu)
+{
+    const uint64_t bit = 1ull << cpu % 64;
+    if (__atomic_fetch_or(&c->need->met[cpu / 64], bit, __ATOMIC_RELAXED) & bit)
+        return 0;
+    __atomic_store_n(&c->need->asking, 1, __ATOMIC_RELEASE);
+    return 1;
+}
+
+int weft_channel_ask(struct weft_channel *c, uint32_t *cpu)
+{
+    struct weft_need *n = c->need;
+    __atomic_exchange_n(&n->asking, 0, __ATOMIC_ACQ_REL);
+    for (uint32_t i = 0; i < n->words; i++) {
+        uint64_t open = __atomic_load_n(&n->met[i], __ATOMIC_RELAXED) & ~n->asked[i];
+        for (; open; open &= open - 1) {
+            *cpu = i * 64 + (uint32_t)__builtin_ctzll(open);
+            n->asked[i] |= open & -open;
+            if (!__atomic_load_n(&weft_channel_ring(c, *cpu)->ready, __ATOMIC_ACQUIRE))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+void weft_channel_ask_again(struct weft_channel *c)
+{
+    memset(c->need->asked, 0, sizeof(c->need->asked));
+    __atomic_store_n(&c->need->asking, 1, __ATOMIC_RELEASE);
 }
 
 static int find_counter(struct weft_channel_context *context, const struct weft_context_wanted *wanted)

@@ -29,6 +29,14 @@ struct weft_channel_context {
     const struct weft_app_context_place *place; /* WEFT_CONTEXT_APP */
 };
 
+/* Which rings without memory events have met, and which of them the daemon was asked for. A bit per CPU. */
+struct weft_need {
+    uint32_t asking; /* something of it is to be asked for */
+    uint32_t words;
+    uint64_t met[WEFT_CPU_MAX / 64];
+    uint64_t asked[WEFT_CPU_MAX / 64];
+};
+
 struct weft_channel {
     /* What the record path reads, in one line. */
     char *memory;                        /* ring memory */
@@ -59,6 +67,7 @@ struct weft_channel {
     uint8_t owner;    /* index of the daemon's connection */
     uint8_t active;   /* started */
     uint8_t attached; /* by the present connection: not yet after a reconnection */
+    struct weft_need *need; /* stays, like the structure */
     struct weft_channel *next;
 };
 
@@ -69,6 +78,13 @@ static inline struct weft_ring *weft_channel_ring(const struct weft_channel *c, 
 
 /* Maps the two fds (which stay the caller's) after checking them against the geometry. 0 or a negative errno value. */
 int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int ring_fd, int reader_fd);
+
+/* An event met the ring of `cpu`, which has no memory. 1: for the first time, so the listener has to ask. Async-signal-safe. */
+int weft_channel_meet(const struct weft_channel *c, uint32_t cpu);
+/* A ring that the daemon is to be asked for now; 0: no further one. */
+int weft_channel_ask(struct weft_channel *c, uint32_t *cpu);
+/* What was asked for and did not come is asked for once more. */
+void weft_channel_ask_again(struct weft_channel *c);
 
 /* Sets which contexts the channel's records carry. 0, -EINVAL for one that is unknown or ill-formed, -ENOSPC for a counter too
  * many, -ENOMEM. With the registry's lock held. */

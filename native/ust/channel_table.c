@@ -23,6 +23,14 @@ struct weft_channel *weft_channels_by_ring(int connection, const uint8_t ring_id
     return c;
 }
 
+struct weft_channel *weft_channels_asking(int connection)
+{
+    struct weft_channel *c = channels;
+    while (c && (c->owner != connection || !c->attached || !__atomic_load_n(&c->need->asking, __ATOMIC_ACQUIRE)))
+        c = c->next;
+    return c;
+}
+
 struct weft_channel *weft_channels_new(void)
 {
     struct weft_channel *c = aligned_alloc(LINE, (sizeof(*c) + LINE - 1) / LINE * LINE);

@@ -8,6 +8,9 @@
 struct weft_channel *weft_channels_find(int connection, uint32_t handle);
 struct weft_channel *weft_channels_by_ring(int connection, const uint8_t ring_id[16]);
 
+/* One at this connection that has something to ask for; NULL: none. */
+struct weft_channel *weft_channels_asking(int connection);
+
 /* A new one (to be filled, then added, or freed); NULL without memory. */
 struct weft_channel *weft_channels_new(void);
 void weft_channels_add(struct weft_channel *c);

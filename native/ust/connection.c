@@ -178,6 +178,21 @@ int weft_connection_announce(struct weft_connection *c, uint32_t batch)
     return send_message(c, weft_message_end(&w));
 }
 
+int weft_connection_ask(struct weft_connection *c)
+{
+    int status = 0;
+    uint32_t cpu;
+    for (struct weft_channel *channel; status == 0 && (channel = weft_channels_asking(c->index));) {
+        while (status == 0 && weft_channel_ask(channel, &cpu)) {
+            struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_NEED_MEMORY);
+            weft_put_u32(&w, channel->handle);
+            weft_put_u32(&w, cpu);
+            status = send_message(c, weft_message_end(&w));
+        }
+    }
+    return status;
+}
+
 static int acknowledge(struct weft_connection *c, uint32_t command, int status)
 {
     struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_ACK);
@@ -266,6 +281,7 @@ static int attach(struct weft_connection *c, struct weft_cursor *m, const int *f
     __atomic_store_n(&channel->clock, c->clock, __ATOMIC_RELEASE);
     channel->handle = handle;
     channel->attached = 1;
+    weft_channel_ask_again(channel);
     return 0;
 }
 
@@ -311,6 +327,7 @@ static int command(struct weft_connection *c, uint16_t type, struct weft_cursor 
     case WEFT_WIRE_DISABLE:
         return weft_registry_disable(channel, weft_get_u32(m));
     case WEFT_WIRE_START:
+        weft_channel_ask_again(channel);
         return weft_registry_start(channel);
     case WEFT_WIRE_STOP:
         return weft_registry_stop(channel);

@@ -32,6 +32,9 @@ int weft_connection_open(struct weft_connection *c, const char *directory, uid_t
 /* Registry locked: sends what the daemon does not know yet, then READY with `batch`. */
 int weft_connection_announce(struct weft_connection *c, uint32_t batch);
 
+/* Registry locked: asks for the memory of rings that events have met without. 0 or a negative errno value. */
+int weft_connection_ask(struct weft_connection *c);
+
 /* Registry locked: receives and carries out one message. 0, -EAGAIN when there is none, another negative errno value when the
  * connection is over. */
 int weft_connection_serve(struct weft_connection *c);

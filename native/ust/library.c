@@ -33,6 +33,7 @@ static __attribute__((constructor)) void load(void)
     const int membarrier = weft_registry_init();
     weft_listener_init(membarrier == 0 && weft_rseq_available() && !forced_lock_mode());
     weft_record_switched = weft_listener_switched;
+    weft_record_starved = weft_listener_starved;
     weft_registry_lock();
     weft_builtin_register();
     weft_registry_unlock();

@@ -82,6 +82,11 @@ void weft_listener_switched(void)
         weft_doorbell_ring(&listener.doorbell);
 }
 
+void weft_listener_starved(void)
+{
+    weft_doorbell_ring(&listener.doorbell);
+}
+
 static void close_all(void)
 {
     for (int i = 0; i < WEFT_CONNECTIONS; i++) {
@@ -140,6 +145,8 @@ static void converse(struct weft_connection *c)
     int status = serve(c);
     if (status == -EAGAIN && c->application && c->batch_sent != listener.batch)
         status = weft_connection_announce(c, listener.batch);
+    if (status == -EAGAIN && c->application)
+        status = weft_connection_ask(c) ?: -EAGAIN;
     if (c->application && c->batch_synced == listener.batch)
         listener.retry_ms = RETRY_MIN_MS;
     if (status && status != -EAGAIN) {

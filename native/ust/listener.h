@@ -12,6 +12,9 @@ void weft_listener_wait(void);
 /* A sub-buffer was filled: a moment to see whether this process has become another user's. Async-signal-safe. */
 void weft_listener_switched(void);
 
+/* An event met a ring without memory: the daemon is to be asked for it. Async-signal-safe. */
+void weft_listener_starved(void);
+
 int weft_listener_uses_rseq(void);
 
 /* Once, at load. */

@@ -27,6 +27,7 @@
 /* How long a writer that waits for space sleeps at most before it looks round: whether the target is still on, what the clock says.
  * Also what a wake-up that goes astray costs. */
 #define WAIT_NAP_NS 5000000ull
+#define LOCK_NAP_NS 50000 /* the same for the ring's lock */
 /* Under the lock a second try finds the sub-buffer that the first one opened, unless somebody writes into the ring who should not. */
 #define LOCKED_TRIES_MAX 4u
 
@@ -43,6 +44,7 @@ struct attempt {
 enum outcome { DONE, GONE, LOST, AGAIN /* from here on: not the end */, FULL };
 
 void (*weft_record_switched)(void);
+void (*weft_record_starved)(void);
 
 /* The ring belongs to this generation if the target still does: a thread that is late must not count on another session. */
 static __attribute__((noinline)) enum outcome count_lost(const struct attempt *a, enum weft_loss cause)
@@ -115,9 +117,10 @@ static void announce_wait(struct weft_ring *ring, uint32_t sequence)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static uint64_t give_up_at(uint64_t now, uint64_t wait)
+static void begin_waiting(uint64_t *give_up, uint64_t now, uint64_t wait)
 {
-    return wait < UINT64_MAX - now ? now + wait : UINT64_MAX;
+    if (!*give_up)
+        *give_up = wait < UINT64_MAX - now ? now + wait : UINT64_MAX;
 }
 
 /*
@@ -138,8 +141,7 @@ static __attribute__((noinline)) enum outcome wait_for_space(const struct attemp
         if (has_space(a, sequence) || (position >> c->subbuf_order) + 1 != sequence)
             return AGAIN;
         const uint64_t now = weft_clock_system();
-        if (!*give_up)
-            *give_up = give_up_at(now, c->blocking_ns);
+        begin_waiting(give_up, now, c->blocking_ns);
         if (now >= *give_up)
             return count_lost(a, WEFT_LOST_FULL);
         wake_reader(c, a->cpu);
@@ -223,6 +225,8 @@ static __attribute__((noinline)) enum outcome no_memory(const struct weft_target
                                                         uint32_t generation, uint32_t cpu)
 {
     const struct attempt a = { target, c, weft_channel_ring(c, cpu < c->cpu_count ? cpu : 0), 0, generation, cpu };
+    if (cpu < c->cpu_count && weft_channel_meet(c, cpu) && weft_record_starved)
+        weft_record_starved();
     return count_lost(&a, WEFT_LOST_NO_MEMORY);
 }
 
@@ -310,10 +314,28 @@ static enum outcome try_locked(struct attempt *a, char *payload, size_t length, 
     return DONE;
 }
 
-/* One record with the lock held, and given back. */
-static enum outcome record_under_lock(struct attempt *a, uint64_t me, char *payload, size_t length, void *ip)
+/* Who may wait for space may wait for the lock as well: its holder may be off its CPU for a while, or be dead and the daemon about to
+ * free it. */
+static enum weft_lock_result take_lock(const struct attempt *a, uint64_t me, uint64_t *give_up)
 {
-    const enum weft_lock_result taken = weft_lock_take(a->ring, me);
+    const struct timespec nap = { 0, LOCK_NAP_NS };
+    enum weft_lock_result taken = weft_lock_take(a->ring, me);
+    while (taken == WEFT_LOCK_CONTENDED && a->channel->blocking_ns &&
+           __atomic_load_n(&a->target->public.on, __ATOMIC_ACQUIRE) == a->generation) {
+        const uint64_t now = weft_clock_system();
+        begin_waiting(give_up, now, a->channel->blocking_ns);
+        if (now >= *give_up)
+            break;
+        nanosleep(&nap, NULL);
+        taken = weft_lock_take(a->ring, me);
+    }
+    return taken;
+}
+
+/* One record with the lock held, and given back. */
+static enum outcome record_under_lock(struct attempt *a, uint64_t me, uint64_t *give_up, char *payload, size_t length, void *ip)
+{
+    const enum weft_lock_result taken = take_lock(a, me, give_up);
     if (taken != WEFT_LOCK_TAKEN)
         return count_lost(a, taken == WEFT_LOCK_NESTED ? WEFT_LOST_NESTED : WEFT_LOST_CONTENDED);
     enum outcome outcome = AGAIN;
@@ -336,7 +358,7 @@ static __attribute__((noinline)) void record_locked(const struct weft_target *ta
     struct attempt a = { target, c, weft_channel_ring(c, cpu), 0, generation, cpu };
     const uint64_t me = (uint64_t)__atomic_load_n(&c->application, __ATOMIC_RELAXED) << 32 | (uint32_t)weft_context_tid();
     uint64_t give_up = 0;
-    while (record_under_lock(&a, me, payload, length, ip) == FULL && wait_for_space(&a, &give_up) == AGAIN)
+    while (record_under_lock(&a, me, &give_up, payload, length, ip) == FULL && wait_for_space(&a, &give_up) == AGAIN)
         ;
 }
 

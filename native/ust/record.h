@@ -30,6 +30,9 @@ int weft_evaluate(struct weft_sink *sink, const struct weft_value *values, uint3
 /* Called after each switch to another sub-buffer, when set. Async-signal-safe. */
 extern void (*weft_record_switched)(void);
 
+/* Called when an event met a ring without memory for the first time, when set. Async-signal-safe. */
+extern void (*weft_record_starved)(void);
+
 /* Counts an event that was not recorded, on the ring of the CPU that this thread runs on. */
 void weft_record_lost(struct weft_sink *sink, enum weft_loss cause);
 

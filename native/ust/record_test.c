@@ -181,17 +181,35 @@ static void too_big(void)
     seam_close(&s);
 }
 
+static int times_starved;
+
+static void starved(void)
+{
+    times_starved++;
+}
+
 static void no_memory(void)
 {
     struct seam s;
     open_small(&s, 4, WEFT_MODE_DISCARD);
     struct weft_target t = seam_target(&s, 1);
+    weft_record_starved = starved;
+    times_starved = 0;
     seam_ring(&s, 0)->ready = 0;
     seam_emit(&t, 1, 0, 0);
+    seam_emit(&t, 1, 0, 0);
+    uint32_t cpu = 77;
+    CHECK_EQUAL(times_starved, 1);
+    CHECK(weft_channel_ask(&s.channel, &cpu) && cpu == 0);
+    CHECK(!weft_channel_ask(&s.channel, &cpu));
+    weft_channel_ask_again(&s.channel);
+    CHECK(weft_channel_ask(&s.channel, &cpu) && cpu == 0);
     seam_ring(&s, 0)->ready = 1;
+    weft_channel_ask_again(&s.channel);
+    CHECK(!weft_channel_ask(&s.channel, &cpu));
     s.channel.cpu_count = 0; /* this thread's CPU is none of the set's */
     seam_emit(&t, 1, 1, 0);
-    CHECK_EQUAL(seam_ring(&s, 0)->lost[WEFT_LOST_NO_MEMORY], 2);
+    CHECK_EQUAL(seam_ring(&s, 0)->lost[WEFT_LOST_NO_MEMORY], 3);
     CHECK_EQUAL(seam_ring(&s, 0)->position, 0);
     seam_close(&s);
 }
@@ -325,7 +343,7 @@ static void shared_cases(void)
     seam_case("discard: what does not fit is counted exactly, and fits again when the reader gives space", counts_full);
     seam_case("overwrite: the newest stay, the overwritten are known exactly", overwrites);
     seam_case("an event larger than a sub-buffer is counted, the largest that fits is recorded", too_big);
-    seam_case("events on a CPU without memory are counted", no_memory);
+    seam_case("events on a CPU without memory are counted, and the memory is asked for once", no_memory);
     seam_case("contexts name process, thread, name, caller and CPU", contexts);
     seam_case("a target that is off records nothing; errno is the program's", switched_off);
     seam_case("a sleeping reader is woken once per filled sub-buffer", wakes);

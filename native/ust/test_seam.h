@@ -79,6 +79,7 @@ static inline void seam_open(struct seam *s, const struct weft_geometry *g, cons
 
 static inline void seam_close(struct seam *s)
 {
+    free(s->channel.need);
     munmap(s->ring_memory, weft_ring_memory_bytes(&s->geometry));
     munmap((void *)(uintptr_t)s->channel.reader, weft_reader_memory_bytes(&s->geometry));
     munmap(s->reader, weft_reader_memory_bytes(&s->geometry));

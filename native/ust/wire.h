@@ -15,6 +15,7 @@
  *   ACK          u32 command, i32 status        (0, or an errno value)
  *   FIRED        u32 watch, u32 point, u64 timestamp (ns, CLOCK_MONOTONIC), u32 discarded (occurrences of this watch that could not
  *                be sent since the last one that was), u16 value count, values...    (one per capture of WATCH)
+ *   NEED_MEMORY  u32 channel, u32 cpu           (an event met a ring without memory; once per ring, again after START and reconnection)
  * daemon -> application
  *   WELCOME      u32 abi, u32 application id (nonzero, unique for the life of the daemon's rings)   + 1 fd: clock page, read-only
  *   REFUSED      string reason                  (then the daemon closes)
@@ -83,6 +84,7 @@ enum weft_wire_type {
     WEFT_WIRE_READY = 4,
     WEFT_WIRE_ACK = 5,
     WEFT_WIRE_FIRED = 6,
+    WEFT_WIRE_NEED_MEMORY = 7,
     WEFT_WIRE_WELCOME = 64,
     WEFT_WIRE_REFUSED = 65,
     WEFT_WIRE_ATTACH = 66,

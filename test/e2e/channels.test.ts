@@ -1,7 +1,7 @@
 /** The options of channels, with real programs. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { checkTrace as checkFiles } from '../../ctf/check-trace.ts';
@@ -105,6 +105,43 @@ test('channels of both allocations stand in one trace; cpu_id is a context where
   assert.deepEqual([read.status, read.events, read.complaints], [0, 20_000, '']);
   assert.deepEqual(checkFiles(weft.trace('both')).errors, []);
   weft.ok('destroy', 'both');
+});
+
+/** Bytes of the ring memory that the session daemon holds. */
+const ringMemory = (): number => {
+  const fds = `/proc/${weft.readPid('sessiond')}/fd`;
+  const rings = new Map<number, number>();
+  for (const fd of readdirSync(fds)) {
+    if (!isRing(`${fds}/${fd}`)) continue;
+    const { ino, blocks } = statSync(`${fds}/${fd}`);
+    rings.set(ino, blocks * 512);
+  }
+  return [...rings.values()].reduce((sum, bytes) => sum + bytes, 0);
+};
+const isRing = (path: string): boolean => {
+  try {
+    return readlinkSync(path).startsWith('/memfd:weft-ring');
+  } catch {
+    return false; // closed meanwhile: the listing's own
+  }
+};
+
+test('on demand only the CPUs that record have memory; what comes before it is counted', async () => {
+  const before = ringMemory();
+  const trace = weft.session('demand', ['--buffer-preallocation=on-demand', '--subbuf-size=1M', '--num-subbuf=8']);
+  const program = await weft.counter({ threads: 1, periodNs: 2_000, pinned: 0 });
+  await program.advance(20_000);
+  await program.stop();
+  weft.ok('stop', 'demand');
+  const bytes = ringMemory() - before;
+  assert.ok(bytes > 8 << 20 && bytes < 16 << 20, `${bytes} bytes`);
+  const { recorded: kept, lost, errors } = checkTrace(trace);
+  assert.deepEqual(errors, []);
+  assert.equal(kept + lost, program.total());
+  assert.ok(kept > 10_000 && lost > 0);
+  assert.match(weft.ok('list', 'demand'), /no memory: \d/);
+  assert.equal(babeltrace(trace).status, 0);
+  weft.ok('destroy', 'demand');
 });
 
 test('list shows every attribute', () => {

@@ -120,11 +120,17 @@ export class Weft {
     confirm?: string;
     /** The lowest thread id: programs whose events meet in one trace, or that share a confirm file, have different ones. */
     first?: number;
+    /** The only CPU that it runs on. */
+    pinned?: number;
   }) {
     const confirm = options.confirm ?? join(this.home, `confirm-${this.#children.length}`);
-    const { threads = 1, events = 0, periodNs = 0, processes = 1, first = 0 } = options;
+    const { threads = 1, events = 0, periodNs = 0, processes = 1, first = 0, pinned } = options;
     const args = [confirm, threads, events, periodNs, processes, first].map(String);
-    const child = spawn(build('counter'), args, { env: { ...this.env, ...options.env }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const command = pinned === undefined ? [build('counter')] : ['taskset', '-c', String(pinned), build('counter')];
+    const child = spawn(command[0]!, [...command.slice(1), ...args], {
+      env: { ...this.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#children.push(child);
     const ended = new Promise<number>((done) => child.once('exit', (code) => done(code ?? -1)));
     await new Promise<void>((done, fail) => {

@@ -29,6 +29,8 @@ export class RingMemory {
   chunk: number | null = null;
   lost = 0n;
   locks: number[] = [];
+  /** CPUs whose ring was given memory later. */
+  readonly allocated: number[] = [];
 
   constructor(ringId: string, geometry: Geometry) {
     this.ringId = ringId;
@@ -123,6 +125,10 @@ export const worldRings = (kernel: Kernel, made: (memory: RingMemory) => void = 
       const memory = kernel.at<RingMemory>(ringFd);
       if (memory.ringId !== ringId) throw Object.assign(new Error('another ring set'), { code: 'EINVAL' });
       return fdsOf(memory, ringFd, readerFd);
+    },
+    allocateRing: ({ ringFd, geometry, cpu }: Parameters<Native['allocateRing']>[0]) => {
+      kernel.at<RingMemory>(ringFd).allocated.push(cpu);
+      return geometry.subbufSize * geometry.subbufCount;
     },
     releaseLocks: ({ ringFd, applicationId }: Parameters<Native['releaseLocks']>[0]) => {
       const memory = kernel.at<RingMemory>(ringFd);

@@ -43,6 +43,24 @@ export const PROGRAMS: readonly Scenario[] = [
     'takes back a point that it never declared',
     said(() => encodeWire('pointGone', { point: 7 })),
   ),
+  thrownOut('asks for the memory of a ring that there is not', async (world) => {
+    const program = await world.program();
+    const handle = program.heard.flatMap((message) => (message.kind === 'attach' ? [message] : [])).at(-1)!;
+    program.send(encodeWire('needMemory', { channel: handle.channel, cpu: handle.geometry.cpuCount }));
+    return program;
+  }),
+  scenario('a program that meets a ring without memory gets it, or the log says why not', async (world) => {
+    const program = await recording(world);
+    const { channel } = program.heard.flatMap((message) => (message.kind === 'attach' ? [message] : [])).at(-1)!;
+    const memory = program.rings()[0]!;
+    program.send(encodeWire('needMemory', { channel, cpu: 1 }));
+    program.send(encodeWire('needMemory', { channel: channel + 7, cpu: 1 })); // one that it was told to leave
+    await world.until('the ring has memory', () => memory.allocated.length === 1, 100);
+    world.faults.plan('native.allocateRing', Object.assign(new Error('short'), { code: 'ENOMEM' }));
+    program.send(encodeWire('needMemory', { channel, cpu: 0 }));
+    await world.until('the log says it', () => world.logged('a ring stays without memory'), 100);
+    assert.deepEqual(memory.allocated, [1]);
+  }),
   thrownOut('declares a point twice', async (world) => {
     const program = world.run();
     program.connect();

@@ -3,12 +3,15 @@
 import type { Body, Fault } from '../transport/bus.ts';
 import type { CommandAnswer, CommandFields, CommandName } from '../transport/messages.ts';
 import type { EventAddress } from '../transport/subjects.ts';
+import type { Element } from './mi/xml.ts';
 import type { OptionSpec, Parsed } from './options.ts';
 
 /** What a command has to say: data for stdout (text and JSON are two forms of the same), notes for stderr, the exit status. */
 export interface Outcome {
   readonly lines: readonly string[];
   readonly json: unknown;
+  /** What stands in `<output>` of the machine interface; null: it stays text there too; absent: nothing. */
+  readonly mi?: (() => Promise<readonly Element[]>) | null;
   readonly notes?: readonly string[];
   readonly status?: number;
 }
@@ -40,6 +43,8 @@ export interface Command {
   readonly options: readonly OptionSpec[];
   /** It reads its words itself (`environment.words`); the options are for the help. */
   readonly raw?: boolean;
+  /** The machine interface has no document for it. */
+  readonly textOnly?: boolean;
   /** Not in the list of commands. */
   readonly hidden?: boolean;
   run(environment: Environment): Promise<Outcome>;

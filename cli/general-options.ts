@@ -8,7 +8,7 @@ export const GENERAL: readonly OptionSpec[] = [
   { long: 'verbose', short: 'v', help: 'Say more on stderr' },
   { long: 'quiet', short: 'q', help: 'Say nothing' },
   { long: 'json', help: 'One JSON document on stdout' },
-  { long: 'mi', short: 'm', value: 'TYPE', help: 'Machine interface', unsupported: 'use --json, which has all of it' },
+  { long: 'mi', short: 'm', value: 'TYPE', help: 'One XML document on stdout; TYPE: xml' },
   { long: 'no-sessiond', short: 'n', help: 'Do not start a session daemon' },
   { long: 'sessiond-path', value: 'PATH', help: 'Session daemon', unsupported: 'the session daemon is part of this program' },
   { long: 'relayd-path', value: 'PATH', help: 'Relay daemon', unsupported: 'there is no relay daemon that it could start' },

@@ -94,10 +94,21 @@ class Session implements Environment {
 
 const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
 
-const print = (outcome: Outcome, json: boolean, quiet: boolean): void => {
+type Form = 'text' | 'json' | 'mi';
+
+/** The document is the answer: not even --quiet keeps it back. */
+const printDocument = async (outcome: Outcome, command: string): Promise<void> => {
+  const { machineDocument } = await import('./mi/envelope.ts');
+  const output = outcome.mi ? await outcome.mi() : [];
+  process.stdout.write(machineDocument(command, output, (outcome.status ?? 0) === 0));
+};
+
+const print = async (outcome: Outcome, form: Form, quiet: boolean, command: string): Promise<void> => {
+  if (form === 'mi') await printDocument(outcome, command);
   if (quiet) return;
+  const json = form === 'json';
   if (json && outcome.json !== undefined) process.stdout.write(`${JSON.stringify(outcome.json, plain)}\n`);
-  else if (!json && outcome.lines.length > 0) process.stdout.write(`${outcome.lines.join('\n')}\n`);
+  else if (form === 'text' && outcome.lines.length > 0) process.stdout.write(`${outcome.lines.join('\n')}\n`);
   if (!json && outcome.notes && outcome.notes.length > 0) process.stderr.write(`${outcome.notes.join('\n')}\n`);
 };
 
@@ -119,7 +130,7 @@ const failureOutcome = async (error: unknown): Promise<Outcome> => {
   return { lines: [], json: { error: { code, message, hint } }, notes: [`${kind}: ${message}`, `  ${hint}`], status };
 };
 
-const text = (lines: readonly string[]): Outcome => ({ lines, json: { text: lines } });
+const text = (lines: readonly string[]): Outcome => ({ lines, json: { text: lines }, mi: null });
 
 /** Of a command that reads its words itself only what all commands have is looked for. */
 const rawWords = (argv: readonly string[]) =>
@@ -149,15 +160,28 @@ const runCommand = async (general: Parsed, words: readonly string[]): Promise<Ou
 const runGeneral = async (general: Parsed, rest: readonly string[]): Promise<Outcome> => {
   if (general.has('version')) {
     const { VERSION } = await import('./commands/version.ts');
-    return { lines: [`weft version ${VERSION}`], json: { version: VERSION } };
+    return { lines: [`weft version ${VERSION}`], json: { version: VERSION }, mi: null };
   }
   if (general.has('help')) return text(await generalHelp());
   if (general.has('list-options')) return text(listOptions(GENERAL));
-  if (general.has('list-commands')) return { lines: Object.keys(COMMANDS), json: { commands: Object.keys(COMMANDS) } };
+  if (general.has('list-commands'))
+    return { lines: Object.keys(COMMANDS), json: { commands: Object.keys(COMMANDS) }, mi: null };
   if (rest.length === 0)
     return { ...text(['Usage: weft [GENERAL OPTIONS] COMMAND [ARGUMENTS]', "See 'weft --help'."]), status: 1 };
   return runCommand(general, rest);
 };
+
+const formOf = async (general: Parsed, form: Form): Promise<Form> => {
+  const type = general.get('mi');
+  if (type === undefined) return form;
+  const { checkMachineInterface } = await import('./mi/envelope.ts');
+  checkMachineInterface(type);
+  if (form === 'json') throw new UsageError('--json and --mi exclude each other');
+  return 'mi';
+};
+
+const isTextOnly = async (command: string): Promise<boolean> =>
+  !Object.hasOwn(COMMANDS, command) || (await COMMANDS[command]?.())?.textOnly === true;
 
 const main = async (argv: readonly string[]): Promise<number> => {
   const hidden = argv[0] === undefined || !Object.hasOwn(HIDDEN, argv[0]) ? undefined : HIDDEN[argv[0]];
@@ -165,16 +189,24 @@ const main = async (argv: readonly string[]): Promise<number> => {
     await hidden(argv.slice(1));
     return 0;
   }
-  const json = argv.includes('--json');
   const quiet = argv.includes('-q') || argv.includes('--quiet');
+  let form: Form = argv.includes('--json') ? 'json' : 'text';
+  let command = '';
   let outcome: Outcome;
   try {
     const { parsed, rest } = parseOptions(GENERAL, argv, true);
+    command = rest[0] ?? '';
+    form = await formOf(parsed, form);
     outcome = await runGeneral(parsed, rest);
   } catch (error) {
     outcome = await failureOutcome(error);
   }
-  print(outcome, json, quiet);
+  if (form === 'mi' && outcome.mi === null) form = 'text';
+  if (form === 'mi' && (await isTextOnly(command))) {
+    outcome = { ...outcome, notes: [...(outcome.notes ?? []), `Warning: there is no machine interface for ${command}`] };
+    form = 'text';
+  }
+  await print(outcome, form, quiet, command);
   return outcome.status ?? 0;
 };
 

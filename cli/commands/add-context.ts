@@ -25,7 +25,7 @@ export const addContext: Command = {
   ],
   async run(environment) {
     const { options } = environment;
-    if (options.has('list')) return { lines: CONTEXT_SPELLINGS, json: { types: CONTEXT_SPELLINGS } };
+    if (options.has('list')) return { lines: CONTEXT_SPELLINGS, json: { types: CONTEXT_SPELLINGS }, mi: null };
     needUserspace(environment);
     noMoreWords(environment, 0);
     if (!options.has('type')) throw new UsageError('Missing mandatory -t TYPE');
@@ -35,6 +35,7 @@ export const addContext: Command = {
     const lines: string[] = [];
     const faults: Fault[] = [];
     const contexts: unknown[] = [];
+    const done: { symbol: string; success: boolean }[] = [];
     for (const type of options.all('type')) {
       try {
         const { added } = await environment.request('context.add', {
@@ -43,12 +44,16 @@ export const addContext: Command = {
           ...(channel === undefined ? {} : { channel }),
         });
         contexts.push(...added);
+        done.push({ symbol: type, success: true });
         lines.push(`ust context ${type} added to ${channel === undefined ? 'all channels' : `channel ${channel}`}`);
       } catch (error) {
         if (!(error instanceof FaultError)) throw error;
         faults.push(error.fault);
+        done.push({ symbol: type, success: false });
       }
     }
-    return partial(lines, { session, contexts }, faults, Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code))));
+    const status = Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code)));
+    const outcome = partial(lines, { session, contexts }, faults, status);
+    return { ...outcome, mi: async () => (await import('../mi/channels.ts')).contextsAdded(done) };
   },
 };

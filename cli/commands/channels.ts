@@ -1,7 +1,9 @@
 import type { ChannelAttributes } from '../../machines/document.ts';
 import type { Fault } from '../../transport/bus.ts';
 import { exitStatusOf, FaultError } from '../../transport/errors.ts';
-import { type Command, type Environment, partial } from '../command.ts';
+import type { ChannelView } from '../../transport/messages.ts';
+import { type Command, type Environment, type Outcome, partial } from '../command.ts';
+import type { ChannelDone } from '../mi/channels.ts';
 import { parseSize, parseTime } from '../numbers.ts';
 import { type Parsed, UsageError } from '../options.ts';
 import { DOMAINS, HELP, listOf, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
@@ -91,12 +93,18 @@ const attributes = (options: Parsed): Wanted => {
   return wanted;
 };
 
+interface Acted {
+  readonly lines: readonly string[];
+  /** Null: its attributes are not told. */
+  readonly channel: ChannelView | null;
+}
+
 /** One request per channel name; a failure of one does not keep the others back. */
 const forEachName = async (
   environment: Environment,
   what: 'enabled' | 'disabled',
-  act: (session: string, name: string) => Promise<readonly string[]>,
-) => {
+  act: (session: string, name: string) => Promise<Acted>,
+): Promise<Outcome> => {
   needUserspace(environment);
   noMoreWords(environment, 1);
   const names = listOf(environment.options.words[0] ?? '');
@@ -105,16 +113,23 @@ const forEachName = async (
   const faults: Fault[] = [];
   const lines: string[] = [];
   const channels: string[] = [];
+  const done: ChannelDone[] = [];
+  const enabled = what === 'enabled';
   for (const name of names) {
     try {
-      lines.push(...(await act(session, name)), `ust channel ${name} ${what} for session ${session}`);
+      const acted = await act(session, name);
+      lines.push(...acted.lines, `ust channel ${name} ${what} for session ${session}`);
       channels.push(name);
+      done.push({ name, enabled, channel: acted.channel, success: true });
     } catch (error) {
       if (!(error instanceof FaultError)) throw error;
       faults.push(error.fault);
+      done.push({ name, enabled: !enabled, channel: null, success: false });
     }
   }
-  return partial(lines, { session, channels }, faults, Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code))));
+  const status = Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code)));
+  const outcome = partial(lines, { session, channels }, faults, status);
+  return { ...outcome, mi: async () => (await import('../mi/channels.ts')).channelsDone(done) };
 };
 
 export const enableChannel: Command = {
@@ -149,10 +164,11 @@ export const enableChannel: Command = {
     const wanted = attributes(environment.options);
     return forEachName(environment, 'enabled', async (session, name) => {
       const { channel, adjusted } = await environment.request('channel.enable', { session, name, attributes: wanted });
-      return adjusted.map((attribute) => {
+      const lines = adjusted.map((attribute) => {
         const value = channel.attributes[attribute as keyof ChannelAttributes];
         return `Warning: ${ADJUSTED[attribute] ?? attribute}: ${value}`;
       });
+      return { lines, channel };
     });
   },
 };
@@ -165,6 +181,6 @@ export const disableChannel: Command = {
   run: (environment) =>
     forEachName(environment, 'disabled', async (session, name) => {
       await environment.request('channel.disable', { session, name });
-      return [];
+      return { lines: [], channel: null };
     }),
 };

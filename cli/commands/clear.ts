@@ -9,7 +9,7 @@ export const clear: Command = {
   usage: 'clear [SESSION | --all]',
   options: [...HELP, { long: 'all', short: 'a', help: 'All sessions' }],
   run: (environment) =>
-    onEach(environment, async (session) => {
+    onEach(environment, null, async (session) => {
       await environment.request('session.clear', { session });
       return { name: session, lines: [`Session "${session}" cleared`] };
     }),

@@ -64,6 +64,10 @@ export const create: Command = {
     });
     environment.setCurrentSession(session.name);
     const kind = session.snapshot ? 'Snapshot session' : 'Session';
-    return { lines: [`${kind} ${session.name} created.`, ...outputLines(session)], json: { session } };
+    return {
+      lines: [`${kind} ${session.name} created.`, ...outputLines(session)],
+      json: { session },
+      mi: async () => (await import('../mi/sessions.ts')).created(session),
+    };
   },
 };

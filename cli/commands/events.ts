@@ -7,6 +7,7 @@ import { splitList } from '../../rules/pattern.ts';
 import type { Fault } from '../../transport/bus.ts';
 import { exitStatusOf, FaultError, fault } from '../../transport/errors.ts';
 import { type Command, type Environment, type Outcome, partial } from '../command.ts';
+import type { RuleDone } from '../mi/channels.ts';
 import { type OptionSpec, type Parsed, UsageError } from '../options.ts';
 import { CHANNEL, DOMAINS, HELP, NO_KERNEL, needUserspace, noMoreWords, refused, SESSION, sessionOf } from './shared.ts';
 
@@ -41,7 +42,11 @@ const logLevel = (options: Parsed): LogLevelRule | undefined => {
   return { kind, level };
 };
 
-const each = async (names: readonly string[], act: (pattern: string) => Promise<readonly string[]>) => {
+const each = async (
+  names: readonly string[],
+  act: (pattern: string) => Promise<readonly string[]>,
+  failed: (pattern: string) => void,
+) => {
   const lines: string[] = [];
   const faults: Fault[] = [];
   for (const pattern of names) {
@@ -50,6 +55,7 @@ const each = async (names: readonly string[], act: (pattern: string) => Promise<
     } catch (error) {
       if (!(error instanceof FaultError)) throw error;
       faults.push(error.fault);
+      failed(pattern);
     }
   }
   return { lines, faults, status: Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code))) };
@@ -104,8 +110,9 @@ export const enableEvent: Command = {
     const wrong = filter === undefined ? null : wrongFilter(filter, names);
     if (wrong) return wrong;
     const warnings: string[] = [];
-    const rules: unknown[] = [];
-    const { lines, faults, status } = await each(names, async (pattern) => {
+    const done: RuleDone[] = [];
+    const wanted = { logLevel: level ?? null, exclusions, filter: filter ?? null };
+    const enable = async (pattern: string): Promise<readonly string[]> => {
       const report = checkExclusions(pattern, exclusions);
       if (report.error !== null) throw new UsageError(`Error: ${report.error}`);
       warnings.push(
@@ -119,13 +126,18 @@ export const enableEvent: Command = {
         ...(exclusions.length === 0 ? {} : { exclusions }),
         ...(filter === undefined ? {} : { filter }),
       });
-      rules.push(answer.rule);
+      done.push({ rule: answer.rule, success: true });
       if (filter !== undefined) return [`Event ${pattern}: Filter '${filter}' successfully set`];
       if (options.has('all')) return [`All ust events are enabled in channel ${answer.channel}`];
       return [`ust event ${pattern} ${answer.created ? 'created' : 'enabled'} in channel ${answer.channel}`];
-    });
+    };
+    const { lines, faults, status } = await each(names, enable, (pattern) =>
+      done.push({ rule: { ...wanted, pattern, enabled: false }, success: false }),
+    );
+    const rules = done.filter(({ success }) => success).map(({ rule }) => rule);
     const outcome = partial(lines, { session, rules }, faults, status);
-    return { ...outcome, notes: [...warnings, ...(outcome.notes ?? [])] };
+    const mi = async () => (await import('../mi/channels.ts')).rulesEnabled(done);
+    return { ...outcome, notes: [...warnings, ...(outcome.notes ?? [])], mi };
   },
 };
 
@@ -150,14 +162,19 @@ export const disableEvent: Command = {
     const session = sessionOf(environment);
     const channel = options.get('channel');
     const place = { session, ...(channel === undefined ? {} : { channel }) };
-    const { lines, faults, status } = await each(names, async (pattern) => {
-      if (options.has('all-events')) {
-        const answer = await environment.request('event.disable', { ...place, all: true });
-        return [`All ust events of type any are disabled in channel ${answer.channel}`];
-      }
-      const answer = await environment.request('event.disable', { ...place, pattern });
-      return [`ust ${pattern} of type any disabled in channel ${answer.channel} for session ${session}`];
-    });
-    return partial(lines, { session, patterns: names }, faults, status);
+    const done: { pattern: string; success: boolean }[] = [];
+    let at = channel ?? 'channel0';
+    const disable = async (pattern: string): Promise<readonly string[]> => {
+      const all = options.has('all-events');
+      const which = all ? ({ all: true } as const) : { pattern };
+      const answer = await environment.request('event.disable', { ...place, ...which });
+      at = answer.channel;
+      done.push({ pattern, success: true });
+      if (all) return [`All ust events of type any are disabled in channel ${at}`];
+      return [`ust ${pattern} of type any disabled in channel ${at} for session ${session}`];
+    };
+    const { lines, faults, status } = await each(names, disable, (pattern) => done.push({ pattern, success: false }));
+    const mi = async () => (await import('../mi/channels.ts')).rulesDisabled(at, done);
+    return { ...partial(lines, { session, patterns: names }, faults, status), mi };
   },
 };

@@ -14,12 +14,20 @@ interface Done {
   readonly stats?: SessionTotals;
 }
 
-export const onEach = async (environment: Environment, act: (session: string) => Promise<Done>): Promise<Outcome> => {
-  const names = await selectSessions(environment);
-  if (names.length === 0) return { lines: ['No session found, nothing to do.'], json: { sessions: [] } };
+/** `enabled`: of the sessions afterwards; null: they are no more. */
+export const onEach = async (
+  environment: Environment,
+  enabled: boolean | null,
+  act: (session: string) => Promise<Done>,
+): Promise<Outcome> => {
+  const selected = await selectSessions(environment);
+  if (selected.length === 0) {
+    const mi = async () => (await import('../mi/sessions.ts')).sessionNames([], null);
+    return { lines: ['No session found, nothing to do.'], json: { sessions: [] }, mi };
+  }
   const done: Done[] = [];
   const faults: Fault[] = [];
-  for (const name of names) {
+  for (const name of selected) {
     try {
       done.push(await act(name));
     } catch (error) {
@@ -29,12 +37,14 @@ export const onEach = async (environment: Environment, act: (session: string) =>
   }
   const status = Math.min(...faults.map((fault) => exitStatusOf(fault.code)));
   const sessions = done.map(({ name, stats }) => ({ name, ...(stats ? { stats } : {}) }));
-  return partial(
+  const outcome = partial(
     done.flatMap(({ lines }) => lines),
     { sessions },
     faults,
     Number.isFinite(status) ? status : 0,
   );
+  const names = sessions.map(({ name }) => name);
+  return { ...outcome, mi: async () => (await import('../mi/sessions.ts')).sessionNames(names, enabled) };
 };
 
 const lossLines = ({ recorded, lost }: SessionTotals): string[] =>
@@ -46,7 +56,7 @@ export const start: Command = {
   usage: 'start [SESSION | --all | --glob PATTERN]',
   options: [...HELP, ...SELECT],
   run: (environment) =>
-    onEach(environment, async (session) => {
+    onEach(environment, true, async (session) => {
       await environment.request('session.start', { session });
       return { name: session, lines: [`Tracing started for session ${session}`] };
     }),
@@ -58,7 +68,7 @@ export const stop: Command = {
   usage: 'stop [SESSION | --all | --glob PATTERN]',
   options: [...HELP, ...SELECT, refused('no-wait', 'Do not wait until the trace is complete', NO_WAIT, { short: 'n' })],
   run: (environment) =>
-    onEach(environment, async (session) => {
+    onEach(environment, false, async (session) => {
       const { stats } = await environment.request('session.stop', { session });
       return { name: session, stats, lines: [`Tracing stopped for session ${session}`, ...lossLines(stats)] };
     }),
@@ -73,7 +83,7 @@ export const destroy: Command = {
   usage: 'destroy [SESSION | --all | --glob PATTERN]',
   options: [...HELP, ...SELECT, refused('no-wait', 'Do not wait until the trace is complete', NO_WAIT, { short: 'n' })],
   run: (environment) =>
-    onEach(environment, async (session) => {
+    onEach(environment, null, async (session) => {
       const { stats, archive } = await environment.request('session.destroy', { session });
       if (environment.knownCurrentSession() === session) environment.setCurrentSession(null);
       return { name: session, stats, lines: [...archivedLines(session, archive), `Session ${session} destroyed`] };

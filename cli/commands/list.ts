@@ -22,7 +22,8 @@ const outputLines = ({ output, snapshot }: SessionSummary): string[] => [
 ];
 
 const listSessions = (environment: Environment, sessions: readonly SessionSummary[]): Outcome => {
-  if (sessions.length === 0) return { lines: ['Currently no available recording session'], json: { sessions } };
+  const mi = async () => (await import('../mi/sessions.ts')).sessionList(sessions);
+  if (sessions.length === 0) return { lines: ['Currently no available recording session'], json: { sessions }, mi };
   const rows = sessions.flatMap((session, at) => [
     `  ${at + 1}) ${session.name} ${activity(environment, session)}`,
     ...outputLines(session),
@@ -31,6 +32,7 @@ const listSessions = (environment: Environment, sessions: readonly SessionSummar
   return {
     lines: ['Available recording sessions:', ...rows, 'Use weft list <session_name> for more details'],
     json: { sessions },
+    mi,
   };
 };
 
@@ -146,7 +148,11 @@ const showSession = (environment: Environment, session: SessionView): Outcome =>
     ...(session.state === 'active' || session.state === 'inactive' ? [] : [`    State: ${session.state}`]),
     '',
   ];
-  return { lines: [...head, ...domain], json: { session } };
+  return {
+    lines: [...head, ...domain],
+    json: { session },
+    mi: async () => (await import('../mi/sessions.ts')).sessionShown(session, false),
+  };
 };
 
 const listPoints = (applications: readonly ApplicationView[], fields: boolean): Outcome => {
@@ -162,7 +168,12 @@ const listPoints = (applications: readonly ApplicationView[], fields: boolean): 
     ]),
     '',
   ]);
-  return { lines: ['UST events:', '-------------', '', ...(rows.length > 0 ? rows : ['None'])], json: { applications } };
+  const lines = ['UST events:', '-------------', '', ...(rows.length > 0 ? rows : ['None'])];
+  return {
+    lines,
+    json: { applications },
+    mi: async () => (await import('../mi/channels.ts')).pointsListed(applications, fields),
+  };
 };
 
 const fieldKind = (kind: string): string => (kind === 'array' || kind === 'sequence' ? 'unknown' : kind);
@@ -172,7 +183,11 @@ const show = async (environment: Environment, session: string): Promise<Outcome>
   const answer = await environment.request('session.show', { session, ...(channel === undefined ? {} : { channel }) });
   if (environment.options.has('domain')) {
     const domains = answer.session.channels.length > 0 ? ['ust'] : [];
-    return { lines: ['Domains:', '-------------', ...(domains.length > 0 ? [' - UST global'] : [' None'])], json: { domains } };
+    return {
+      lines: ['Domains:', '-------------', ...(domains.length > 0 ? [' - UST global'] : [' None'])],
+      json: { domains },
+      mi: async () => (await import('../mi/sessions.ts')).sessionShown(answer.session, true),
+    };
   }
   return showSession(environment, answer.session);
 };

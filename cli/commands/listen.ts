@@ -34,6 +34,7 @@ export const listen: Command = {
   name: 'listen',
   summary: 'Print notifications of triggers, and other events, as they happen',
   usage: 'listen [--all] [--count=N] [--for=TIME] [TRIGGER]',
+  textOnly: true,
   options: [
     ...HELP,
     { long: 'all', short: 'a', help: 'Everything: sessions, channels, streams, applications, consumers, triggers' },

@@ -11,10 +11,10 @@ const DONE: Readonly<Record<Regenerated, string>> = {
   statedump: 'State dump successfully regenerated',
 };
 
-const request = async (environment: Environment, object: Regenerated): Promise<Outcome> => {
+const request = async (environment: Environment, object: Regenerated, mi: NonNullable<Outcome['mi']>): Promise<Outcome> => {
   const session = sessionOf(environment);
   await environment.request('session.regenerate', { session, object });
-  return { lines: [`${DONE[object]} for session ${session}`], json: { regenerated: { session, object } } };
+  return { lines: [`${DONE[object]} for session ${session}`], json: { regenerated: { session, object } }, mi };
 };
 
 const objectOf = (word: string | undefined): Regenerated => {
@@ -30,9 +30,10 @@ export const regenerate: Command = {
   usage: 'regenerate metadata|statedump [--session=SESSION]',
   options: [...HELP, SESSION, { long: 'list-commands', help: 'List what can be regenerated, one per line' }],
   async run(environment) {
-    if (environment.options.has('list-commands')) return { lines: OBJECTS, json: { commands: OBJECTS } };
+    if (environment.options.has('list-commands')) return { lines: OBJECTS, json: { commands: OBJECTS }, mi: null };
     noMoreWords(environment, 1);
-    return request(environment, objectOf(environment.options.words[0]));
+    const object = objectOf(environment.options.words[0]);
+    return request(environment, object, async () => (await import('../mi/sessions.ts')).regenerated(object));
   },
 };
 
@@ -44,11 +45,12 @@ export const metadata: Command = {
   hidden: true,
   options: [...HELP, SESSION, { long: 'list-commands', help: 'List what can be done, one per line' }],
   async run(environment) {
-    if (environment.options.has('list-commands')) return { lines: ['regenerate'], json: { commands: ['regenerate'] } };
+    if (environment.options.has('list-commands'))
+      return { lines: ['regenerate'], json: { commands: ['regenerate'] }, mi: null };
     noMoreWords(environment, 1);
     const [verb] = environment.options.words;
     if (verb !== 'regenerate')
       throw new UsageError(`Unknown metadata command: ${verb ?? '(none)'} (known: regenerate)`, verb === undefined ? 1 : 2);
-    return request(environment, 'metadata');
+    return request(environment, 'metadata', async () => (await import('../mi/sessions.ts')).metadataDone(verb));
   },
 };

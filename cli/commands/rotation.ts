@@ -21,8 +21,9 @@ export const rotate: Command = {
     const wait = !environment.options.has('no-wait');
     const { session, state, location } = await environment.request('session.rotate', { session: name, wait });
     const json = rotationOf(session, state, location);
-    if (location === null) return { lines: [`Rotation ongoing for session ${name}`], json };
-    return { lines: [archivedLine(name, location)], json };
+    const mi = async () => (await import('../mi/sessions.ts')).rotated(name, state, location);
+    if (location === null) return { lines: [`Rotation ongoing for session ${name}`], json, mi };
+    return { lines: [archivedLine(name, location)], json, mi };
   },
 };
 
@@ -66,7 +67,12 @@ export const enableRotation: Command = {
       ...(timerUs === undefined ? {} : { timerUs }),
       ...(sizeBytes === undefined ? {} : { sizeBytes }),
     });
-    return { lines: enabledLines(session, timerUs, sizeBytes), json: { session: { name: session, schedules } } };
+    const enabled = { timerUs: timerUs ?? null, sizeBytes: sizeBytes ?? null };
+    return {
+      lines: enabledLines(session, timerUs, sizeBytes),
+      json: { session: { name: session, schedules } },
+      mi: async () => (await import('../mi/sessions.ts')).scheduleResults(session, enabled),
+    };
   },
 };
 
@@ -85,6 +91,7 @@ export const disableRotation: Command = {
     const session = sessionOf(environment);
     const [timer, size] = [environment.options.has('timer'), environment.options.has('size')];
     needOne(session, [timer, size]);
+    const before = (await environment.request('session.show', { session })).session.schedules;
     const { schedules } = await environment.request('rotation.disable', {
       session,
       ...(timer ? { timer } : {}),
@@ -94,6 +101,8 @@ export const disableRotation: Command = {
       ...(timer ? [`Disabled periodic rotations on session ${session}`] : []),
       ...(size ? [`Disabled size-based rotations on session ${session}`] : []),
     ];
-    return { lines, json: { session: { name: session, schedules } } };
+    const gone = { timerUs: timer ? before.timerUs : null, sizeBytes: size ? before.sizeBytes : null };
+    const mi = async () => (await import('../mi/sessions.ts')).scheduleResults(session, gone);
+    return { lines, json: { session: { name: session, schedules } }, mi };
   },
 };

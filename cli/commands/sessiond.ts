@@ -136,6 +136,7 @@ export const sessiond: Command = {
   name: 'sessiond',
   summary: 'Run the session daemon',
   usage: 'sessiond [--background | --daemonize | --stop] [OPTIONS]',
+  textOnly: true,
   options: [
     ...HELP,
     { long: 'background', short: 'b', help: 'Return when it is ready; keep stderr' },

@@ -15,6 +15,10 @@ export const setSession: Command = {
     const { sessions } = await environment.request('session.list', {});
     if (!sessions.some((session) => session.name === name)) throw failure('session-not-found', { session: name });
     environment.setCurrentSession(name);
-    return { lines: [`Session set to ${name}`], json: { session: { name } } };
+    return {
+      lines: [`Session set to ${name}`],
+      json: { session: { name } },
+      mi: async () => (await import('../mi/sessions.ts')).sessionSet(name),
+    };
   },
 };

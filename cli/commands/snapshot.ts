@@ -36,7 +36,7 @@ const addOutput = async (environment: Environment): Promise<Outcome> => {
   const fields = { session, path, ...nameOf(environment), ...maxSizeOf(environment) };
   const { output } = await environment.request('snapshot.add-output', fields);
   const lines = [`Snapshot output successfully added for session ${session}`, `  ${outputLine(output)}`];
-  return { lines, json: { session, output } };
+  return { lines, json: { session, output }, mi: async () => (await import('../mi/sessions.ts')).outputAdded(session, output) };
 };
 
 const deleteOutput = async (environment: Environment): Promise<Outcome> => {
@@ -46,7 +46,8 @@ const deleteOutput = async (environment: Environment): Promise<Outcome> => {
   const deleted = await environment.request('snapshot.del-output', { session, output });
   const shown = /^\d+$/.test(output) ? `id ${output}` : output;
   const lines = [`Snapshot output ${shown} successfully deleted for session ${session}`];
-  return { lines, json: { session, output: deleted.output } };
+  const mi = async () => (await import('../mi/sessions.ts')).outputDeleted(session, deleted.output);
+  return { lines, json: { session, output: deleted.output }, mi };
 };
 
 const listOutputs = async (environment: Environment): Promise<Outcome> => {
@@ -56,7 +57,11 @@ const listOutputs = async (environment: Environment): Promise<Outcome> => {
   const { outputs } = await environment.request('snapshot.list-output', { session });
   const rows = outputs.length === 0 ? ['None'] : outputs.map(outputLine);
   const lines = [`Snapshot output list for session ${session}`, ...rows.map((row) => `    ${row}`)];
-  return { lines, json: { session, outputs } };
+  return {
+    lines,
+    json: { session, outputs },
+    mi: async () => (await import('../mi/sessions.ts')).outputsListed(session, outputs),
+  };
 };
 
 const record = async (environment: Environment): Promise<Outcome> => {
@@ -69,6 +74,12 @@ const record = async (environment: Environment): Promise<Outcome> => {
   return {
     lines: [`Snapshot recorded successfully for session ${session}`, ...written],
     json: { session, snapshot },
+    mi: async () =>
+      (await import('../mi/sessions.ts')).recorded(
+        fields.name ?? null,
+        url === undefined ? null : snapshot.path,
+        fields.maxSize ?? null,
+      ),
   };
 };
 
@@ -94,7 +105,7 @@ export const snapshot: Command = {
   async run(environment) {
     const { options } = environment;
     const names = Object.keys(ACTIONS);
-    if (options.has('list-commands')) return { lines: names, json: { commands: names } };
+    if (options.has('list-commands')) return { lines: names, json: { commands: names }, mi: null };
     const [action] = options.words;
     if (action === undefined) throw new UsageError(`An action is needed: ${names.join(', ')}`);
     const act = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;

@@ -18,7 +18,8 @@ export const addTrigger: Command = {
       condition: condition as never,
       actions: actions as never,
     });
-    return { lines: [`Added trigger \`${trigger.name}\`.`], json: { trigger } };
+    const mi = async () => (await import('../mi/triggers.ts')).oneTrigger(trigger);
+    return { lines: [`Added trigger \`${trigger.name}\`.`], json: { trigger }, mi };
   },
 };
 
@@ -30,7 +31,8 @@ export const listTriggers: Command = {
   async run(environment) {
     noMoreWords(environment, 0);
     const { triggers } = await environment.request('trigger.list', {});
-    return { lines: triggers.flatMap(triggerLines), json: { triggers } };
+    const mi = async () => (await import('../mi/triggers.ts')).triggersListed(triggers);
+    return { lines: triggers.flatMap(triggerLines), json: { triggers }, mi };
   },
 };
 
@@ -50,6 +52,7 @@ export const removeTrigger: Command = {
       name,
       ...(owner === undefined ? {} : { ownerUid: Number(owner) }),
     });
-    return { lines: [`Removed trigger \`${trigger.name}\`.`], json: { trigger } };
+    const mi = async () => (await import('../mi/triggers.ts')).oneTrigger(trigger);
+    return { lines: [`Removed trigger \`${trigger.name}\`.`], json: { trigger }, mi };
   },
 };

@@ -17,6 +17,10 @@ export const version: Command = {
   async run(environment) {
     noMoreWords(environment, 0);
     const lines = [`weft version ${VERSION}`, '', DESCRIPTION, '', 'License: MIT'];
-    return { lines, json: { version: VERSION, node: process.version, description: DESCRIPTION, license: 'MIT' } };
+    return {
+      lines,
+      json: { version: VERSION, node: process.version, description: DESCRIPTION, license: 'MIT' },
+      mi: async () => (await import('../mi/version.ts')).versionElement(VERSION, DESCRIPTION, 'MIT'),
+    };
   },
 };

@@ -39,6 +39,7 @@ export const view: Command = {
   name: 'view',
   summary: 'Show the trace of a session with a CTF viewer (babeltrace2)',
   usage: 'view [SESSION | --trace-path=DIR] [--viewer=COMMAND]',
+  textOnly: true,
   options: [
     ...HELP,
     { long: 'viewer', short: 'e', value: 'COMMAND', help: 'The viewer and its arguments' },

@@ -1,0 +1,261 @@
+/** `--mi xml`: programs that read it rely on the names of the elements and on their order. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import * as channels from '../../cli/mi/channels.ts';
+import { checkMachineInterface, machineDocument } from '../../cli/mi/envelope.ts';
+import * as sessions from '../../cli/mi/sessions.ts';
+import * as triggers from '../../cli/mi/triggers.ts';
+import { versionElement } from '../../cli/mi/version.ts';
+import { type Element, element, serialize } from '../../cli/mi/xml.ts';
+import type { ChannelView, SessionSummary, SessionView } from '../../transport/messages.ts';
+import type { TriggerView } from '../../transport/trigger-messages.ts';
+
+const xml = (elements: readonly Element[]): string => elements.map(serialize).join('');
+/** `session{name path enabled}`: names only. */
+const shape = (elements: readonly Element[]): string =>
+  elements
+    .map(({ name, content }) => (typeof content === 'string' || content.length === 0 ? name : `${name}{${shape(content)}}`))
+    .join(' ');
+
+const SUMMARY = 'name path enabled snapshot_mode live_timer_interval trace_format';
+const summary: SessionSummary = {
+  name: 's1',
+  id: 'x',
+  active: true,
+  output: '/t/s1',
+  snapshot: null,
+  createdAt: '2026-01-01T00:00:00Z',
+  owner: { uid: 1, gid: 1 },
+};
+const output = { id: 1, name: 'snapshot-1', path: '/t/snap', maxSize: 4096 };
+const stats: ChannelView['stats'] = {
+  events: 10n,
+  packets: 1n,
+  bytes: 100n,
+  lost: { full: 2n, tooBig: 0n, restarts: 0n, nested: 0n, contended: 0n, noMemory: 0n },
+  overwritten: 3n,
+};
+const channel: ChannelView = {
+  name: 'ch',
+  id: 0,
+  enabled: true,
+  attributes: {
+    mode: 'discard',
+    subbufSize: 4096,
+    subbufCount: 4,
+    ownership: 'process',
+    switchTimerUs: 0,
+    readTimerUs: 0,
+    monitorTimerUs: 1_000_000,
+    watchdogTimerUs: 2_000_000,
+    blockingTimeoutUs: -1,
+    allocation: 'per-channel',
+    preallocation: 'on-demand',
+    reclaim: { policy: 'older-than', ageUs: 5 },
+    tracefileSize: 0,
+    tracefileCount: 0,
+    output: 'mmap',
+  },
+  contexts: [],
+  rules: [{ pattern: 'a*', logLevel: { kind: 'range', level: 6 }, exclusions: ['ab'], filter: 'x > 3', enabled: true }],
+  stats,
+};
+const view: SessionView = {
+  ...summary,
+  everStarted: true,
+  state: 'active',
+  channels: [channel],
+  registries: [],
+  alarms: [],
+  schedules: { timerUs: 10, sizeBytes: 20 },
+  rotation: { ongoing: false, chunk: 0, archives: 0, lastArchive: null },
+};
+
+const ATTRIBUTES =
+  'attributes{overwrite_mode subbuffer_size subbuffer_count switch_timer_interval read_timer_interval monitor_timer_interval ' +
+  'blocking_timeout output_type tracefile_size tracefile_count live_timer_interval discarded_events lost_packets ' +
+  'watchdog_timer_interval allocation_policy preallocation_policy reclaim_policy{periodic{age_threshold}}}';
+
+test('mi: the envelope names its schema, the command, and whether it succeeded', () => {
+  const document = machineDocument('list-triggers', [], true);
+  assert.match(
+    document,
+    /^<\?xml version="1\.0" encoding="UTF-8"\?>\n<command xmlns="https:\/\/lttng\.org\/xml\/ns\/lttng-mi" /,
+  );
+  assert.match(document, / schemaVersion="4\.3"><name>list-trigger<\/name><output\/><success>true<\/success><\/command>$/);
+  assert.match(machineDocument('status', [], false), /<name>list<\/name><output\/><success>false<\/success>/);
+});
+
+test('mi: three letters select it, in any case', () => {
+  for (const type of ['xml', 'XML', 'xmlish']) checkMachineInterface(type);
+  for (const type of ['json', 'xm', '']) assert.throws(() => checkMachineInterface(type), /is not known: xml is/);
+});
+
+test('mi: text is escaped, and what XML cannot hold is replaced', () => {
+  assert.equal(serialize(element('a', '<b> & "c"\u0001\u00e9')), '<a>&lt;b&gt; &amp; &quot;c&quot;\ufffd\u00e9</a>');
+});
+
+test('mi: sessions', () => {
+  assert.equal(shape(sessions.created(summary)), `session{${SUMMARY}}`);
+  const snapshot = { ...summary, snapshot: { outputs: [output], taken: 0 } };
+  const outputs = 'snapshots{snapshot{id name ctrl_url data_url max_size}}';
+  assert.equal(shape(sessions.created(snapshot)), `session{${SUMMARY} ${outputs}}`);
+  assert.equal(shape(sessions.sessionList([summary])), `sessions{session{${SUMMARY}}}`);
+  assert.equal(
+    xml(sessions.sessionNames(['s1'], true)),
+    '<sessions><session><name>s1</name><enabled>true</enabled></session></sessions>',
+  );
+  assert.equal(xml(sessions.sessionNames(['s1'], null)), '<sessions><session><name>s1</name></session></sessions>');
+  assert.equal(xml(sessions.sessionSet('s1')), '<sessions><session><name>s1</name></session></sessions>');
+});
+
+test('mi: one session with its domain, channels and rules', () => {
+  const event = 'event{name type enabled filter_expression loglevel loglevel_type exclusions{exclusion}}';
+  const domain = `domain{type buffer_type process_attr_trackers channels{channel{name enabled ${ATTRIBUTES} events{${event}}}}}`;
+  const schedules = 'rotation_schedules{periodic{time_us} size_threshold{bytes}}';
+  assert.equal(shape(sessions.sessionShown(view, false)), `sessions{session{${SUMMARY} ${schedules} domains{${domain}}}}`);
+  const text = xml(sessions.sessionShown(view, false));
+  assert.match(text, /<type>UST<\/type><buffer_type>PER_PID<\/buffer_type>/);
+  assert.match(text, /<discarded_events>5<\/discarded_events>/);
+  assert.match(text, /<filter_expression>x &gt; 3<\/filter_expression><loglevel>TRACE_INFO<\/loglevel>/);
+  assert.match(shape(sessions.sessionShown(view, true)), /domains\{domain\{type buffer_type\}\}/);
+});
+
+test('mi: channels, rules and contexts that were asked for, each with its success', () => {
+  const failed = { name: 'b', enabled: false, channel: null, success: false };
+  assert.equal(
+    shape(channels.channelsDone([{ name: 'ch', enabled: true, channel, success: true }, failed])),
+    `channels{channel{name enabled ${ATTRIBUTES} success} channel{name enabled success}}`,
+  );
+  assert.equal(
+    shape(channels.rulesEnabled([{ rule: { ...channel.rules[0]!, filter: null }, success: true }])),
+    'events{event{name type enabled loglevel loglevel_type exclusions{exclusion} success}}',
+  );
+  assert.equal(
+    xml(channels.rulesDisabled('ch', [{ pattern: 'a', success: true }])),
+    '<channel><name>ch</name><events><event><name>a</name><enabled>false</enabled><success>true</success></event></events></channel>',
+  );
+  const symbols = ['vpid', 'perf:thread:cpu-cycles', '$app.p:t'].map((symbol) => ({ symbol, success: true }));
+  assert.equal(
+    shape(channels.contextsAdded(symbols)),
+    'contexts{context{type symbol success} context{perf{type config name} symbol success} context{app{provider_name ctx_name} symbol success}}',
+  );
+});
+
+test('mi: instrumentation points, with fields when they are asked for', () => {
+  const point = {
+    name: 'p:e',
+    logLevel: null,
+    modelEmfUri: '',
+    fields: [{ name: 'f', nowrite: false, type: { kind: 'string', encoding: 'utf8' } as const }],
+  };
+  const applications = [{ pid: 1, uid: 1, procname: 'app', points: [point] }];
+  const within = (event: string) => `domains{domain{type buffer_type pids{pid{id name events{event{${event}}}}}}}`;
+  assert.equal(shape(channels.pointsListed(applications, false)), within('name type enabled loglevel exclusions'));
+  assert.equal(
+    shape(channels.pointsListed(applications, true)),
+    within('name type enabled loglevel event_fields{event_field{name type nowrite}} exclusions'),
+  );
+});
+
+test('mi: rotations, schedules, regeneration', () => {
+  assert.equal(
+    xml(sessions.rotated('s1', 'completed', '/a')),
+    '<rotation><session_name>s1</session_name><state>COMPLETED</state><location><local><absolute_path>/a</absolute_path></local></location></rotation>',
+  );
+  assert.equal(shape(sessions.rotated('s1', 'ongoing', null)), 'rotation{session_name state}');
+  assert.equal(
+    shape(sessions.scheduleResults('s1', { timerUs: 1, sizeBytes: 2 })),
+    'rotation_schedule_results{session_name rotation_schedule_result{rotation_schedule{periodic{time_us}} success} ' +
+      'rotation_schedule_result{rotation_schedule{size_threshold{bytes}} success}}',
+  );
+  assert.equal(xml(sessions.regenerated('metadata')), '<regenerate_action><name>metadata</name></regenerate_action>');
+  assert.equal(xml(sessions.metadataDone('regenerate')), '<metadata_action><name>regenerate</name></metadata_action>');
+});
+
+test('mi: snapshots', () => {
+  const of = (content: string) => `snapshot_action{name output{${content}}}`;
+  assert.equal(shape(sessions.outputAdded('s', output)), of('snapshot{id name ctrl_url session_name max_size}'));
+  assert.equal(shape(sessions.outputDeleted('s', output)), of('snapshot{id session_name}'));
+  assert.equal(
+    shape(sessions.outputsListed('s', [output])),
+    of('session{name snapshots{snapshot{id name ctrl_url data_url max_size}}}'),
+  );
+  assert.equal(shape(sessions.recorded('n', '/x', 1)), of('snapshot{name ctrl_url max_size}'));
+  assert.equal(shape(sessions.recorded(null, null, null)), of('snapshot'));
+});
+
+const trigger: TriggerView = {
+  name: 't',
+  owner: { uid: 1 },
+  condition: {
+    kind: 'event-rule-matches',
+    rule: { pattern: 'p:*', logLevel: { kind: 'range', level: 6 }, exclusions: ['p:q'], filter: 'a>1' },
+    captures: ['a', '$ctx.vpid', '$app.p:t', 'x[1]'],
+  },
+  actions: [
+    { kind: 'notify', rate: { kind: 'every', count: 1 } },
+    {
+      kind: 'snapshot-session',
+      session: 's',
+      output: { name: 'n', path: '/x', maxSize: 5 },
+      rate: { kind: 'once-after', count: 3 },
+    },
+  ],
+  errors: { condition: 1, actions: [0, 2] },
+  occurrences: 4,
+};
+
+test('mi: triggers', () => {
+  const rule =
+    'event_rule{event_rule_user_tracepoint{name_pattern filter_expression ' +
+    'log_level_rule{log_level_rule_at_least_as_severe_as{level}} name_pattern_exclusions{name_pattern_exclusion}}}';
+  const captures =
+    'capture_descriptors{event_expr{event_expr_payload_field{name}} event_expr{event_expr_channel_context_field{name}} ' +
+    'event_expr{event_expr_app_specific_context_field{provider_name type_name}} ' +
+    'event_expr{event_expr_array_field_element{index event_expr{event_expr_payload_field{name}}}}}';
+  const actions =
+    'action{action_list{action{action_notify{rate_policy{rate_policy_every_n{interval}}}} ' +
+    'action{action_snapshot_session{session_name output{name max_size ctrl_url} rate_policy{rate_policy_once_after_n{threshold}}}}}}';
+  const condition = `condition{condition_event_rule_matches{${rule} ${captures}}}`;
+  assert.equal(shape(triggers.oneTrigger(trigger)), `trigger{name owner_uid ${condition} ${actions}}`);
+  const listed = xml(triggers.triggersListed([trigger]));
+  assert.match(listed, /^<triggers><trigger><name>t<\/name>/);
+  assert.match(listed, /<name>total execution failures<\/name>.*<value>2<\/value>/);
+  assert.match(listed, /<error_query_results\/><\/trigger><\/triggers>$/);
+});
+
+test('mi: conditions that are sampled, and those of rotations', () => {
+  const of = (condition: TriggerView['condition']) =>
+    /condition\{(.*?)\} action/.exec(shape(triggers.oneTrigger({ ...trigger, condition })))?.[1];
+  const usage = { session: 's', channel: 'c' };
+  assert.equal(
+    of({ kind: 'channel-buffer-usage-ge', ...usage, threshold: { ratio: 0.5 } }),
+    'condition_buffer_usage_high{session_name channel_name domain threshold_ratio}',
+  );
+  assert.equal(
+    of({ kind: 'channel-buffer-usage-le', ...usage, threshold: { bytes: 5 } }),
+    'condition_buffer_usage_low{session_name channel_name domain threshold_bytes}',
+  );
+  assert.equal(
+    of({ kind: 'session-consumed-size-ge', session: 's', bytes: 5 }),
+    'condition_session_consumed_size{session_name threshold_bytes}',
+  );
+  assert.equal(of({ kind: 'session-rotation-starts', session: 's' }), 'condition_session_rotation_ongoing{session_name}');
+});
+
+test('mi: the version', () => {
+  const content = versionElement('1.2.3', 'text', 'MIT');
+  assert.equal(shape(content), 'version{string major minor commit patchLevel name description url license}');
+  assert.match(xml(content), /<major>1<\/major><minor>2<\/minor><commit\/><patchLevel>3<\/patchLevel>/);
+});
+
+const lint = spawnSync('xmllint', ['--version']).error === undefined;
+test('mi: documents are well-formed', { skip: lint ? false : 'xmllint (libxml2-utils) is not installed' }, () => {
+  const contents = [sessions.sessionShown(view, false), triggers.triggersListed([trigger]), [element('text', '&<>"\u0001')]];
+  for (const content of contents) {
+    const ran = spawnSync('xmllint', ['--noout', '-'], { input: machineDocument('list', content, true), encoding: 'utf8' });
+    assert.equal(ran.status, 0, ran.stderr);
+  }
+});

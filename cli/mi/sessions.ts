@@ -47,9 +47,7 @@ export const sessionNames = (names: readonly string[], enabled: boolean | null):
   ),
 ];
 
-export const sessionSet = (name: string): Element[] => [
-  element('sessions', [element('session', [element('name', name)])]),
-];
+export const sessionSet = (name: string): Element[] => [element('sessions', [element('session', [element('name', name)])])];
 
 const periodic = (us: number): Element => element('periodic', [element('time_us', us)]);
 const sized = (bytes: number): Element => element('size_threshold', [element('bytes', bytes)]);

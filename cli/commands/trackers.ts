@@ -4,6 +4,7 @@ import type { Fault } from '../../transport/bus.ts';
 import { exitStatusOf, FaultError } from '../../transport/errors.ts';
 import type { CommandAnswer } from '../../transport/messages.ts';
 import { type Command, type Environment, partial } from '../command.ts';
+import type { TrackerDone } from '../mi/trackers.ts';
 import { type OptionSpec, type Parsed, UsageError } from '../options.ts';
 import { DOMAINS, HELP, listOf, needUserspace, noMoreWords, SESSION, sessionOf } from './shared.ts';
 
@@ -90,20 +91,24 @@ const run = async (verb: Verb, environment: Environment) => {
   const wanted = wantedOf(environment.options);
   const session = sessionOf(environment);
   const [lines, notes, trackers, faults]: [string[], string[], Answer[], Fault[]] = [[], [], [], []];
+  const done: TrackerDone[] = [];
   for (const { attribute, values } of wanted) {
     try {
       const request = { session, attribute, ...(values === null ? {} : { values }) };
       const answer = await environment.request(`tracker.${verb}`, request);
       trackers.push(answer);
+      done.push({ attribute, values, success: true });
       lines.push(...said(verb, answer, values === null));
       notes.push(...warned(verb, answer));
     } catch (error) {
       if (!(error instanceof FaultError)) throw error;
       faults.push(error.fault);
+      done.push({ attribute, values, success: false });
     }
   }
   const outcome = partial(lines, { session, trackers }, faults, Math.max(0, ...faults.map(({ code }) => exitStatusOf(code))));
-  return { ...outcome, notes: [...notes, ...(outcome.notes ?? [])] };
+  const mi = async () => (await import('../mi/trackers.ts')).trackersChanged(done);
+  return { ...outcome, notes: [...notes, ...(outcome.notes ?? [])], mi };
 };
 
 const command = (verb: Verb, summary: string): Command => ({

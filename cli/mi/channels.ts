@@ -2,6 +2,7 @@
 import type { EventRule, PointDescription } from '../../machines/document.ts';
 import { DEFAULT_LOG_LEVEL, logLevelName } from '../../rules/loglevel.ts';
 import type { ApplicationView, ChannelView, SessionView } from '../../transport/messages.ts';
+import { trackersElement } from './trackers.ts';
 import { type Element, element } from './xml.ts';
 
 const bufferType = ({ channels }: SessionView): string =>
@@ -68,7 +69,7 @@ export const domainElement = (session: SessionView, typeOnly: boolean): Element 
   element('domain', [
     element('type', 'UST'),
     element('buffer_type', bufferType(session)),
-    ...(typeOnly ? [] : [element('process_attr_trackers'), element('channels', session.channels.map(channelElement))]),
+    ...(typeOnly ? [] : [trackersElement(session.trackers), element('channels', session.channels.map(channelElement))]),
   ]);
 
 export interface ChannelDone {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import * as channels from '../../cli/mi/channels.ts';
 import { checkMachineInterface, machineDocument } from '../../cli/mi/envelope.ts';
 import * as sessions from '../../cli/mi/sessions.ts';
+import { trackersChanged } from '../../cli/mi/trackers.ts';
 import * as triggers from '../../cli/mi/triggers.ts';
 import { versionElement } from '../../cli/mi/version.ts';
 import { type Element, element, serialize } from '../../cli/mi/xml.ts';
@@ -68,6 +69,7 @@ const view: SessionView = {
   channels: [channel],
   registries: [],
   alarms: [],
+  trackers: { vpid: [{ id: 12, name: null }], vuid: 'all', vgid: [] },
   schedules: { timerUs: 10, sizeBytes: 20 },
   rotation: { ongoing: false, chunk: 0, archives: 0, lastArchive: null },
 };
@@ -76,6 +78,9 @@ const ATTRIBUTES =
   'attributes{overwrite_mode subbuffer_size subbuffer_count switch_timer_interval read_timer_interval monitor_timer_interval ' +
   'blocking_timeout output_type tracefile_size tracefile_count live_timer_interval discarded_events lost_packets ' +
   'watchdog_timer_interval allocation_policy preallocation_policy reclaim_policy{periodic{age_threshold}}}';
+
+const TRACKERS =
+  'process_attr_trackers{vpid_process_attr_tracker{process_attr_values{vpid{type{id}}}} vgid_process_attr_tracker{process_attr_values}}';
 
 test('mi: the envelope names its schema, the command, and whether it succeeded', () => {
   const document = machineDocument('list-triggers', [], true);
@@ -112,7 +117,7 @@ test('mi: sessions', () => {
 
 test('mi: one session with its domain, channels and rules', () => {
   const event = 'event{name type enabled filter_expression loglevel loglevel_type exclusions{exclusion}}';
-  const domain = `domain{type buffer_type process_attr_trackers channels{channel{name enabled ${ATTRIBUTES} events{${event}}}}}`;
+  const domain = `domain{type buffer_type ${TRACKERS} channels{channel{name enabled ${ATTRIBUTES} events{${event}}}}}`;
   const schedules = 'rotation_schedules{periodic{time_us} size_threshold{bytes}}';
   assert.equal(shape(sessions.sessionShown(view, false)), `sessions{session{${SUMMARY} ${schedules} domains{${domain}}}}`);
   const text = xml(sessions.sessionShown(view, false));
@@ -156,6 +161,20 @@ test('mi: instrumentation points, with fields when they are asked for', () => {
   assert.equal(
     shape(channels.pointsListed(applications, true)),
     within('name type enabled loglevel event_fields{event_field{name type nowrite}} exclusions'),
+  );
+});
+
+test('mi: trackers that were changed', () => {
+  const done = [
+    { attribute: 'vpid', values: ['12'], success: true },
+    { attribute: 'vuid', values: ['root'], success: true },
+    { attribute: 'vgid', values: null, success: false },
+  ] as const;
+  const of = (name: string, type: string) =>
+    `${name}_process_attr_tracker{process_attr_values{${name}{type{${type}} success}}}`;
+  assert.equal(
+    shape(trackersChanged(done)),
+    `process_attr_trackers{${of('vpid', 'id')} ${of('vuid', 'name')} ${of('vgid', 'all')}}`,
   );
 });
 

@@ -61,7 +61,7 @@ export const listen: Command = {
     const timer = ms === null ? null : setTimeout(done, ms);
     process.once('SIGINT', done);
     process.once('SIGTERM', done);
-    process.stderr.write(json ? '' : 'Listening.\n');
+    process.stderr.write('Listening.\n');
     await ended;
     if (timer) clearTimeout(timer);
     stop();

@@ -120,7 +120,7 @@ test('a filter that is wrong is shown with a caret below the place, and the daem
 test('options that are unknown or not done yet are refused by name', () => {
   for (const args of [
     ['create', '--live'],
-    ['create', '--snapshot'],
+    ['create', '--set-url', 'net://relay'],
     ['enable-event', '-k', 'x'],
   ]) {
     const ran = weft.run(...args);

@@ -42,7 +42,8 @@
             return;                                                                                                           \
         }                                                                                                                     \
         weft_values_##provider##___##name(weft_values WEFT_NAMES(args));                                                      \
-        if (weft_module.library->evaluate(weft_sink, weft_values, (uint32_t)WEFT_FIELD_COUNT(provider, name), weft_ip))       \
+        if (weft_module.library->evaluate(weft_sink, WEFT_FIELD_COUNT(provider, name) ? weft_values : NULL,                   \
+                                          (uint32_t)WEFT_FIELD_COUNT(provider, name), weft_ip))                               \
             weft_record_##provider##___##name(weft_sink, weft_ip WEFT_NAMES(args));                                           \
     }                                                                                                                         \
     static __attribute__((noinline)) void weft_probe_##provider##___##name(struct weft_sink *weft_sink WEFT_PARAMETERS(args)) \

@@ -96,12 +96,14 @@ export class Rings {
     return this.#ports.native.ringTotals({ ringFd, readerFd, geometry: geometryOf(held.set) });
   }
 
+  /** Bytes of each CPU's ring. */
+  memory(ringId: string): readonly number[] {
+    return this.#usage(ringId)?.memory ?? [];
+  }
+
   /** Bytes that wait in the fullest of its rings. */
   usage(ringId: string): bigint {
-    const held = this.#sets.get(ringId);
-    if (!held) return 0n;
-    const { ringFd, readerFd } = held.fds;
-    return this.#ports.native.ringUsage({ ringFd, readerFd, geometry: geometryOf(held.set) });
+    return this.#usage(ringId)?.waiting ?? 0n;
   }
 
   /** A program met a ring of this set without memory. What it records there counts as lost until it has some. */
@@ -126,6 +128,13 @@ export class Rings {
       if (set.sync !== 'lock') continue;
       this.#ports.native.releaseLocks({ ringFd: fds.ringFd, geometry: geometryOf(set), applicationId: application });
     }
+  }
+
+  #usage(ringId: string) {
+    const held = this.#sets.get(ringId);
+    if (!held) return null;
+    const { ringFd, readerFd } = held.fds;
+    return this.#ports.native.ringUsage({ ringFd, readerFd, geometry: geometryOf(held.set) });
   }
 
   #drop(ringId: string): boolean {

@@ -28,6 +28,11 @@ export const channelViewOf = (parts: DaemonParts, document: SessionDocument, cha
   contexts: [...channel.contexts],
   rules: channel.rules.map((rule) => ({ ...rule, exclusions: [...rule.exclusions] })),
   stats: parts.totals.ofChannel(document, channel.id),
+  memory: document.registries.flatMap(({ scope, ringSets }) =>
+    ringSets
+      .filter((set) => set.channel === channel.id)
+      .map(({ ringId }) => ({ scope, rings: [...parts.rings.memory(ringId)] })),
+  ),
 });
 
 /** The state in the words of the machine, innermost last: `active`, `stopping.flushing`. */

@@ -7,6 +7,7 @@ import { COMMANDS } from './commands/index.ts';
 import { needCurrentSession, readCurrentSession, writeCurrentSession } from './current-session.ts';
 import { GENERAL } from './general-options.ts';
 import { describeOptions, listOptions, type OptionSpec, type Parsed, parseOptions, UsageError } from './options.ts';
+import { wantsColour } from './style.ts';
 
 const JSON_OPTION: OptionSpec = { long: 'json', help: 'One JSON document on stdout' };
 
@@ -55,7 +56,7 @@ class Session implements Environment {
     this.json = general.has('json') || options.has('json');
     this.noSessiond = general.has('no-sessiond');
     this.verbose = general.has('verbose');
-    this.colour = process.stdout.isTTY === true && !process.env.NO_COLOR;
+    this.colour = wantsColour(process.env, process.stdout.isTTY === true);
     this.group = general.get('group') ?? 'tracing';
   }
 

@@ -107,6 +107,8 @@ const channelView = z.object({
   contexts: z.array(contextType),
   rules: z.array(rule),
   stats: streamStats,
+  /** Ring memory, by whose it is; bytes of each CPU's ring (of the only one, when it is the channel's). */
+  memory: z.array(z.object({ scope, rings: z.array(size) })).default([]),
 });
 
 const trackedAttribute = z.enum(['vpid', 'vuid', 'vgid']);

@@ -54,6 +54,26 @@ const ruleContent = (rule: EventRule): Element[] => [
   element('exclusions', rule.exclusions.map(exclusionElement)),
 ];
 
+const memoryElement = (channel: ChannelView): Element => {
+  const bytes = (rings: readonly number[]) => rings.reduce((sum, one) => sum + one, 0);
+  const total = (count: number) => element('total_memory_usage_bytes', count);
+  const perCpu = channel.attributes.allocation === 'per-cpu';
+  const sets = channel.memory.map(({ scope, rings }) =>
+    element('data_stream_info_set', [
+      scope.kind === 'user' ? element('uid', [element('id', scope.uid)]) : element('pid', [element('id', scope.pid)]),
+      element('app_bitness', 64),
+      total(bytes(rings)),
+      element(
+        'data_stream_info_list',
+        rings.map((ring, cpu) =>
+          element('data_stream_info', [...(perCpu ? [element('cpu_id', cpu)] : []), element('memory_usage_bytes', ring)]),
+        ),
+      ),
+    ]),
+  );
+  return element('data_stream_info_sets', [total(bytes(channel.memory.flatMap(({ rings }) => rings))), element('sets', sets)]);
+};
+
 const channelElement = (channel: ChannelView): Element =>
   element('channel', [
     element('name', channel.name),
@@ -63,6 +83,7 @@ const channelElement = (channel: ChannelView): Element =>
       'events',
       channel.rules.map((rule) => element('event', ruleContent(rule))),
     ),
+    memoryElement(channel),
   ]);
 
 export const domainElement = (session: SessionView, typeOnly: boolean): Element =>

@@ -30,7 +30,7 @@ export interface Binding {
   allocateRing(ringFd: number, geometry: Uint32Array, cpu: number): number;
   releaseLocks(ringFd: number, geometry: Uint32Array, applicationId: number): number;
   ringTotals(ringFd: number, readerFd: number, geometry: Uint32Array): bigint[];
-  ringUsage(ringFd: number, readerFd: number, geometry: Uint32Array): bigint;
+  ringUsage(ringFd: number, readerFd: number, geometry: Uint32Array): bigint[];
   createMap(mapId: Uint8Array, geometry: Uint32Array): number;
   adoptMap(fd: number, mapId: Uint8Array, geometry: Uint32Array): void;
   readMap(fd: number, geometry: Uint32Array, slots: number, all: number): MapEntries;
@@ -264,7 +264,10 @@ export const bindNative = (): Native => {
     allocateRing: ({ ringFd, geometry, cpu }) => calling(() => binding.allocateRing(ringFd, geometryWords(geometry), cpu)),
     releaseLocks: ({ ringFd, geometry, applicationId }) =>
       calling(() => binding.releaseLocks(ringFd, geometryWords(geometry), applicationId)),
-    ringUsage: ({ ringFd, readerFd, geometry }) => calling(() => binding.ringUsage(ringFd, readerFd, geometryWords(geometry))),
+    ringUsage: ({ ringFd, readerFd, geometry }) => {
+      const [waiting = 0n, ...memory] = calling(() => binding.ringUsage(ringFd, readerFd, geometryWords(geometry)));
+      return { waiting, memory: memory.map(Number) };
+    },
     ringTotals: ({ ringFd, readerFd, geometry }) => {
       const sums = calling(() => binding.ringTotals(ringFd, readerFd, geometryWords(geometry)));
       return Object.fromEntries(STATS_FIELDS.map((field, i) => [field, sums[i]])) as ReturnType<Native['ringTotals']>;

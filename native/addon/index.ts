@@ -234,8 +234,11 @@ export interface Native {
     readonly readerFd: number;
     readonly geometry: Geometry;
   }): Readonly<Record<(typeof STATS_FIELDS)[number], bigint>>;
-  /** Bytes committed and not consumed in the fullest ring of the set. */
-  ringUsage(options: { readonly ringFd: number; readonly readerFd: number; readonly geometry: Geometry }): bigint;
+  /** `waiting`: bytes committed and not consumed in the fullest ring of the set; `memory`: bytes of each CPU's ring, 0: none yet. */
+  ringUsage(options: { readonly ringFd: number; readonly readerFd: number; readonly geometry: Geometry }): {
+    readonly waiting: bigint;
+    readonly memory: readonly number[];
+  };
   /**
    * A counter map: zero, allocated, sealed. `fd` is read-write; applications get it with MAP (native/ust/wire.h) and count into it by
    * themselves, whether or not anybody reads. What a slot stands for is the caller's to know: a key table slot <-> key, kept where it

@@ -343,17 +343,25 @@ napi_value release_locks(napi_env env, napi_callback_info info) {
     return bad ? throw_failure(env, bad) : make_number(env, released);
 }
 
-/* ringUsage(ringFd, readerFd, geometry) -> bigint */
+/* ringUsage(ringFd, readerFd, geometry) -> bigint[]: bytes that wait in the fullest ring, then the memory of each CPU's ring */
 napi_value ring_usage(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     const int ring_fd = arguments.fd(0), reader_fd = arguments.fd(1);
     const weft_geometry geometry = arguments.geometry(2);
     if (!arguments.ok())
         return nullptr;
-    uint64_t bytes = 0;
-    if (Failure bad = weft::ring_usage(ring_fd, reader_fd, geometry, &bytes))
+    uint64_t waiting = 0;
+    std::vector<uint64_t> memory;
+    if (Failure bad = weft::ring_usage(ring_fd, reader_fd, geometry, &waiting))
         return throw_failure(env, bad);
-    return make_bigint(env, bytes);
+    if (Failure bad = weft::ring_memory(ring_fd, geometry, &memory))
+        return throw_failure(env, bad);
+    napi_value list = nullptr;
+    napi_create_array(env, &list);
+    push(env, list, make_bigint(env, waiting));
+    for (const uint64_t bytes : memory)
+        push(env, list, make_bigint(env, bytes));
+    return list;
 }
 
 /* ringTotals(ringFd, readerFd, geometry) -> bigint[], in the order of STATS_FIELDS */

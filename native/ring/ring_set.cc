@@ -125,6 +125,25 @@ Failure release_locks(int ring_fd, const weft_geometry &geometry, uint32_t appli
     return {};
 }
 
+Failure ring_memory(int ring_fd, const weft_geometry &geometry, std::vector<uint64_t> *bytes) {
+    if (weft_geometry_check(&geometry) != 0)
+        return bad_geometry();
+    if (Failure bad = check_memory(ring_fd, weft_ring_memory_bytes(&geometry), "ring memory"))
+        return bad;
+    const uint64_t control = weft_data_offset(&geometry, 0);
+    void *memory = mmap(nullptr, control, PROT_READ, MAP_SHARED, ring_fd, 0);
+    if (memory == MAP_FAILED)
+        return failure(errno, "mapping ring memory");
+    bytes->clear();
+    for (uint32_t cpu = 0; cpu < geometry.cpu_count; cpu++) {
+        const weft_ring *ring =
+            reinterpret_cast<const weft_ring *>(static_cast<const uint8_t *>(memory) + weft_control_offset(&geometry, cpu));
+        bytes->push_back(load_acquire(&ring->ready) ? weft_data_bytes(&geometry) : 0);
+    }
+    munmap(memory, control);
+    return {};
+}
+
 Failure ring_usage(int ring_fd, int reader_fd, const weft_geometry &geometry, uint64_t *bytes) {
     SetMap map;
     if (Failure bad = map.open(geometry, ring_fd, reader_fd, nullptr, false))

@@ -42,6 +42,9 @@ struct RingTotals {
     uint64_t lost[WEFT_LOSS_CAUSES];
     uint64_t overwritten, position, consumed;
 };
+/* Bytes of data memory that a ring of each CPU has; 0: none yet. */
+Failure ring_memory(int ring_fd, const weft_geometry &geometry, std::vector<uint64_t> *bytes);
+
 /* Sums over all rings, from shared memory; `events` is what writers committed. A sum of lies is a lie, not a danger. */
 /* Bytes committed and not consumed in the fullest ring; at most what a ring holds. */
 Failure ring_usage(int ring_fd, int reader_fd, const weft_geometry &geometry, uint64_t *bytes);

@@ -9,8 +9,8 @@ import { trackersChanged } from '../../cli/mi/trackers.ts';
 import * as triggers from '../../cli/mi/triggers.ts';
 import { versionElement } from '../../cli/mi/version.ts';
 import { type Element, element, serialize } from '../../cli/mi/xml.ts';
-import type { ChannelView, SessionSummary, SessionView } from '../../transport/messages.ts';
 import type { TriggerView } from '../../transport/trigger-messages.ts';
+import { channel, output, summary, view } from '../support/sample-views.ts';
 
 const xml = (elements: readonly Element[]): string => elements.map(serialize).join('');
 /** `session{name path enabled}`: names only. */
@@ -20,65 +20,14 @@ const shape = (elements: readonly Element[]): string =>
     .join(' ');
 
 const SUMMARY = 'name path enabled snapshot_mode live_timer_interval trace_format';
-const summary: SessionSummary = {
-  name: 's1',
-  id: 'x',
-  active: true,
-  output: '/t/s1',
-  snapshot: null,
-  createdAt: '2026-01-01T00:00:00Z',
-  owner: { uid: 1, gid: 1 },
-};
-const output = { id: 1, name: 'snapshot-1', path: '/t/snap', maxSize: 4096 };
-const stats: ChannelView['stats'] = {
-  events: 10n,
-  packets: 1n,
-  bytes: 100n,
-  lost: { full: 2n, tooBig: 0n, restarts: 0n, nested: 0n, contended: 0n, noMemory: 0n },
-  overwritten: 3n,
-};
-const channel: ChannelView = {
-  name: 'ch',
-  id: 0,
-  enabled: true,
-  attributes: {
-    mode: 'discard',
-    subbufSize: 4096,
-    subbufCount: 4,
-    ownership: 'process',
-    switchTimerUs: 0,
-    readTimerUs: 0,
-    monitorTimerUs: 1_000_000,
-    watchdogTimerUs: 2_000_000,
-    blockingTimeoutUs: -1,
-    allocation: 'per-channel',
-    preallocation: 'on-demand',
-    reclaim: { policy: 'older-than', ageUs: 5 },
-    tracefileSize: 0,
-    tracefileCount: 0,
-    output: 'mmap',
-  },
-  contexts: [],
-  rules: [{ pattern: 'a*', logLevel: { kind: 'range', level: 6 }, exclusions: ['ab'], filter: 'x > 3', enabled: true }],
-  stats,
-};
-const view: SessionView = {
-  ...summary,
-  everStarted: true,
-  state: 'active',
-  channels: [channel],
-  registries: [],
-  alarms: [],
-  trackers: { vpid: [{ id: 12, name: null }], vuid: 'all', vgid: [] },
-  schedules: { timerUs: 10, sizeBytes: 20 },
-  rotation: { ongoing: false, chunk: 0, archives: 0, lastArchive: null },
-};
-
 const ATTRIBUTES =
   'attributes{overwrite_mode subbuffer_size subbuffer_count switch_timer_interval read_timer_interval monitor_timer_interval ' +
   'blocking_timeout output_type tracefile_size tracefile_count live_timer_interval discarded_events lost_packets ' +
   'watchdog_timer_interval allocation_policy preallocation_policy reclaim_policy{periodic{age_threshold}}}';
 
+const MEMORY =
+  'data_stream_info_sets{total_memory_usage_bytes sets{data_stream_info_set{uid{id} app_bitness total_memory_usage_bytes ' +
+  'data_stream_info_list{data_stream_info{memory_usage_bytes}}}}}';
 const TRACKERS =
   'process_attr_trackers{vpid_process_attr_tracker{process_attr_values{vpid{type{id}}}} vgid_process_attr_tracker{process_attr_values}}';
 
@@ -117,7 +66,7 @@ test('mi: sessions', () => {
 
 test('mi: one session with its domain, channels and rules', () => {
   const event = 'event{name type enabled filter_expression loglevel loglevel_type exclusions{exclusion}}';
-  const domain = `domain{type buffer_type ${TRACKERS} channels{channel{name enabled ${ATTRIBUTES} events{${event}}}}}`;
+  const domain = `domain{type buffer_type ${TRACKERS} channels{channel{name enabled ${ATTRIBUTES} events{${event}} ${MEMORY}}}}`;
   const schedules = 'rotation_schedules{periodic{time_us} size_threshold{bytes}}';
   assert.equal(shape(sessions.sessionShown(view, false)), `sessions{session{${SUMMARY} ${schedules} domains{${domain}}}}`);
   const text = xml(sessions.sessionShown(view, false));

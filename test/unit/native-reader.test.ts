@@ -49,6 +49,16 @@ test('the module exports at most twenty functions', () => {
   assert.ok(functions.length <= 20, `${functions.length} functions`);
 });
 
+test('each ring tells what memory it has: none before its CPU records, when it is made without', () => {
+  const geometry = { ...GEOMETRY, cpuCount: 2 };
+  const bytes = geometry.subbufSize * geometry.subbufCount;
+  const { ringFd, readerFd } = native.createRingSet({ ringId: RING_ID, geometry, cpus: [0] });
+  const memory = () => native.ringUsage({ ringFd, readerFd, geometry }).memory;
+  assert.deepEqual(memory(), [bytes, 0]);
+  native.allocateRing({ ringFd, geometry, cpu: 1 });
+  assert.deepEqual(memory(), [bytes, bytes]);
+});
+
 test('a flush writes what was committed, and news and counters say so', async () => {
   using folder = temporary();
   const rings = makeRings();

@@ -136,9 +136,13 @@ export const worldRings = (kernel: Kernel, made: (memory: RingMemory) => void = 
       memory.locks = memory.locks.filter((holder) => holder !== applicationId);
       return before - memory.locks.length;
     },
-    ringUsage: ({ ringFd }: Parameters<Native['ringUsage']>[0]) => {
+    ringUsage: ({ ringFd, geometry }: Parameters<Native['ringUsage']>[0]) => {
       const { events, consumed } = kernel.at<RingMemory>(ringFd);
-      return BigInt((events.length - consumed) * 16);
+      const bytes = geometry.subbufSize * geometry.subbufCount;
+      return {
+        waiting: BigInt((events.length - consumed) * 16),
+        memory: Array.from({ length: geometry.cpuCount }, () => bytes),
+      };
     },
     ringTotals: ({ ringFd }: Parameters<Native['ringTotals']>[0]) => totalsOf(kernel.at<RingMemory>(ringFd)),
   };

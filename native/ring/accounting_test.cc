@@ -47,7 +47,7 @@ Shape draw(uint32_t seed) {
                       2u << below(4),
                       static_cast<uint8_t>(below(2) ? WEFT_MODE_DISCARD : WEFT_MODE_OVERWRITE),
                       static_cast<uint8_t>(locked ? WEFT_SYNC_LOCK : WEFT_SYNC_RSEQ),
-                      {0, 0}};
+                      WEFT_ALLOCATION_PER_CPU, 0};
     shape.processes = 1 + below(2);
     shape.threads = 1 + below(3);
     shape.events = 1 + below(20000);

@@ -22,6 +22,9 @@ const row = <P>(exit: ExitClass, say: (params: P) => string, hint: string): Row<
   hint,
 });
 
+const placeText = ({ file, line, path }: { file: string; line: number; path: string }): string =>
+  `${file}, line ${line}${path === '' ? '' : ` (${path})`}`;
+
 const FAULTS = {
   // The bus and its messages.
   'bad-encoding': row<{ cause: string }>(
@@ -367,6 +370,48 @@ const FAULTS = {
     'error',
     ({ trigger }) => `Couldn't find trigger with name \`${trigger}\`.`,
     'See `weft list-triggers`.',
+  ),
+  // Saved sessions.
+  'file-unreadable': row<{ file: string; cause: string }>(
+    'error',
+    ({ file, cause }) => `File ${file} cannot be read: ${cause}.`,
+    'Name a file or a directory of saved sessions with --input-path.',
+  ),
+  'file-unwritable': row<{ file: string; cause: string }>(
+    'error',
+    ({ file, cause }) => `File ${file} cannot be written: ${cause}.`,
+    'Name another directory with --output-path.',
+  ),
+  'file-exists': row<{ file: string }>(
+    'error',
+    ({ file }) => `File ${file} exists already.`,
+    'Give --force to replace it, or another directory with --output-path.',
+  ),
+  'file-invalid': row<{ file: string; line: number; path: string; cause: string }>(
+    'error',
+    ({ cause, ...place }) => `${placeText(place)}: ${cause}.`,
+    'Nothing of this file was loaded: mend it, then load it again.',
+  ),
+  'file-unsupported': row<{ file: string; line: number; path: string; cause: string }>(
+    'unsupported',
+    ({ cause, ...place }) => `${placeText(place)} is not supported by this version: ${cause}.`,
+    'Nothing of this file was loaded: without this part it can be.',
+  ),
+  'saved-session-not-found': row<{ session: string; places: string }>(
+    'error',
+    ({ session, places }) =>
+      `${session === '' ? 'No saved session' : `No saved session \`${session}\``} was found in ${places}.`,
+    'Name a file or a directory with --input-path; `weft save` makes one.',
+  ),
+  'saved-session-ambiguous': row<{ session: string; files: string }>(
+    'error',
+    ({ session, files }) => `Session \`${session}\` is saved more than once: ${files}.`,
+    'Name one of these files with --input-path.',
+  ),
+  'load-failed': row<{ file: string; line: number; path: string; cause: string }>(
+    'error',
+    ({ cause, ...place }) => `${placeText(place)}: ${cause.replace(/\.$/, '')}.`,
+    'Nothing of this file was loaded; what had been created for it was destroyed again.',
   ),
 } as const satisfies Record<string, Row<never>>;
 

@@ -1,0 +1,86 @@
+/** save: sessions as files that `weft load` makes them from again. */
+import { join, resolve } from 'node:path';
+import type { Fault } from '../../transport/bus.ts';
+import { exitStatusOf, FaultError } from '../../transport/errors.ts';
+import type { TriggerView } from '../../transport/trigger-messages.ts';
+import { type Command, type Environment, partial } from '../command.ts';
+import { UsageError } from '../options.ts';
+import { type Format, faultIn, userDirectory, writeSaved } from '../session-file/files.ts';
+import { FileFault, type SavedFile, withoutDefaults } from '../session-file/model.ts';
+import { belongsTo, savedSession, savedTrigger } from '../session-file/steps.ts';
+import { writeXml } from '../session-file/xml.ts';
+import { writeYaml } from '../session-file/yaml.ts';
+import { HELP, noMoreWords } from './shared.ts';
+
+const formatOf = ({ options }: Environment): Format => {
+  const format = options.get('format') ?? 'xml';
+  if (format !== 'xml' && format !== 'yaml') throw new UsageError(`Format ${format} is unknown: xml and yaml are there`);
+  return format;
+};
+
+/** Null: all. */
+const sessionNamed = ({ options }: Environment): string | null => {
+  const [name] = options.words;
+  if (options.has('all') && name !== undefined) throw new UsageError('A session name and --all exclude each other');
+  return name ?? null;
+};
+
+const textOf = (saved: SavedFile, format: Format, file: string): string => {
+  if (format === 'yaml') return writeYaml({ ...saved, sessions: saved.sessions.map(withoutDefaults) });
+  try {
+    return writeXml(saved);
+  } catch (error) {
+    if (error instanceof FileFault) throw faultIn(file, error);
+    throw error;
+  }
+};
+
+const saveOne = async (
+  environment: Environment,
+  name: string,
+  to: { readonly directory: string; readonly format: Format },
+  triggers: readonly TriggerView[],
+): Promise<string> => {
+  const { session } = await environment.request('session.show', { session: name });
+  const own = triggers.filter((trigger) => trigger.owner.uid === session.owner.uid).map(savedTrigger);
+  const saved = { sessions: [savedSession(session)], triggers: own.filter((trigger) => belongsTo(name, trigger)) };
+  const file = join(to.directory, `${name}.${to.format === 'xml' ? 'lttng' : 'yaml'}`);
+  writeSaved(file, textOf(saved, to.format, file), environment.options.has('force'));
+  return file;
+};
+
+export const save: Command = {
+  name: 'save',
+  summary: 'Save sessions with their channels, rules and triggers as files',
+  usage: 'save [SESSION | --all] [--output-path=DIR] [--force] [--format=xml|yaml] [--no-triggers]',
+  options: [
+    ...HELP,
+    { long: 'all', short: 'a', help: 'All sessions (default)' },
+    { long: 'force', short: 'f', help: 'Replace files that exist' },
+    { long: 'output-path', short: 'o', value: 'DIR', help: 'Write to DIR (default: ~/.weft/sessions)' },
+    { long: 'no-triggers', help: 'Leave out triggers' },
+    { long: 'format', value: 'FORMAT', help: 'xml (default; LTTng reads it too) or yaml (for people)' },
+  ],
+  async run(environment) {
+    const { options, env } = environment;
+    noMoreWords(environment, 1);
+    const given = options.get('output-path');
+    const to = { directory: given === undefined ? userDirectory(env) : resolve(given), format: formatOf(environment) };
+    const named = sessionNamed(environment);
+    const all = named === null ? (await environment.request('session.list', {})).sessions.map(({ name }) => name) : [named];
+    if (all.length === 0) return { lines: ['No session found, nothing to do.'], json: { sessions: [] } };
+    const triggers = options.has('no-triggers') ? [] : (await environment.request('trigger.list', {})).triggers;
+    const [sessions, faults]: [{ name: string; file: string }[], Fault[]] = [[], []];
+    for (const name of all) {
+      try {
+        sessions.push({ name, file: await saveOne(environment, name, to, triggers) });
+      } catch (error) {
+        if (!(error instanceof FaultError)) throw error;
+        faults.push(error.fault);
+      }
+    }
+    const each = sessions.map(({ name }) => `Session ${name} saved successfully in ${to.directory}.`);
+    const lines = named === null && faults.length === 0 ? ['All sessions have been saved successfully.'] : each;
+    return partial(lines, { sessions }, faults, Math.max(0, ...faults.map(({ code }) => exitStatusOf(code))));
+  },
+};

@@ -23,7 +23,7 @@ const row = <P>(exit: ExitClass, say: (params: P) => string, hint: string): Row<
 });
 
 const placeText = ({ file, line, path }: { file: string; line: number; path: string }): string =>
-  `${file}, line ${line}${path === '' ? '' : ` (${path})`}`;
+  `File ${file}, line ${line}${path === '' ? '' : ` (${path})`}`;
 
 const FAULTS = {
   // The bus and its messages.

@@ -117,7 +117,8 @@ const loadAll = async (
   if (names.length === 1) environment.setCurrentSession(names[0]!);
   const lines =
     faults.length === 0 ? linesOf(wanted, names) : names.map((name) => `Session ${name} has been loaded successfully`);
-  return partial(lines, { sessions }, faults, Math.max(0, ...faults.map(({ code }) => exitStatusOf(code))));
+  const outcome = partial(lines, { sessions }, faults, Math.max(0, ...faults.map(({ code }) => exitStatusOf(code))));
+  return { ...outcome, mi: async () => (await import('../mi/saved.ts')).loadedSessions(sessions, wanted.name, wanted.output) };
 };
 
 export const load: Command = {

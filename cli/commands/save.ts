@@ -81,6 +81,7 @@ export const save: Command = {
     }
     const each = sessions.map(({ name }) => `Session ${name} saved successfully in ${to.directory}.`);
     const lines = named === null && faults.length === 0 ? ['All sessions have been saved successfully.'] : each;
-    return partial(lines, { sessions }, faults, Math.max(0, ...faults.map(({ code }) => exitStatusOf(code))));
+    const outcome = partial(lines, { sessions }, faults, Math.max(0, ...faults.map(({ code }) => exitStatusOf(code))));
+    return { ...outcome, mi: async () => (await import('../mi/saved.ts')).savedSessions(sessions) };
   },
 };

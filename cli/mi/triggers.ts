@@ -25,7 +25,7 @@ const placeElement = ({ name, path, maxSize }: SnapshotPlace): Element =>
     element('ctrl_url', path),
   ]);
 
-const actionElement = (action: TriggerAction): Element => {
+export const actionElement = (action: TriggerAction): Element => {
   const rate = 'rate' in action ? [rateElement(action.rate)] : [];
   if (action.kind === 'notify') return element('action_notify', rate);
   const place = action.kind === 'snapshot-session' && action.output !== null ? [placeElement(action.output)] : [];
@@ -102,6 +102,9 @@ const conditionContent = (condition: TriggerCondition): Element[] => {
   ];
 };
 
+export const conditionElement = (condition: TriggerCondition): Element =>
+  element(CONDITIONS[condition.kind], conditionContent(condition));
+
 const errorResult = (name: string, description: string, count: number): Element =>
   element('error_query_results', [
     element('error_query_result', [
@@ -119,10 +122,7 @@ const triggerElement = ({ name, owner, condition, actions, errors }: TriggerView
   return element('trigger', [
     element('name', name),
     element('owner_uid', owner.uid),
-    element('condition', [
-      element(CONDITIONS[condition.kind], conditionContent(condition)),
-      ...(withErrors ? [discarded] : []),
-    ]),
+    element('condition', [conditionElement(condition), ...(withErrors ? [discarded] : [])]),
     element('action', [
       element(
         'action_list',

@@ -1,6 +1,7 @@
 /** Triggers in the words of the XML format. */
-import { pathToFileURL } from 'node:url';
 import type { RatePolicy, TriggerAction, TriggerCondition, TriggerRule } from '../../machines/trigger-document.ts';
+import { actionElement, conditionElement } from '../mi/triggers.ts';
+import type { Element as Written } from '../mi/xml.ts';
 import type { Element, Tree } from './element.ts';
 import type { SavedTrigger } from './model.ts';
 
@@ -19,22 +20,6 @@ const SESSION_ACTIONS = {
 } as const;
 const LEVELS = { log_level_rule_exactly: 'single', log_level_rule_at_least_as_severe_as: 'range' } as const;
 
-const nameFor = (names: Readonly<Record<string, string>>, value: string): string =>
-  Object.entries(names).find(([, one]) => one === value)![0];
-
-const writeCapture = (capture: string): Tree => {
-  const element = /^(.*)\[(\d+)\]$/.exec(capture);
-  if (element) return ['event_expr_array_field_element', [['index', element[2]!], writeCapture(element[1]!)]];
-  if (capture.startsWith('$ctx.')) return ['event_expr_channel_context_field', [['name', capture.slice(5)]]];
-  const application = /^\$app\.([^:]+):(.+)$/.exec(capture);
-  if (!application) return ['event_expr_payload_field', [['name', capture]]];
-  const names: Tree[] = [
-    ['provider_name', application[1]!],
-    ['type_name', application[2]!],
-  ];
-  return ['event_expr_app_specific_context_field', names];
-};
-
 const EXPRESSIONS = [
   'event_expr_payload_field',
   'event_expr_channel_context_field',
@@ -42,34 +27,21 @@ const EXPRESSIONS = [
   'event_expr_array_field_element',
 ];
 
+/** Some have each expression in an element of its own. */
 const readCapture = (expression: Element): string => {
+  if (expression.name === 'event_expr') return readCapture(expression.choice(...EXPRESSIONS));
   if (expression.name === 'event_expr_app_specific_context_field') {
     const fields = expression.fields('provider_name', 'type_name');
     return `$app.${expression.need(fields, 'provider_name').string()}:${expression.need(fields, 'type_name').string()}`;
   }
   if (expression.name === 'event_expr_array_field_element') {
-    const fields = expression.fields('index', ...EXPRESSIONS);
-    const inner = EXPRESSIONS.map((name) => fields[name]).find((one) => one !== undefined);
+    const fields = expression.fields('index', 'event_expr', ...EXPRESSIONS);
+    const inner = ['event_expr', ...EXPRESSIONS].map((name) => fields[name]).find((one) => one !== undefined);
     if (!inner) throw expression.fault('the array is missing');
     return `${readCapture(inner)}[${expression.need(fields, 'index').integer()}]`;
   }
   const name = expression.need(expression.fields('name'), 'name').string();
   return expression.name === 'event_expr_channel_context_field' ? `$ctx.${name}` : name;
-};
-
-const writeRule = (rule: TriggerRule, captures: readonly string[]): Tree => {
-  const { logLevel, exclusions, filter } = rule;
-  const level: Tree | null = logLevel && ['log_level_rule', [[nameFor(LEVELS, logLevel.kind), [['level', logLevel.level]]]]];
-  const parts: (Tree | null)[] = [
-    ['name_pattern', rule.pattern],
-    filter === null ? null : ['filter_expression', filter],
-    level,
-    exclusions.length === 0
-      ? null
-      : ['name_pattern_exclusions', exclusions.map((one): Tree => ['name_pattern_exclusion', one])],
-  ];
-  const described: Tree = ['capture_descriptors', captures.map(writeCapture)];
-  return ['condition_event_rule_matches', [['event_rule', [['event_rule_user_tracepoint', parts]]], described]];
 };
 
 const readLevel = (rule: Element): TriggerRule['logLevel'] => {
@@ -97,23 +69,8 @@ const readRule = (matches: Element): TriggerCondition => {
       exclusions: (parts.name_pattern_exclusions?.list('name_pattern_exclusion') ?? []).map((one) => one.string()),
       filter: parts.filter_expression?.string() ?? null,
     },
-    captures: (fields.capture_descriptors?.list(...EXPRESSIONS) ?? []).map(readCapture),
+    captures: (fields.capture_descriptors?.list('event_expr', ...EXPRESSIONS) ?? []).map(readCapture),
   };
-};
-
-const writeCondition = (condition: TriggerCondition): Tree => {
-  if (condition.kind === 'event-rule-matches') return writeRule(condition.rule, condition.captures);
-  const session: Tree = ['session_name', condition.session];
-  if (condition.kind === 'session-consumed-size-ge') {
-    return ['condition_session_consumed_size', [session, ['threshold_bytes', condition.bytes]]];
-  }
-  if (!('threshold' in condition)) return [nameFor(SESSION_CONDITIONS, condition.kind), [session]];
-  const threshold: Tree =
-    'bytes' in condition.threshold
-      ? ['threshold_bytes', condition.threshold.bytes]
-      : ['threshold_ratio', condition.threshold.ratio];
-  const place: Tree[] = [session, ['channel_name', condition.channel], ['domain', 'UST'], threshold];
-  return [nameFor(USAGE_CONDITIONS, condition.kind), place];
 };
 
 const readUsage = (usage: Element): TriggerCondition => {
@@ -146,11 +103,6 @@ const readCondition = (condition: Element): TriggerCondition => {
   return { kind: 'session-consumed-size-ge', session, bytes: choice.need(fields, 'threshold_bytes').integer() };
 };
 
-const writeRate = ({ kind, count }: RatePolicy): Tree => [
-  'rate_policy',
-  [kind === 'every' ? ['rate_policy_every_n', [['interval', count]]] : ['rate_policy_once_after_n', [['threshold', count]]]],
-];
-
 const readRate = (policy: Element | undefined): RatePolicy => {
   if (!policy) return { kind: 'every', count: 1 };
   const choice = policy.choice('rate_policy_every_n', 'rate_policy_once_after_n');
@@ -169,22 +121,6 @@ export const pathOfUrl = (element: Element): string => {
   } catch {
     throw element.fault(`\`${url}\` is no URL`);
   }
-};
-
-const writeAction = (action: TriggerAction): Tree => {
-  const rate = writeRate(action.rate);
-  if (action.kind === 'notify') return ['action_notify', [rate]];
-  const session: Tree = ['session_name', action.session];
-  if (action.kind !== 'snapshot-session') return [nameFor(SESSION_ACTIONS, action.kind), [session, rate]];
-  const { output } = action;
-  const parts: (Tree | null)[] = output
-    ? [
-        output.name === null ? null : ['name', output.name],
-        ['max_size', output.maxSize],
-        ['ctrl_url', pathToFileURL(output.path).href],
-      ]
-    : [];
-  return ['action_snapshot_session', [session, output ? ['output', parts] : null, rate]];
 };
 
 const readSnapshotOutput = (output: Element) => {
@@ -218,15 +154,17 @@ const readActions = (action: Element): TriggerAction[] => {
   return choice.list('action', ...ACTIONS).map((one) => readAction(one.name === 'action' ? one.choice(...ACTIONS) : one));
 };
 
+const treeOf = ({ name, content }: Written): Tree => [name, typeof content === 'string' ? content : content.map(treeOf)];
+
+/** As the machine interface shows them, without what is of the running one only. */
 export const writeTrigger = ({ name, condition, actions }: SavedTrigger): Tree => {
-  const written = actions.map(writeAction);
-  const listed: Tree[] = [['action_list', written.map((one): Tree => ['action', [one]])]];
+  const listed = actions.map((action): Tree => ['action', [treeOf(actionElement(action))]]);
   return [
     'trigger',
     [
       ['name', name],
-      ['condition', [writeCondition(condition)]],
-      ['action', listed],
+      ['condition', [treeOf(conditionElement(condition))]],
+      ['action', [['action_list', listed]]],
     ],
   ];
 };

@@ -25,10 +25,17 @@ const sessionNamed = ({ options }: Environment): string | null => {
   return name ?? null;
 };
 
-const textOf = (saved: SavedFile, format: Format, file: string): string => {
-  if (format === 'yaml') return writeYaml({ ...saved, sessions: saved.sessions.map(withoutDefaults) });
+/** People want to see how large buffers are; all else that is as usual goes without saying. */
+const SHOWN = ['mode', 'subbufSize', 'subbufCount'];
+/** Programs that do not know it refuse the whole file. */
+const NEW_IN_XML = 'watchdogTimerUs';
+
+const textOf = ({ sessions, triggers }: SavedFile, format: Format, file: string): string => {
+  const leaves = (name: string): boolean => (format === 'yaml' ? !SHOWN.includes(name) : name === NEW_IN_XML);
+  const lean = { sessions: sessions.map((session) => withoutDefaults(session, leaves)), triggers };
+  if (format === 'yaml') return writeYaml(lean);
   try {
-    return writeXml(saved);
+    return writeXml(lean);
   } catch (error) {
     if (error instanceof FileFault) throw faultIn(file, error);
     throw error;
@@ -58,7 +65,7 @@ export const save: Command = {
     { long: 'all', short: 'a', help: 'All sessions (default)' },
     { long: 'force', short: 'f', help: 'Replace files that exist' },
     { long: 'output-path', short: 'o', value: 'DIR', help: 'Write to DIR (default: ~/.weft/sessions)' },
-    { long: 'no-triggers', help: 'Leave out triggers' },
+    { long: 'no-triggers', help: 'Leave out triggers: LTTng before 2.16 refuses files that hold some' },
     { long: 'format', value: 'FORMAT', help: 'xml (default; LTTng reads it too) or yaml (for people)' },
   ],
   async run(environment) {

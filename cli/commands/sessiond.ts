@@ -99,10 +99,15 @@ const NOT_HERE: readonly OptionSpec[] = [
     short: 'f',
     value: 'PATH',
   }),
-  refused('load', 'Load sessions', 'sessions of the daemon before are there again by themselves', {
-    short: 'l',
-    value: 'PATH',
-  }),
+  refused(
+    'load',
+    'Load sessions',
+    'sessions of the daemon before are there again by themselves; for others: weft load --input-path=PATH',
+    {
+      short: 'l',
+      value: 'PATH',
+    },
+  ),
   refused('sig-parent', 'Signal the parent when ready', '--background returns when it is ready, and systemd is notified', {
     short: 'S',
   }),

@@ -81,13 +81,12 @@ export const sizeFault = (text: string): FileFault | null =>
     ? new FileFault({ line: 1, path: '' }, `the file is larger than ${LIMITS.bytes} bytes`)
     : null;
 
-/** Without what a channel has by itself: for files that people read. */
-export const withoutDefaults = (session: SavedSession): SavedSession => {
+/** Without what a channel has by itself, as far as `leaves` says so. */
+export const withoutDefaults = (session: SavedSession, leaves: (attribute: string) => boolean): SavedSession => {
   const usual = defaultAttributes(session.ownership) as unknown as Readonly<Record<string, unknown>>;
-  const always = ['mode', 'subbufSize', 'subbufCount'];
   const channels = session.channels.map((channel) => {
     const told = Object.entries(channel.attributes).filter(
-      ([name, value]) => always.includes(name) || JSON.stringify(value) !== JSON.stringify(usual[name]),
+      ([name, value]) => !leaves(name) || JSON.stringify(value) !== JSON.stringify(usual[name]),
     );
     return { ...channel, attributes: Object.fromEntries(told) as SavedAttributes };
   });

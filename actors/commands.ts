@@ -2,6 +2,7 @@
  * The commands of the daemon: schema-checked, answered once per request id, one at a time per session. Changes are events of the
  * session's machine, which answers; questions are answered from what there is.
  */
+import { join } from 'node:path';
 import { DEFAULT_CHANNEL } from '../machines/channel-edits.ts';
 import { counterOf } from '../machines/contexts.ts';
 import type { SessionDocument } from '../machines/document.ts';
@@ -107,6 +108,29 @@ const nameFault = (parts: DaemonParts, name: string): Reply | null => {
   return taken ? failed('session-exists', { session: name }) : null;
 };
 
+/** Generated names have a time already. */
+const stamped = (name: string, now: number): string => (name.startsWith('auto-') ? name : `${name}-${localStamp(now)}`);
+
+/**
+ * Files cannot be sealed against an owner of another uid, and only the daemon's user could read them afterwards. So they are for
+ * sessions of that user.
+ */
+const shmFault = (parts: DaemonParts, caller: Caller, { shmPath }: SessionDocument): Reply | null => {
+  if (shmPath === null) return null;
+  const cause = (): string | null => {
+    if (!shmPath.startsWith('/')) return 'it is no absolute path';
+    if (caller.uid !== parts.ports.host.uid) return 'they would belong to the user of the session daemon, not to you';
+    try {
+      parts.ports.ringFiles.makeDirectory(shmPath);
+      return null;
+    } catch (thrown) {
+      return thrown instanceof Error ? thrown.message : String(thrown);
+    }
+  };
+  const why = cause();
+  return why === null ? null : failed('shm-path-refused', { path: shmPath, cause: why });
+};
+
 const newDocument = (
   parts: DaemonParts,
   caller: Caller,
@@ -126,6 +150,7 @@ const newDocument = (
     hostname: host.hostname,
     output: request.snapshot || path === null ? { kind: 'none' } : { kind: 'local', path },
     snapshot: request.snapshot ? newSnapshot(path) : null,
+    shmPath: request.shmPath === undefined ? null : join(request.shmPath, stamped(name, now)),
     clock: clockOf(parts.ports),
     channels: [],
     registries: [],
@@ -153,6 +178,8 @@ const create: Handler<'session.create'> = async (parts, caller, request, key) =>
     return failed('bad-message', { field: 'output', cause: '`noOutput` excludes it' });
   }
   const document = newDocument(parts, caller, name, request);
+  const refusedFiles = shmFault(parts, caller, document);
+  if (refusedFiles) return refusedFiles;
   parts.documents.draft(document);
   // The first start shall not wait for a process to come up.
   parts.root.send({ type: 'ConsumerNeeded', uid: document.owner.uid, gid: document.owner.gid });

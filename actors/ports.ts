@@ -105,6 +105,18 @@ export interface Survivors {
   end(owner: number): Promise<void>;
 }
 
+/** The files of ring sets that shall outlive all processes (docs/crash-recovery.md). They are the daemon's own, and nobody else's. */
+export interface RingFiles {
+  /** Makes a directory for this user alone; throws when another user could replace it. */
+  makeDirectory(path: string): void;
+  /** What a reader of the ring has to know once everybody is gone; beside the ring, whole or not at all. */
+  describe(file: string, description: string, metadata: string): void;
+  /** Null: they are not there (any more). */
+  open(file: string): readonly [ringFd: number, readerFd: number] | null;
+  /** With the description, and the directories around it that become empty. */
+  remove(file: string): void;
+}
+
 export interface BusPort {
   /** Finds or starts the server (through the keeper) and connects. */
   open(keeper: KeeperLink): Promise<Bus>;
@@ -154,6 +166,7 @@ export interface DaemonPorts {
   readonly keeper: KeeperPort;
   readonly bus: BusPort;
   readonly survivors: Survivors;
+  readonly ringFiles: RingFiles;
   readonly paths: DaemonPaths;
   consumerProgram(owner: number): ConsumerProgram;
   /** Where traces of a session go when its creator says nothing. */

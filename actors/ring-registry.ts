@@ -2,8 +2,10 @@
  * The three steps of a registry's pass, in the order that lets nothing unreadable be recorded: event ids are on disk and in the
  * metadata before a ring exists, the consumer reads the ring before an application knows it.
  */
+import { join } from 'node:path';
 import { fromPromise } from 'xstate';
 import { traceMetadata } from '../ctf/metadata.ts';
+import { describeRing } from '../ctf/ring-description.ts';
 import type {
   ChannelDocument,
   EventClass,
@@ -14,7 +16,7 @@ import type {
   RingSetDocument,
   SessionDocument,
 } from '../machines/document.ts';
-import { planOf } from '../machines/output.ts';
+import { outputPathOf, planOf } from '../machines/output.ts';
 import { type RegistryPlace, ringRegistryMachine } from '../machines/ring-registry.ts';
 import { type PointFilter, pointFilter } from '../rules/filter/channel.ts';
 import { channelMatches } from '../rules/match.ts';
@@ -93,16 +95,56 @@ export const metadataOf = (document: SessionDocument, registry: RegistryDocument
     eventClasses: registry.eventClasses,
   });
 
+const prefixOf = (channel: ChannelDocument, sync: 'rseq' | 'lock'): string =>
+  sync === 'lock' && channel.attributes.allocation === 'per-cpu' ? `${channel.name}_l` : channel.name;
+
+const instanceBase = (at: number): number => at * CPU_MAX;
+
+/** Before anything is recorded that only they can explain. */
+const describeFiles = (parts: DaemonParts, document: SessionDocument, registry: RegistryDocument): void => {
+  for (const [at, set] of registry.ringSets.entries()) {
+    if (set.file === undefined) continue;
+    const channel = document.channels.find(({ id }) => id === set.channel)!;
+    const description = describeRing({
+      session: document.name,
+      bootId: document.bootId,
+      trace: registry.directory,
+      output: outputPathOf(document),
+      uuid: registry.uuid,
+      ringId: set.ringId,
+      geometry: geometryOf(set),
+      filePrefix: prefixOf(channel, set.sync),
+      streamClassId: channel.id,
+      streamInstanceBase: instanceBase(at),
+    });
+    parts.ports.ringFiles.describe(set.file, description, metadataOf(document, registry));
+  }
+};
+
+/** Null: in memory. Programs of other users get sealed memory: a file they could cut short under our eyes. */
+const ringFileOf = (
+  parts: DaemonParts,
+  { shmPath }: SessionDocument,
+  { scope, directory }: RegistryDocument,
+  prefix: string,
+): string | null => {
+  if (shmPath === null || scope.uid !== parts.ports.host.uid) return null;
+  return join(shmPath, directory, prefix);
+};
+
 /** Directories and metadata of a registry, as the consumer should have them; nowhere while the session has no chunk. */
-const writeOut = async (document: SessionDocument, registry: RegistryDocument, consumer: ConsumerLink): Promise<void> => {
+const writeOut = async (
+  parts: DaemonParts,
+  document: SessionDocument,
+  registry: RegistryDocument,
+  consumer: ConsumerLink,
+): Promise<void> => {
+  describeFiles(parts, document, registry);
   for (const directory of directoriesOf(document, registry)) {
     await consumer.open(document.id, directory);
     await consumer.writeMetadata(document.id, directory, metadataOf(document, registry), registry.eventClasses.length);
   }
 };
-
-const prefixOf = (channel: ChannelDocument, set: RingSetDocument): string =>
-  set.sync === 'lock' && set.allocation === 'per-cpu' ? `${channel.name}_l` : channel.name;
 
 const attachSet = async (
   parts: DaemonParts,
@@ -122,8 +164,8 @@ const attachSet = async (
     place,
     set,
     channelName: channel.name,
-    filePrefix: prefixOf(channel, set),
-    streamInstanceBase: at * CPU_MAX,
+    filePrefix: prefixOf(channel, set.sync),
+    streamInstanceBase: instanceBase(at),
     readTimerUs: channel.attributes.readTimerUs,
     switchTimerUs: channel.attributes.switchTimerUs,
     tracefileSize: channel.attributes.tracefileSize,
@@ -139,7 +181,7 @@ export const holdAll = async (parts: DaemonParts, sessionId: string): Promise<Co
   const consumer = await parts.readyConsumer(document);
   for (const registry of document.registries) {
     if (registry.ringSets.length === 0) continue;
-    await writeOut(document, registry, consumer);
+    await writeOut(parts, document, registry, consumer);
     for (const at of registry.ringSets.keys()) await attachSet(parts, document, registry, at, consumer);
   }
   return consumer;
@@ -169,7 +211,8 @@ const createSets = async (parts: DaemonParts, sessionId: string, key: string): P
   const registry = registryOf(document, key);
   if (!registry) return;
   for (const { channel, sync } of missingSets(document, registry, trackedIn(parts, document, registry.scope))) {
-    const set = await parts.rings.create(channel, sync, parts.keeper);
+    const file = ringFileOf(parts, document, registry, prefixOf(channel, sync));
+    const set = await parts.rings.create(channel, sync, parts.keeper, file);
     const noted = parts.documents.edit(sessionId, (current) => {
       const grown = registryOf(current, key)!;
       return { document: withRegistry(current, { ...grown, ringSets: [...grown.ringSets, set] }), value: undefined };
@@ -268,7 +311,7 @@ export const provideRingRegistry = (parts: DaemonParts) => {
         await describePoints(parts, input.sessionId, input.scopeKey, scopeOf(input));
         const document = parts.documents.current(input.sessionId);
         const registry = registryOf(document, input.scopeKey);
-        if (registry) await writeOut(document, registry, await parts.readyConsumer(document));
+        if (registry) await writeOut(parts, document, registry, await parts.readyConsumer(document));
       }),
       attachRings: fromPromise(async ({ input }) => {
         await createSets(parts, input.sessionId, input.scopeKey);

@@ -1,4 +1,5 @@
 /** The ring memory that this daemon holds: fds by ring id. Created here, kept at the keeper, lent to applications and consumers. */
+import { dirname } from 'node:path';
 import type { ChannelDocument, RingSetDocument } from '../machines/document.ts';
 import type { Geometry, RingSetFds, STATS_FIELDS } from '../native/addon/index.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
@@ -46,16 +47,22 @@ export class Rings {
   }
 
   /** Makes the memory and leaves it with the keeper, so that it outlives this process. */
-  async create(channel: ChannelDocument, sync: 'rseq' | 'lock', keeper: KeeperLink): Promise<RingSetDocument> {
+  async create(
+    channel: ChannelDocument,
+    sync: 'rseq' | 'lock',
+    keeper: KeeperLink,
+    file: string | null,
+  ): Promise<RingSetDocument> {
     const { mode, subbufSize, subbufCount, allocation } = channel.attributes;
     const cpuCount = allocation === 'per-channel' ? 1 : this.#ports.host.possibleCpus;
     const ringId = this.#ports.ids.hex(16);
-    const set: RingSetDocument = { ringId, channel: channel.id, sync, cpuCount, subbufSize, subbufCount, mode, allocation };
+    const shape = { ringId, channel: channel.id, sync, cpuCount, subbufSize, subbufCount, mode, allocation };
+    const set: RingSetDocument = file === null ? shape : { ...shape, file };
     const cpus = this.#cpusAtFirst(channel);
     const fds = this.#allocate(set, channel, cpus);
     this.#sets.set(ringId, { set, fds });
     await this.deposit(ringId, keeper).catch((thrown: unknown) => {
-      this.#drop(ringId);
+      this.#removeFiles(this.#drop(ringId));
       throw thrown;
     });
     return set;
@@ -77,15 +84,24 @@ export class Rings {
     return this.#take(set, fetched.fds, 'the keeper');
   }
 
-  /** From the consumer that outlived keeper and daemon; false: it does not hold it either. */
+  /** From the consumer that outlived keeper and daemon, or from the files that outlived all; false: it is gone. */
   async salvage(set: RingSetDocument, owner: number, keeper: KeeperLink): Promise<boolean> {
-    const fds = this.#ports.survivors.memoryOf(owner, set.ringId);
-    if (!fds || !this.#take(set, fds, 'the consumer')) return false;
+    const fds =
+      set.file === undefined ? this.#ports.survivors.memoryOf(owner, set.ringId) : this.#ports.ringFiles.open(set.file);
+    if (!fds || !this.#take(set, fds, set.file === undefined ? 'the consumer' : 'the file')) return false;
     await this.deposit(set.ringId, keeper);
     return true;
   }
 
   async release(ringId: string, keeper: KeeperLink): Promise<void> {
+    const set = this.#drop(ringId);
+    if (!set) return;
+    this.#removeFiles(set);
+    await keeper.release(ringId);
+  }
+
+  /** What was not read is for `weft crash`: files stay. */
+  async abandon(ringId: string, keeper: KeeperLink): Promise<void> {
     if (this.#drop(ringId)) await keeper.release(ringId);
   }
 
@@ -137,13 +153,17 @@ export class Rings {
     return this.#ports.native.ringUsage({ ringFd, readerFd, geometry: geometryOf(held.set) });
   }
 
-  #drop(ringId: string): boolean {
+  #removeFiles(set: RingSetDocument | null): void {
+    if (set?.file !== undefined) this.#ports.ringFiles.remove(set.file);
+  }
+
+  #drop(ringId: string): RingSetDocument | null {
     const held = this.#sets.get(ringId);
-    if (!held) return false;
+    if (!held) return null;
     this.#sets.delete(ringId);
     const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = held.fds;
     for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) this.#ports.native.closeFd(fd);
-    return true;
+    return held.set;
   }
 
   #take(set: RingSetDocument, [ringFd, readerFd]: readonly number[], holder: string): boolean {
@@ -170,9 +190,15 @@ export class Rings {
 
   #allocate(set: RingSetDocument, channel: ChannelDocument, cpus: readonly number[]): RingSetFds {
     try {
-      return this.#ports.native.createRingSet({ ringId: set.ringId, geometry: geometryOf(set), cpus });
+      // A daemon that died before it wrote the set down may have left files, which nobody ever recorded into.
+      this.#removeFiles(set);
+      if (set.file !== undefined) this.#ports.ringFiles.makeDirectory(dirname(set.file));
+      return this.#ports.native.createRingSet({ ringId: set.ringId, geometry: geometryOf(set), cpus, file: set.file });
     } catch (thrown) {
-      if (codeOf(thrown) !== 'ENOMEM') throw thrown;
+      if (codeOf(thrown) !== 'ENOMEM') {
+        if (set.file === undefined) throw thrown;
+        throw refuse('shm-path-refused', { path: set.file, cause: thrown instanceof Error ? thrown.message : String(thrown) });
+      }
       throw refuse('not-enough-memory', {
         neededBytes: bytesOf(channel, cpus.length),
         availableBytes: this.#ports.host.availableMemory(),

@@ -15,7 +15,7 @@ export const clockOf = ({ host }: DaemonPorts): ClockDescription => ({
 const adopted = async (parts: DaemonParts, registry: RegistryDocument): Promise<RegistryDocument | null> => {
   const found = await Promise.all(registry.ringSets.map((set) => parts.rings.adopt(set, parts.keeper)));
   if (!found.includes(false)) return registry;
-  for (const { ringId } of registry.ringSets) await parts.rings.release(ringId, parts.keeper);
+  for (const { ringId } of registry.ringSets) await parts.rings.abandon(ringId, parts.keeper);
   return null;
 };
 

@@ -12,6 +12,7 @@ import { logCrashes, openLog, realClock, realDisk, realHost, realIds } from './h
 import { KeeperClient } from './keeper-client.ts';
 import { localStamp } from './local-time.ts';
 import type { ConsumerProgram, DaemonPorts, Host, KeeperPort, Log } from './ports.ts';
+import { realRingFiles } from './ring-files.ts';
 import { provideSessionDaemon } from './session-daemon.ts';
 import { realSurvivors } from './survivors.ts';
 
@@ -96,6 +97,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
     keeper: keeperPort(native, options),
     bus: options.external ? externalBus(around, options.external) : ownBus(around),
     survivors: realSurvivors(host, runtime, log),
+    ringFiles: realRingFiles(host.uid),
     paths: {
       lock: join(runtime, 'lock'),
       clock: join(runtime, 'clock'),

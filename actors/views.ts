@@ -14,6 +14,7 @@ export const summaryOf = (document: SessionDocument): SessionSummary => {
     id,
     active,
     output: outputPathOf(document),
+    shmPath: document.shmPath,
     snapshot: snapshot && { outputs: [...snapshot.outputs], taken: snapshot.taken },
     createdAt,
     owner: { uid: owner.uid, gid: owner.gid },

@@ -18,10 +18,10 @@ export const withoutRotation = (createdAt: string) =>
   }) as const;
 
 /** A stored document as this version means it: those of before there were rotations have one chunk, the whole trace,
- * and those of before there were snapshots have none. */
+ * those of before there were snapshots have none, and those of before there were ring buffers in files have none of these. */
 export const completeDocument = (stored: SessionDocument): SessionDocument => ({
   ...withoutRotation(stored.createdAt),
-  ...{ snapshot: null },
+  ...{ snapshot: null, shmPath: null },
   ...stored,
 });
 
@@ -153,6 +153,8 @@ export interface RingSetDocument {
   readonly subbufCount: number;
   readonly mode: 'discard' | 'overwrite';
   readonly allocation: 'per-cpu' | 'per-channel';
+  /** The memories are FILE.ring and FILE.reader; absent: they are memfds. */
+  readonly file?: string;
 }
 
 /** One trace directory: its uuid, event classes and rings. Event ids must never change meaning, so they are stored here first. */
@@ -243,6 +245,8 @@ export interface SessionDocument {
   readonly output: { readonly kind: 'local'; readonly path: string } | { readonly kind: 'none' };
   /** Null: it is no snapshot session. */
   readonly snapshot: SnapshotDocument | null;
+  /** Below which ring buffers lie in files; null: they are in memory only. */
+  readonly shmPath: string | null;
   readonly clock: ClockDescription;
   readonly channels: readonly ChannelDocument[];
   readonly registries: readonly RegistryDocument[];

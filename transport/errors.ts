@@ -139,6 +139,11 @@ const FAULTS = {
     ({ path, cause }) => `Nothing more can be written to ${path}: ${cause}. What is not written yet stays in the ring buffers.`,
     'Make room there, then give the command again.',
   ),
+  'shm-path-refused': row<{ path: string; cause: string }>(
+    'error',
+    ({ path, cause }) => `Ring buffers cannot lie in files below ${path}: ${cause}.`,
+    'Give --shm-path another directory, which the user of the session daemon may write and nobody else can replace.',
+  ),
   'not-enough-memory': row<{ neededBytes: number; availableBytes: number }>(
     'error',
     ({ neededBytes, availableBytes }) =>

@@ -95,6 +95,8 @@ const sessionSummary = z.object({
   output: text,
   /** Null: it is no snapshot session. */
   snapshot: z.object({ outputs: z.array(snapshotOutput), taken: z.int() }).nullable(),
+  /** Where ring buffers lie in files; null: in memory. */
+  shmPath: text.nullable().default(null),
   createdAt: text,
   owner: z.object({ uid, gid: uid }),
 });
@@ -161,6 +163,7 @@ export const COMMANDS = {
       output: text.exactOptional(),
       snapshot: z.boolean().exactOptional(),
       noOutput: z.boolean().exactOptional(),
+      shmPath: text.exactOptional(),
     },
     { session: sessionSummary },
   ),

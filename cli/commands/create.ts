@@ -34,14 +34,7 @@ export const create: Command = {
         optional: true,
       },
     ),
-    refused(
-      'shm-path',
-      'Ring buffers in files below DIR',
-      'ring buffers are no files; without it they outlive programs and daemons',
-      {
-        value: 'DIR',
-      },
-    ),
+    { long: 'shm-path', value: 'DIR', help: 'Ring buffers in files below DIR, for `weft crash`' },
     { long: 'trace-format', short: 'F', value: 'FORMAT', help: 'Trace format: default or ctf-1.8' },
   ],
   async run(environment) {
@@ -55,17 +48,20 @@ export const create: Command = {
       throw new UsageError(`${destinations.map((long) => `--${long}`).join(' and ')} exclude each other`);
     }
     const given = options.get('output') ?? (options.has('set-url') ? localPath(options.get('set-url')!) : undefined);
+    const shmPath = options.get('shm-path');
     const [name] = options.words;
     const { session } = await environment.request('session.create', {
       ...(name === undefined ? {} : { name }),
       ...(given === undefined ? {} : { output: resolve(given) }),
       ...(options.has('snapshot') ? { snapshot: true } : {}),
       ...(options.has('no-output') ? { noOutput: true } : {}),
+      ...(shmPath === undefined ? {} : { shmPath: resolve(shmPath) }),
     });
     environment.setCurrentSession(session.name);
     const kind = session.snapshot ? 'Snapshot session' : 'Session';
+    const shared = session.shmPath === null ? [] : [`Shared memory path set to ${session.shmPath}`];
     return {
-      lines: [`${kind} ${session.name} created.`, ...outputLines(session)],
+      lines: [`${kind} ${session.name} created.`, ...outputLines(session), ...shared],
       json: { session },
       mi: async () => (await import('../mi/sessions.ts')).created(session),
     };

@@ -5,6 +5,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'add-context': async () => (await import('./add-context.ts')).addContext,
   clear: async () => (await import('./clear.ts')).clear,
   'add-trigger': async () => (await import('./triggers.ts')).addTrigger,
+  crash: async () => (await import('./crash.ts')).crash,
   create: async () => (await import('./create.ts')).create,
   destroy: async () => (await import('./lifecycle.ts')).destroy,
   'disable-channel': async () => (await import('./channels.ts')).disableChannel,

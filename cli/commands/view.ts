@@ -5,7 +5,7 @@ import { HELP, noMoreWords } from './shared.ts';
 
 const onPath = (name: string): boolean => spawnSync('sh', ['-c', 'command -v "$0"', name], { stdio: 'ignore' }).status === 0;
 
-const viewer = (given: string | undefined): string[] => {
+export const viewer = (given: string | undefined): string[] => {
   if (given !== undefined) return given.split(/\s+/).filter((word) => word !== '');
   const found = ['babeltrace2', 'babeltrace'].find(onPath);
   if (found === undefined) throw new UsageError('No viewer found: install babeltrace2, or name one with --viewer');

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { awaiting, calling } from './errors.ts';
 import type {
   ClockPage,
+  ExtractOptions,
   Geometry,
   MapEntries,
   MapGeometry,
@@ -25,7 +26,20 @@ declare const handleBrand: unique symbol;
 export type Handle = { readonly [handleBrand]: true };
 
 export interface Binding {
-  createRingSet(ringId: Uint8Array, geometry: Uint32Array, cpus: Uint32Array): RingSetFds;
+  createRingSet(ringId: Uint8Array, geometry: Uint32Array, cpus: Uint32Array, file: string): RingSetFds;
+  /** Packets, bytes, events, begin, end, refused. */
+  extractRings(
+    ringId: Uint8Array,
+    geometry: Uint32Array,
+    ringFd: number,
+    readerFd: number,
+    directory: string,
+    filePrefix: string,
+    uuid: Uint8Array,
+    streamClassId: number,
+    streamInstanceBase: bigint,
+    what: string,
+  ): bigint[];
   adoptRingSet(ringId: Uint8Array, geometry: Uint32Array, ringFd: number, readerFd: number): RingSetFds;
   allocateRing(ringFd: number, geometry: Uint32Array, cpu: number): number;
   releaseLocks(ringFd: number, geometry: Uint32Array, applicationId: number): number;
@@ -163,6 +177,11 @@ const readOthers = (flat: readonly (string | number)[]): ReaderNews[] => {
   return news;
 };
 
+const totals = (flat: readonly bigint[]): SnapshotTotals => {
+  const [packets, bytes, events, begin, end, refused] = flat as [bigint, bigint, bigint, bigint, bigint, bigint];
+  return { packets, bytes, events, begin, end, refused };
+};
+
 const snapshot = async (
   binding: Binding,
   handle: Handle,
@@ -171,16 +190,26 @@ const snapshot = async (
 ): Promise<SnapshotTotals> => {
   const { directory, filePrefix = prefix, maxStreamBytes = 0 } = options;
   const taken = calling(() => binding.controlReader(handle, 'snapshot', directory, filePrefix, BigInt(maxStreamBytes)));
-  const [packets, bytes, events, begin, end, refused] = (await awaiting(taken)) as [
-    bigint,
-    bigint,
-    bigint,
-    bigint,
-    bigint,
-    bigint,
-  ];
-  return { packets, bytes, events, begin, end, refused };
+  return totals(await awaiting(taken));
 };
+
+const extractRings = (binding: Binding, options: ExtractOptions): SnapshotTotals =>
+  totals(
+    calling(() =>
+      binding.extractRings(
+        idBytes(options.ringId, 'ringId'),
+        geometryWords(options.geometry),
+        options.ringFd,
+        options.readerFd,
+        options.directory,
+        options.filePrefix,
+        idBytes(options.uuid, 'uuid'),
+        options.streamClassId,
+        BigInt(options.streamInstanceBase),
+        options.what,
+      ),
+    ),
+  );
 
 const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: ReaderNews) => void): Reader => {
   const listener = (streams: (number | bigint)[], others: (string | number)[]): void => {
@@ -257,8 +286,9 @@ const openClockPage = (binding: Binding, path: string): ClockPage => {
 export const bindNative = (): Native => {
   const binding = loadBinding();
   return {
-    createRingSet: ({ ringId, geometry, cpus }) =>
-      calling(() => binding.createRingSet(idBytes(ringId, 'ringId'), geometryWords(geometry), Uint32Array.from(cpus))),
+    createRingSet: ({ ringId, geometry, cpus, file = '' }) =>
+      calling(() => binding.createRingSet(idBytes(ringId, 'ringId'), geometryWords(geometry), Uint32Array.from(cpus), file)),
+    extractRings: (options) => extractRings(binding, options),
     adoptRingSet: ({ ringFd, readerFd, ringId, geometry }) =>
       calling(() => binding.adoptRingSet(idBytes(ringId, 'ringId'), geometryWords(geometry), ringFd, readerFd)),
     allocateRing: ({ ringFd, geometry, cpu }) => calling(() => binding.allocateRing(ringFd, geometryWords(geometry), cpu)),

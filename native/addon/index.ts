@@ -157,6 +157,20 @@ export interface SnapshotTotals {
   readonly refused: bigint;
 }
 
+export interface ExtractOptions {
+  readonly ringFd: number; // both may be read-only, of anybody's files, and hold anything
+  readonly readerFd: number;
+  readonly ringId: string;
+  readonly geometry: Geometry;
+  readonly directory: string;
+  readonly filePrefix: string;
+  readonly uuid: string;
+  readonly streamClassId: number;
+  readonly streamInstanceBase: number;
+  /** `unread`: what the set's reader had not written; numbers and losses go on from its files. `whole`: all that the ring still has. */
+  readonly what: 'unread' | 'whole';
+}
+
 export interface Reader {
   readonly stats: ReaderStats;
   setPlan(plan: ReaderPlan): void;
@@ -211,12 +225,18 @@ export interface ClockPage {
 }
 
 export interface Native {
-  /** Creates, formats, allocates and seals the two memfds. ENOMEM when memory is short (the message has the number). */
+  /**
+   * Creates, formats, allocates and seals the two memfds. ENOMEM when memory is short (the message has the number). With `file`: the
+   * new files FILE.ring and FILE.reader instead, which cannot be sealed and are for processes of this user only (native/ring/format.h).
+   */
   createRingSet(options: {
     readonly ringId: string;
     readonly geometry: Geometry;
     readonly cpus: readonly number[];
+    readonly file?: string | undefined;
   }): RingSetFds;
+  /** Makes a trace of what a ring set holds that its users left in files; waits for the disk. The fds stay the caller's. */
+  extractRings(options: ExtractOptions): SnapshotTotals;
   /** Checks fds that came back from the keeper (type, seals, owner uid, size, ring id) and makes the read-only duplicates. */
   adoptRingSet(options: {
     readonly ringFd: number;

@@ -23,7 +23,7 @@ constexpr struct {
     {"openClockPage", open_clock_page},     {"readClock", read_clock},          {"wakeApplications", wake_applications},
     {"tryCounter", try_counter},            {"lockFile", lock_file},            {"closeHandle", close_handle},
     {"createMap", create_map},              {"adoptMap", adopt_map},            {"readMap", read_map},
-    {"clearMap", clear_map},
+    {"clearMap", clear_map},                {"extractRings", extract_rings},
 };
 
 constexpr struct {

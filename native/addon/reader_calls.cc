@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "ring/crash_files.h"
+
 namespace weft_addon {
 
 using weft::Failure;
@@ -288,18 +290,46 @@ napi_value describe(napi_env env, const weft::RingSetFds &fds) {
 
 }  // namespace
 
-/* createRingSet(ringId, geometry, cpus) */
+/* createRingSet(ringId, geometry, cpus, path) */
 napi_value create_ring_set(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     uint8_t ring_id[16];
     arguments.id(0, ring_id);
     const weft_geometry geometry = arguments.geometry(1);
     const std::vector<uint32_t> cpus = arguments.uint32s(2);
+    const std::string path = arguments.text(3);
     if (!arguments.ok())
         return nullptr;
     weft::RingSetFds fds;
-    const Failure bad = weft::create_ring_set(geometry, ring_id, cpus, &fds);
+    const Failure bad = weft::create_ring_set(geometry, ring_id, cpus, &fds, path);
     return bad ? throw_failure(env, bad) : describe(env, fds);
+}
+
+/* extractRings(ringId, geometry, ringFd, readerFd, directory, filePrefix, uuid, streamClassId, streamInstanceBase, what)
+ * -> [packets, bytes, events, begin, end, refused] */
+napi_value extract_rings(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    uint8_t ring_id[16];
+    arguments.id(0, ring_id);
+    const weft_geometry geometry = arguments.geometry(1);
+    const int ring_fd = arguments.fd(2), reader_fd = arguments.fd(3);
+    weft::SnapshotOptions options;
+    options.directory = arguments.text(4);
+    options.file_prefix = arguments.text(5);
+    arguments.id(6, options.uuid);
+    options.stream_class_id = arguments.uint32(7);
+    options.stream_instance_base = arguments.uint64(8);
+    options.unread = arguments.text(9) == "unread";
+    if (!arguments.ok())
+        return nullptr;
+    weft::SnapshotResult result;
+    if (Failure bad = weft::extract_rings(geometry, ring_id, ring_fd, reader_fd, options, &result))
+        return throw_failure(env, bad);
+    napi_value list = nullptr;
+    napi_create_array(env, &list);
+    for (const uint64_t value : {result.packets, result.bytes, result.events, result.begin, result.end, result.refused})
+        push(env, list, make_bigint(env, value));
+    return list;
 }
 
 /* adoptRingSet(ringId, geometry, ringFd, readerFd) */

@@ -56,6 +56,7 @@ private:
 };
 
 napi_value create_ring_set(napi_env env, napi_callback_info info);
+napi_value extract_rings(napi_env env, napi_callback_info info);
 napi_value adopt_ring_set(napi_env env, napi_callback_info info);
 napi_value allocate_ring(napi_env env, napi_callback_info info);
 napi_value release_locks(napi_env env, napi_callback_info info);

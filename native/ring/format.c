@@ -96,28 +96,53 @@ static void memory_name(char name[64], const char *what, const uint8_t ring_id[1
         at += snprintf(name + at, (size_t)(64 - at), "%02x", ring_id[i]);
 }
 
+static void close_both(int ring_fd, int reader_fd)
+{
+    if (ring_fd >= 0)
+        close(ring_fd);
+    if (reader_fd >= 0)
+        close(reader_fd);
+}
+
+/* The memory is there, empty: allocated and formatted. The fds are closed when that fails. */
+static int make_set(const struct weft_geometry *g, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count, int ring_fd,
+                    int reader_fd, uint64_t *allocated)
+{
+    *allocated = 0;
+    int status = ring_fd < 0 ? ring_fd : reader_fd < 0 ? reader_fd : 0;
+    if (status == 0)
+        status = allocate(reader_fd, 0, weft_reader_memory_bytes(g), allocated);
+    if (status == 0)
+        status = fill(ring_fd, g, ring_id, cpus, count, allocated);
+    if (status)
+        close_both(ring_fd, reader_fd);
+    return status;
+}
+
 int weft_ring_set_create(const struct weft_geometry *g, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
                          int *ring_fd, int *reader_fd, uint64_t *allocated)
 {
-    int status = weft_geometry_check(g);
+    const int status = weft_geometry_check(g);
     if (status)
         return status;
-    *allocated = 0;
     char name[64];
     memory_name(name, "weft-ring", ring_id);
     *ring_fd = make_memfd(name, weft_ring_memory_bytes(g));
-    if (*ring_fd < 0)
-        return *ring_fd;
     memory_name(name, "weft-reader", ring_id);
     *reader_fd = make_memfd(name, weft_reader_memory_bytes(g));
-    status = *reader_fd < 0 ? *reader_fd : allocate(*reader_fd, 0, weft_reader_memory_bytes(g), allocated);
-    if (status == 0)
-        status = fill(*ring_fd, g, ring_id, cpus, count, allocated);
-    if (status) {
-        close(*ring_fd);
-        if (*reader_fd >= 0)
-            close(*reader_fd);
-    }
+    return make_set(g, ring_id, cpus, count, *ring_fd, *reader_fd, allocated);
+}
+
+static int make_file(const char *path, uint64_t bytes)
+{
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    if (fchmod(fd, 0600) == 0 && ftruncate(fd, (off_t)bytes) == 0)
+        return fd;
+    const int status = -errno;
+    close(fd);
+    unlink(path);
     return status;
 }
 
@@ -161,4 +186,40 @@ int weft_ring_allocate(const struct weft_geometry *g, int ring_fd, uint32_t cpu,
         __atomic_store_n(&ring->ready, 1, __ATOMIC_RELEASE);
     munmap(memory, control);
     return status;
+}
+
+int weft_ring_set_create_files(const struct weft_geometry *g, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
+                               const char *path, int *ring_fd, int *reader_fd, uint64_t *allocated)
+{
+    int status = weft_geometry_check(g);
+    char ring_path[4096], reader_path[4096];
+    if (status == 0 && (size_t)snprintf(ring_path, sizeof ring_path, "%s.ring", path) >= sizeof ring_path - sizeof ".reader")
+        status = -ENAMETOOLONG;
+    if (status)
+        return status;
+    snprintf(reader_path, sizeof reader_path, "%s.reader", path);
+    *ring_fd = make_file(ring_path, weft_ring_memory_bytes(g));
+    *reader_fd = *ring_fd < 0 ? -ECANCELED : make_file(reader_path, weft_reader_memory_bytes(g));
+    const int has_ring = *ring_fd >= 0, has_reader = *reader_fd >= 0;
+    status = make_set(g, ring_id, cpus, count, *ring_fd, *reader_fd, allocated);
+    if (status && has_ring)
+        unlink(ring_path);
+    if (status && has_reader)
+        unlink(reader_path);
+    return status == -ENOMEM ? -ENOSPC : status;
+}
+
+int weft_memory_check(int fd, uint64_t bytes)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != bytes)
+        return -EINVAL;
+    const int needed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    const int seals = fcntl(fd, F_GET_SEALS);
+    if (seals >= 0 && (seals & needed) == needed)
+        return 0;
+    const int own_file = st.st_nlink == 1 && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+    return own_file ? 0 : -EPERM;
 }

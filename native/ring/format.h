@@ -1,4 +1,5 @@
-/* Making a ring set: the two memfds of layout.h, formatted, allocated for some CPUs, and sealed. */
+/* Making a ring set: the two memories of layout.h, formatted and allocated for some CPUs: sealed memfds, or files that outlive the
+ * processes. */
 #ifndef WEFT_RING_FORMAT_H
 #define WEFT_RING_FORMAT_H
 
@@ -19,6 +20,19 @@ int weft_geometry_check(const struct weft_geometry *geometry);
  */
 int weft_ring_set_create(const struct weft_geometry *geometry, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
                          int *ring_fd, int *reader_fd, uint64_t *allocated);
+
+/*
+ * The same in two new files, PATH.ring and PATH.reader (mode 0600, removed again on failure). Files cannot be sealed: whoever may
+ * write them may cut them short, so they are for processes of one user only. -EEXIST, -ENOSPC ... besides.
+ */
+int weft_ring_set_create_files(const struct weft_geometry *geometry, const uint8_t ring_id[16], const uint32_t *cpus, uint32_t count,
+                               const char *path, int *ring_fd, int *reader_fd, uint64_t *allocated);
+
+/*
+ * 0: memory of exactly so many bytes that nobody but this user can cut short: a sealed memfd, or a file (still in its directory,
+ * mode 0600) of this process's own user. Else -EINVAL (no file, another size), -EPERM (neither sealed nor one's own), -errno.
+ */
+int weft_memory_check(int fd, uint64_t bytes);
 
 /* Makes a counter map (map_layout.h), all of it allocated and zero; mode and seals as above. Its fd, or a negative errno value. */
 int weft_map_create(const struct weft_map_geometry *geometry, const uint8_t map_id[16]);

@@ -2,7 +2,7 @@
  * The shared-memory layout of a ring set: the one definition, included by writer (libweft), reader and daemon.
  *
  * A ring set is what one (channel x user) or (channel x process) records into: one ring per possible CPU, or one for all.
- * It is two sealed memfds:
+ * It is two sealed memfds, or two files of one user (docs/crash-recovery.md):
  *
  *   ring memory   read-write for applications, read-only for the consumer
  *   +-------------------+---------------------+-----+------------------+-----+

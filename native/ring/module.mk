@@ -1,6 +1,7 @@
 # The reader's side of the rings. No napi.h here: the engine is tested, fuzzed and sanitized without Node.
 RING_OBJECTS := $(addprefix $(B)/ring/,format.o set_map.o packet.o stream_files.o record_walk.o gather.o ring_reader.o sleeper.o \
-    snapshot.o reader_news.o reader_thread.o reader_jobs.o memory_limit.o ring_set.o counter_map.o clock_servo.o clock_page.o)
+    snapshot.o crash_files.o reader_news.o reader_thread.o reader_jobs.o memory_limit.o ring_set.o counter_map.o clock_servo.o \
+    clock_page.o)
 RING_TEST_OBJECTS := $(RING_OBJECTS) $(B)/ring/test_set.o
 TESTS += $(addprefix $(B)/ring/,chunk_test chunk_death_test ring_reader_test reader_thread_test hostile_test reader_death_test \
     clock_test ring_set_test snapshot_test)

@@ -64,6 +64,11 @@ RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &str
     : set_(set), geometry_(overwriting(set.geometry())), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu), page_(page),
       copy_(scratch), target_(target), files_(std::move(files)) {}
 
+RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch,
+                       weft_reader_page *page)
+    : set_(set), geometry_(overwriting(set.geometry())), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu), page_(page),
+      copy_(scratch), files_(std::move(files)) {}
+
 uint64_t RingReader::snapshot_scratch_bytes(const weft_geometry &geometry) { return scratch_bytes(overwriting(geometry)); }
 
 uint64_t RingReader::backlog() const {

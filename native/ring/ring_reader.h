@@ -41,6 +41,9 @@ public:
     /* Of a snapshot: notes its progress in a page of its own and ends at `target`. Nobody waits for it, so any ring may lap it. */
     RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch,
                weft_reader_page *page, const Target &target);
+    /* Goes on where `page` says instead of the set's own page, and leaves the set as it is. Of a ring that nobody writes any more. */
+    RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch,
+               weft_reader_page *page);
     static uint64_t snapshot_scratch_bytes(const weft_geometry &geometry);
 
     /* Continues where the reader page says that the last reader stood. */

@@ -41,7 +41,7 @@ Failure check_own(int fd, uint64_t bytes, const char *what, uint64_t *allocated)
     struct stat status;
     if (fstat(fd, &status) != 0)
         return failure(errno, what);
-    if (status.st_uid != geteuid() || status.st_nlink != 0)
+    if (status.st_uid != geteuid() || status.st_nlink > 1)
         return {EPERM, std::string(what) + ": not made by this user's daemon"};
     if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
         return {EPERM, std::string(what) + ": not writable"};
@@ -58,15 +58,17 @@ Failure check_available(uint64_t bytes, const char *what) {
 }
 
 Failure create_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], const std::vector<uint32_t> &cpus,
-                        RingSetFds *fds) {
+                        RingSetFds *fds, const std::string &path) {
     if (weft_geometry_check(&geometry) != 0)
         return bad_geometry();
     const uint64_t bytes =
         weft_data_offset(&geometry, 0) + cpus.size() * weft_data_bytes(&geometry) + weft_reader_memory_bytes(&geometry);
     if (Failure bad = check_available(bytes, "ring buffers"))
         return bad;
-    const int status = weft_ring_set_create(&geometry, ring_id, cpus.data(), static_cast<uint32_t>(cpus.size()), &fds->ring,
-                                            &fds->reader, &fds->allocated);
+    const uint32_t count = static_cast<uint32_t>(cpus.size());
+    const int status = path.empty() ? weft_ring_set_create(&geometry, ring_id, cpus.data(), count, &fds->ring, &fds->reader, &fds->allocated)
+                                    : weft_ring_set_create_files(&geometry, ring_id, cpus.data(), count, path.c_str(), &fds->ring,
+                                                                 &fds->reader, &fds->allocated);
     if (status != 0)
         return failure(-status, "making ring buffers of " + std::to_string(weft_data_bytes(&geometry)) + " bytes for " +
                                     std::to_string(cpus.size()) + " CPUs");

@@ -17,15 +17,16 @@ struct RingSetFds {
     uint64_t allocated = 0; /* bytes */
 };
 
-/* Is `fd` memory that came back to us: anonymous, writable, made by this user, sealed, of this size? Adds what it takes. */
+/* Is `fd` memory that came back to us: writable, made by this user, a sealed memfd or a file of this user alone, of this size? Adds what it takes. */
 Failure check_own(int fd, uint64_t bytes, const char *what, uint64_t *allocated);
 
 /* ENOMEM, with the numbers, when so much would leave too little. */
 Failure check_available(uint64_t bytes, const char *what);
 
-/* Refuses with ENOMEM and the numbers before anything is allocated, when memory is short. */
+/* Refuses with ENOMEM and the numbers before anything is allocated, when memory is short. `path` not empty: in the files PATH.ring and
+ * PATH.reader (format.h says what that is worth). */
 Failure create_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], const std::vector<uint32_t> &cpus,
-                        RingSetFds *fds);
+                        RingSetFds *fds, const std::string &path = "");
 
 /* `fds->ring` and `fds->reader` came from elsewhere: are they this ring set, made by this user? Fills in the rest. On failure they
  * stay the caller's. */

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -63,6 +64,28 @@ void a_set_that_comes_back_is_taken() {
     CHECK_EQUAL(back.allocated, made.allocated);
     close_all(made);
     close_all(back);
+}
+
+/* Files of this user alone are as good as sealed memory to this user; to anybody else, or once others may open them, they are not. */
+void a_set_may_lie_in_files() {
+    char place[] = "/tmp/weft-ring-set-XXXXXX";
+    CHECK(mkdtemp(place) != nullptr);
+    const std::string path = std::string(place) + "/ch";
+    RingSetFds made, back, again;
+    CHECK(!create_ring_set(geometry(), kId, {0, 1}, &made, path));
+    CHECK_EQUAL(create_ring_set(geometry(), kId, {0, 1}, &again, path).error, EEXIST);
+    CHECK(std::filesystem::exists(path + ".ring")); /* who made it before keeps it */
+    back.ring = open((path + ".ring").c_str(), O_RDWR | O_CLOEXEC);
+    back.reader = open((path + ".reader").c_str(), O_RDWR | O_CLOEXEC);
+    CHECK(!adopt_ring_set(geometry(), kId, &back));
+    close_all(back);
+    CHECK_EQUAL(fchmod(made.ring, 0620), 0);
+    CHECK_EQUAL(adopt_ring_set(geometry(), kId, &made).error, EPERM);
+    CHECK_EQUAL(fchmod(made.ring, 0600), 0);
+    std::filesystem::remove(path + ".ring");
+    CHECK_EQUAL(adopt_ring_set(geometry(), kId, &made).error, EPERM); /* whose is it now? */
+    close_all(made);
+    std::filesystem::remove_all(place);
 }
 
 void a_set_that_is_not_ones_own_is_not_taken() {
@@ -177,6 +200,7 @@ int main(int argc, char **argv) {
             {"more than there is is refused with the numbers", more_than_there_is_is_refused_with_the_numbers},
             {"a bad geometry is refused", a_bad_geometry_is_refused},
             {"a set that comes back is taken", a_set_that_comes_back_is_taken},
+            {"a set may lie in files", a_set_may_lie_in_files},
             {"a set that is not one's own is not taken", a_set_that_is_not_ones_own_is_not_taken},
             {"the locks of a dead application are freed", the_locks_of_a_dead_application_are_freed},
             {"totals are sums over the rings", totals_are_sums_over_the_rings},

@@ -1,6 +1,5 @@
 #include "ring/set_map.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -31,10 +30,8 @@ Failure check_memory(int fd, uint64_t bytes, const char *what) {
         return {EINVAL, std::string(what) + ": no memory file"};
     if (static_cast<uint64_t>(status.st_size) != bytes)
         return {EINVAL, std::string(what) + ": " + std::to_string(status.st_size) + " bytes instead of " + std::to_string(bytes)};
-    const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-    const int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || (seals & wanted) != wanted)
-        return {EPERM, std::string(what) + ": not sealed"};
+    if (const int bad = weft_memory_check(fd, bytes))
+        return {-bad, std::string(what) + ": neither sealed nor a file of this user alone"};
     return {};
 }
 

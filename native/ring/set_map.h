@@ -1,6 +1,7 @@
 /*
  * A ring set in this process's memory: ring memory read-only, reader memory read-write. Nothing is mapped before the fds are
- * known to be sealed memfds of exactly the size that the geometry asks for, so no later truncation can turn a load into SIGBUS.
+ * known to be sealed memfds of exactly the size that the geometry asks for, so no later truncation can turn a load into SIGBUS;
+ * or files of this very user, who alone could do that to himself.
  */
 #ifndef WEFT_RING_SET_MAP_H
 #define WEFT_RING_SET_MAP_H
@@ -12,7 +13,7 @@
 
 namespace weft {
 
-/* A memfd sealed against shrinking, growing and further seals, `bytes` long. */
+/* weft_memory_check() in words. */
 Failure check_memory(int fd, uint64_t bytes, const char *what);
 
 class SetMap {

@@ -14,6 +14,8 @@ namespace {
 
 /* Each begins further on in the ring; the last ones copy little more than the newest sub-buffer. */
 constexpr unsigned kAttempts = 16;
+/* A ring that is found in a file may be of a boot whose clock was further: a century more counts as no lie. */
+constexpr uint64_t kOtherBoot = 100ull * 365 * 86400 * 1000000000;
 
 uint64_t now_ns() {
     timespec t;
@@ -54,7 +56,7 @@ public:
         scratch_.reset(new uint8_t[RingReader::snapshot_scratch_bytes(set_.geometry())]);
         for (uint32_t cpu = 0; cpu < targets_.size(); cpu++)
             if (targets_[cpu].used)
-                if (Failure bad = copy_ring(cpu))
+                if (Failure bad = options_.unread ? copy_unread(cpu) : copy_ring(cpu))
                     return bad;
         return {};
     }
@@ -112,11 +114,8 @@ private:
     }
 
     Failure copy_to_target(uint32_t cpu, const Target &target, bool *lost_race) {
-        StreamIdentity stream{{}, options_.stream_class_id, options_.stream_instance_base + cpu, cpu, names_cpu(set_.geometry())};
-        std::copy(std::begin(options_.uuid), std::end(options_.uuid), stream.uuid);
         const std::unique_ptr<weft_reader_page> page(new weft_reader_page());
-        StreamFiles files(directory_fd_, stream_name(options_.file_prefix, set_.geometry(), cpu));
-        RingReader reader(set_, ring_fd_, stream, std::move(files), scratch_.get(), page.get(), target);
+        RingReader reader(set_, ring_fd_, stream(cpu), files(cpu), scratch_.get(), page.get(), target);
         uint64_t begin = 0, events = 0;
         for (bool more = true; more;) {
             const Step step = reader.take(Cut::kPartial, Plan::kAppend, now_ns());
@@ -135,6 +134,44 @@ private:
         count(reader.state(), begin, events);
         return {};
     }
+
+    /* The reader is told of a chunk of its own: its files begin anew, numbers and losses go on. */
+    Failure copy_unread(uint32_t cpu) {
+        const std::unique_ptr<weft_reader_page> page(new weft_reader_page(*set_.page(cpu)));
+        RingReader reader(set_, ring_fd_, stream(cpu), files(cpu), scratch_.get(), page.get());
+        Step step;
+        step.cause = reader.attach();
+        const uint64_t before = reader.state().packets, bytes_before = reader.state().bytes_before + reader.state().file_bytes;
+        const uint64_t begin = reader.state().last_timestamp;
+        if (step.cause == Cause::kNone && before > 0) {
+            if (Failure bad = reader.prepare(directory_fd_))
+                return bad;
+            reader.enter(reader.state().chunk + 1);
+        }
+        for (step.more = step.cause == Cause::kNone; step.more && step.cause == Cause::kNone;) {
+            step = reader.take(Cut::kPartial, Plan::kAppend, now_ns() + kOtherBoot);
+            if (step.unwritten)
+                return step.unwritten;
+            result_->events += step.events;
+        }
+        result_->refused += step.cause != Cause::kNone;
+        const weft_reader_state &state = reader.state();
+        if (state.packets == before)
+            return {};
+        result_->begin = result_->packets == 0 ? begin : std::min(result_->begin, begin);
+        result_->end = std::max(result_->end, state.last_timestamp);
+        result_->packets += state.packets - before;
+        result_->bytes += state.bytes_before + state.file_bytes - bytes_before;
+        return {};
+    }
+
+    StreamIdentity stream(uint32_t cpu) const {
+        StreamIdentity stream{{}, options_.stream_class_id, options_.stream_instance_base + cpu, cpu, names_cpu(set_.geometry())};
+        std::copy(std::begin(options_.uuid), std::end(options_.uuid), stream.uuid);
+        return stream;
+    }
+
+    StreamFiles files(uint32_t cpu) const { return {directory_fd_, stream_name(options_.file_prefix, set_.geometry(), cpu)}; }
 
     void count(const weft_reader_state &state, uint64_t begin, uint64_t events) {
         if (state.packets == 0)

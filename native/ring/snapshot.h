@@ -19,6 +19,8 @@ struct SnapshotOptions {
     uint32_t stream_class_id = 0;
     uint64_t stream_instance_base = 0;
     uint64_t max_stream_bytes = 0; /* the newest packets that fit; 0: all */
+    /* Only what the set's reader has not taken: the files go on where its own end. Of a ring that nobody writes any more. */
+    bool unread = false;
 };
 
 struct SnapshotResult {

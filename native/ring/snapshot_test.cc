@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "ring/crash_files.h"
 #include "ring/snapshot.h"
 #include "ring/test_cases.h"
 #include "ring/test_set.h"
@@ -220,6 +221,39 @@ void hostile_memory_is_refused() {
     CHECK_EQUAL(take(lost, other).result.refused, 1u);
 }
 
+/* What the reader wrote and what is extracted of the files that are left are every event, once; damaged files are refused. */
+void files_that_were_left_give_what_was_not_read(weft_mode mode) {
+    TestSet set(4096, 8, mode);
+    for (int i = 0; i < 1000; i++)
+        set.emit();
+    CHECK(!set.flush().unwritten);
+    for (int i = 0; i < 500; i++)
+        set.emit();
+    const Place place;
+    SnapshotOptions options;
+    options.directory = place.directory;
+    options.file_prefix = "ch";
+    const StreamIdentity identity = TestSet::identity(0);
+    std::copy(std::begin(identity.uuid), std::end(identity.uuid), options.uuid);
+    options.unread = true;
+    SnapshotResult result;
+    const uint64_t consumed = set.reader().page()->consumed;
+    CHECK_EQUAL(extract_rings(set.geometry(), kRingId, set.ring_fd(), set.reader_fd(), options, &result).message, "");
+    CHECK_EQUAL(result.events, 500u);
+    check_consecutive(place.numbers(), 1499);
+    CHECK_EQUAL(place.numbers().front(), 1000u);
+    CHECK_EQUAL(place.packets().front().numbers.size(), 0u);
+    CHECK_EQUAL(set.reader().page()->consumed, consumed);
+    check_viewed(place, 500, 0);
+    weft_geometry other = set.geometry();
+    other.subbuf_count = 16;
+    CHECK_EQUAL(extract_rings(other, kRingId, set.ring_fd(), set.reader_fd(), options, &result).error, EINVAL);
+    const uint8_t wrong[16] = {9};
+    CHECK_EQUAL(extract_rings(set.geometry(), wrong, set.ring_fd(), set.reader_fd(), options, &result).error, EINVAL);
+}
+void files_that_were_left_of_a_ring_that_discards() { files_that_were_left_give_what_was_not_read(WEFT_MODE_DISCARD); }
+void files_that_were_left_of_a_ring_that_overwrites() { files_that_were_left_give_what_was_not_read(WEFT_MODE_OVERWRITE); }
+
 void a_directory_that_is_not_there_is_an_error() {
     TestSet set(4096, 4);
     Place place;
@@ -238,6 +272,8 @@ int main(int argc, char **argv) {
                       {"rings that nobody used, and all CPUs", rings_that_nobody_used_and_all_cpus},
                       {"a writer at full speed leaves no gap", a_writer_at_full_speed_leaves_no_gap},
                       {"hostile memory is refused", hostile_memory_is_refused},
+                      {"files that were left of a ring that discards", files_that_were_left_of_a_ring_that_discards},
+                      {"files that were left of a ring that overwrites", files_that_were_left_of_a_ring_that_overwrites},
                       {"a directory that is not there is an error", a_directory_that_is_not_there_is_an_error}},
                      argc, argv);
 }

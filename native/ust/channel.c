@@ -20,26 +20,19 @@
 /* 2 s: a thread that left by longjmp() out of a signal handler, or was cancelled there, never gives its lock back. */
 #define QUIESCE_NAPS_MAX 20000u
 
-/* A memfd that could shrink would be SIGBUS in the hands of whoever made it. */
-static int check_memfd(int fd, uint64_t bytes)
+/* Memory that another user could cut short would be SIGBUS in that user's hands. */
+static int check_memory(int fd, uint64_t bytes)
 {
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return -errno;
-    const int seals = fcntl(fd, F_GET_SEALS);
-    const int needed = F_SEAL_SHRINK | F_SEAL_GROW;
-    if (seals < 0 || (seals & needed) != needed || (uint64_t)st.st_size != bytes)
-        return -EBADF;
-    return 0;
+    return weft_memory_check(fd, bytes) == 0 ? 0 : -EBADF;
 }
 
 int weft_channel_map(struct weft_channel *c, const struct weft_geometry *g, int ring_fd, int reader_fd)
 {
     int status = weft_geometry_check(g);
     if (status == 0)
-        status = check_memfd(ring_fd, weft_ring_memory_bytes(g));
+        status = check_memory(ring_fd, weft_ring_memory_bytes(g));
     if (status == 0)
-        status = check_memfd(reader_fd, weft_reader_memory_bytes(g));
+        status = check_memory(reader_fd, weft_reader_memory_bytes(g));
     if (status)
         return status;
     c->need = calloc(1, sizeof(*c->need));

@@ -7,6 +7,7 @@ export const summary: SessionSummary = {
   active: true,
   output: '/t/s1',
   snapshot: null,
+  shmPath: null,
   createdAt: '2026-01-01T00:00:00Z',
   owner: { uid: 1, gid: 1 },
 };

@@ -15,6 +15,7 @@ const EMPTY: SessionDocument = {
   hostname: 'h',
   output: { kind: 'local', path: '/out' },
   snapshot: null,
+  shmPath: null,
   clock: { uuid: 'b', offsetNs: '0' },
   channels: [],
   registries: [],

@@ -29,6 +29,7 @@ const STARTED: SessionDocument = {
   hostname: 'h',
   snapshot: null,
   output: { kind: 'local', path: '/out' },
+  shmPath: null,
   clock: { uuid: '0'.repeat(32), offsetNs: '0' },
   channels: [],
   registries: [],

@@ -14,6 +14,7 @@ const PLAIN: SessionDocument = {
   bootId: 'b',
   hostname: 'h',
   output: { kind: 'none' },
+  shmPath: null,
   snapshot: null,
   clock: { uuid: 'b', offsetNs: '0' },
   channels: [],

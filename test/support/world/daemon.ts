@@ -98,6 +98,7 @@ export class WorldDaemon {
       native: mortal('native', this.#native(pid), [], life, world.faults),
       keeper: mortal('keepers', this.#keeper(), ['startAnother'], life, world.faults),
       bus: mortal('buses', this.#bus(), ['open', 'adopt', 'grant'], life, world.faults),
+      ringFiles: mortal('files', world.ringFiles, [], life, world.faults),
       survivors: mortal('survivors', this.#survivors(), ['end'], life, world.faults),
       paths: { lock: 'lock', clock: 'clock', appsSocket: 'apps.sock', clientSocket: 'client.sock' },
       consumerProgram: (owner) => ({ arguments: ['consumerd', String(owner)], environment: {}, log: '' }),

@@ -3,7 +3,7 @@
  * clock of the world. Any of its processes can be killed, any of its ports can fail or hang, and time passes when told to.
  */
 import type { InspectionEvent } from 'xstate';
-import type { Clock, Disk, Log, TriggerDisk } from '../../../actors/ports.ts';
+import type { Clock, Disk, Log, RingFiles, TriggerDisk } from '../../../actors/ports.ts';
 import type { SessionDocument } from '../../../machines/document.ts';
 import type { TriggerDocument } from '../../../machines/trigger-document.ts';
 import type { Body, BusMessage, Reply } from '../../../transport/bus.ts';
@@ -37,6 +37,7 @@ export class World {
   readonly memories: RingMemory[] = [];
   readonly inspectors: ((event: InspectionEvent) => void)[];
   readonly disk: Disk & TriggerDisk;
+  readonly ringFiles: RingFiles = { makeDirectory: () => {}, describe: () => {}, open: () => null, remove: () => {} };
   consumers: WorldConsumer[] = [];
   applications: WorldApplication[] = [];
   keeper: WorldKeeper;

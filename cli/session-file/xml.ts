@@ -330,7 +330,8 @@ const readSession = (session: Element, places: Places): SavedSession => {
     ...['name', 'shared_memory_path', 'trace_format', 'domains', 'started', 'attributes', 'output'],
   );
   const memory = fields.shared_memory_path;
-  if (memory && memory.string() !== '') throw memory.unsupported('ring buffers are no files; without it they outlive programs');
+  if (memory && memory.string() !== '')
+    throw memory.unsupported('a loaded session has its ring buffers in memory; `weft create --shm-path` puts them into files');
   const format = fields.trace_format;
   if (format && format.word() !== 'CTF_1_8') throw format.unsupported(`traces are CTF_1_8, not ${format.word()}`);
   const attributes = fields.attributes?.fields('snapshot_mode', 'live_timer_interval', 'rotation_schedules') ?? {};

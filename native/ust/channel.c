@@ -156,7 +156,13 @@ int weft_channel_contexts(struct weft_channel *c, const struct weft_context_want
     if (!contexts)
         return -ENOMEM;
     const int status = fill_contexts(c, contexts, wanted, count);
-    c->contexts = contexts;
+    if (status == 0) {
+        c->contexts = contexts;
+        return 0;
+    }
+    free(contexts);
+    c->context_count = 0;
+    c->app_count = 0;
     return status;
 }
 

@@ -99,7 +99,9 @@ static int in_child(int (*run)(struct seam *s), struct seam *s)
     const pid_t child = fork();
     if (child == 0) {
         weft_context_forked();
-        exit(run(s));
+        const int status = run(s);
+        fflush(NULL);
+        _exit(status); /* no leak check: that needs rights which the child may have given up */
     }
     int status = 0;
     waitpid(child, &status, 0);

@@ -153,7 +153,11 @@ export const enableChannel: Command = {
     { long: 'buffers-global', help: 'The same as --buffer-ownership=system: of the kernel domain' },
     { long: 'buffer-allocation', value: 'POLICY', help: 'One ring buffer per-cpu (default) or per-channel' },
     { long: 'buffer-preallocation', value: 'POLICY', help: 'Ring memory: preallocate (default) or on-demand' },
-    { long: 'auto-reclaim-memory', value: 'POLICY', help: 'Give memory back: off (default), consumed or older-than:TIME' },
+    {
+      long: 'auto-reclaim-memory',
+      value: 'POLICY',
+      help: 'Give memory back: off (the other policies, consumed and older-than:TIME, are refused by this version)',
+    },
     { long: 'monitor-timer', value: 'TIME', help: 'Sampling interval of triggers and rotation schedules (default: 1s)' },
     { long: 'watchdog-timer', value: 'TIME', help: 'Accepted; no sub-buffer can stall here' },
     { long: 'tracefile-size', short: 'C', value: 'SIZE', help: 'Limit of a trace file (default: none)' },

@@ -3,7 +3,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rm
 import { dirname, join } from 'node:path';
 import { makeDirectories } from './make-directories.ts';
 
-const MODE = 0o755;
+const MODE = 0o750;
 /** The traces of a chunk that lies in the output itself. */
 const TRACES = 'ust';
 

@@ -15,8 +15,9 @@ const LINK_FD = 3;
 const STDOUT = 1;
 const JOIN_MS = 20_000;
 
-/** Whoever may read the trace's directory may read what it means. */
-const METADATA_MODE = 0o644;
+/** A trace is its owner's, like the files of its streams. */
+const METADATA_MODE = 0o640;
+const DIRECTORY_MODE = 0o750;
 
 export const runConsumer = async (): Promise<number> => {
   const native = loadNative();
@@ -35,7 +36,7 @@ export const runConsumer = async (): Promise<number> => {
       return { bus, renew: (next) => renewAccess(bus, next) };
     },
     ...chunkFiles,
-    makeDirectory: (path) => makeDirectories(path, 0o755),
+    makeDirectory: (path) => makeDirectories(path, DIRECTORY_MODE),
     writeMetadata: (directory, text) => writeWhole(join(directory, 'metadata'), text, METADATA_MODE),
   };
   const parts = new ConsumerProcessParts(ports);

@@ -21,11 +21,17 @@ export const needCurrentSession = (env: NodeJS.ProcessEnv): string => {
   throw new UsageError(`Can't find a current session (${file(env)})\nDid you create a session? (weft create <my_session>)`);
 };
 
-export const writeCurrentSession = (env: NodeJS.ProcessEnv, name: string | null): void => {
+/** Null, or why it could not be: the caller may have no state directory to write, as when WEFT_HOME is another user's. */
+export const writeCurrentSession = (env: NodeJS.ProcessEnv, name: string | null): string | null => {
   const path = file(env);
-  if (name === null) rmSync(path, { force: true });
-  else {
-    makeDirectories(dirname(path), 0o700);
-    writeFileSync(path, `${name}\n`);
+  try {
+    if (name === null) rmSync(path, { force: true });
+    else {
+      makeDirectories(dirname(path), 0o700);
+      writeFileSync(path, `${name}\n`);
+    }
+    return null;
+  } catch (thrown) {
+    return `The current session cannot be stored (${thrown instanceof Error ? thrown.message : String(thrown)}): name it in each command`;
   }
 };

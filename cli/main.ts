@@ -84,8 +84,8 @@ class Session implements Environment {
     return readCurrentSession(this.env);
   }
 
-  setCurrentSession(name: string | null): void {
-    writeCurrentSession(this.env, name);
+  setCurrentSession(name: string | null): string | null {
+    return writeCurrentSession(this.env, name);
   }
 
   async close(): Promise<void> {

@@ -57,12 +57,13 @@ export const create: Command = {
       ...(options.has('no-output') ? { noOutput: true } : {}),
       ...(shmPath === undefined ? {} : { shmPath: resolve(shmPath) }),
     });
-    environment.setCurrentSession(session.name);
+    const forgotten = environment.setCurrentSession(session.name);
     const kind = session.snapshot ? 'Snapshot session' : 'Session';
     const shared = session.shmPath === null ? [] : [`Shared memory path set to ${session.shmPath}`];
     return {
       lines: [`${kind} ${session.name} created.`, ...outputLines(session), ...shared],
       json: { session },
+      notes: forgotten === null ? [] : [`Warning: ${forgotten}`],
       mi: async () => (await import('../mi/sessions.ts')).created(session),
     };
   },

@@ -114,11 +114,16 @@ const loadAll = async (
     }
   }
   const names = sessions.map(({ name }) => name);
-  if (names.length === 1) environment.setCurrentSession(names[0]!);
+  const forgotten = names.length === 1 ? environment.setCurrentSession(names[0]!) : null;
   const lines =
     faults.length === 0 ? linesOf(wanted, names) : names.map((name) => `Session ${name} has been loaded successfully`);
   const outcome = partial(lines, { sessions }, faults, Math.max(0, ...faults.map(({ code }) => exitStatusOf(code))));
-  return { ...outcome, mi: async () => (await import('../mi/saved.ts')).loadedSessions(sessions, wanted.name, wanted.output) };
+  const notes = [...(outcome.notes ?? []), ...(forgotten === null ? [] : [`Warning: ${forgotten}`])];
+  return {
+    ...outcome,
+    notes,
+    mi: async () => (await import('../mi/saved.ts')).loadedSessions(sessions, wanted.name, wanted.output),
+  };
 };
 
 export const load: Command = {

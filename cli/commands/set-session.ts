@@ -14,7 +14,8 @@ export const setSession: Command = {
     if (name === undefined) throw new UsageError('Missing session name');
     const { sessions } = await environment.request('session.list', {});
     if (!sessions.some((session) => session.name === name)) throw failure('session-not-found', { session: name });
-    environment.setCurrentSession(name);
+    const forgotten = environment.setCurrentSession(name);
+    if (forgotten !== null) throw new UsageError(forgotten);
     return {
       lines: [`Session set to ${name}`],
       json: { session: { name } },

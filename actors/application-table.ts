@@ -4,8 +4,9 @@
  */
 import type { ApplicationIdentity } from '../machines/application.ts';
 import type { ContextType, PointDescription, RegistryScope } from '../machines/document.ts';
-import type { Geometry, SeqpacketConnection } from '../native/addon/index.ts';
+import type { Geometry, MapGeometry, SeqpacketConnection } from '../native/addon/index.ts';
 import type { PlacedCapture } from '../rules/capture.ts';
+import { ApplicationCounts } from './application-counts.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import type { Clock } from './ports.ts';
 import { encodeWire, type MessageName, type MessageOf } from './wire.ts';
@@ -37,6 +38,20 @@ export interface WatchedPoint {
   readonly captures: readonly PlacedCapture[];
 }
 
+/** A point that counts into a slot of a map. */
+export interface WantedCount {
+  readonly mapId: string;
+  readonly geometry: MapGeometry;
+  readonly fd: number;
+  readonly watch: number;
+  readonly point: number;
+  readonly slot: number;
+  /** However many count an event into the slot, it counts once. */
+  readonly once: boolean;
+  /** Empty: none. */
+  readonly filter: Buffer;
+}
+
 interface ToldChannel {
   readonly handle: number;
   readonly ringId: string;
@@ -46,7 +61,19 @@ interface ToldChannel {
   started: boolean | null; // null: unknown, it may have been started by a former daemon
 }
 
-type Command = 'attach' | 'enable' | 'disable' | 'start' | 'stop' | 'detach' | 'watch' | 'unwatch';
+type Command =
+  | 'attach'
+  | 'enable'
+  | 'disable'
+  | 'start'
+  | 'stop'
+  | 'detach'
+  | 'watch'
+  | 'unwatch'
+  | 'map'
+  | 'count'
+  | 'uncount'
+  | 'unmap';
 type Fields<N extends MessageName> = Omit<MessageOf<N>, 'kind' | 'command'>;
 
 export interface Point {
@@ -66,6 +93,7 @@ export class Application {
   readonly #told = new Map<string, ToldChannel>();
   /** By watch, by point: what was said. */
   readonly #watched = new Map<number, Map<number, string>>();
+  readonly #counts: ApplicationCounts = new ApplicationCounts();
   readonly #acks = new Map<number, Deferred<number>>();
   readonly #outbox: { readonly bytes: Buffer; readonly fds: readonly number[] }[] = [];
   #commands = 0;
@@ -144,6 +172,15 @@ export class Application {
     return settled(answers);
   }
 
+  /** These counts and no others; resolves with the errors it answered. */
+  async count(wanted: readonly WantedCount[]): Promise<readonly string[]> {
+    const answers = this.#counts.changes(wanted).map((change) => {
+      if (change.kind === 'map') return this.#command('map', change.fields, [change.fd]);
+      return this.#command(change.kind, change.fields as never);
+    });
+    return settled(answers);
+  }
+
   detach(sessionId: string): void {
     for (const [key, told] of this.#told) {
       if (!key.startsWith(`${sessionId}/`)) continue;
@@ -169,6 +206,7 @@ export class Application {
     this.points.delete(point);
     for (const told of this.#told.values()) told.points.delete(point);
     for (const told of this.#watched.values()) told.delete(point);
+    this.#counts.forgetPoint(point);
   }
 
   acknowledge(command: number, status: number): void {

@@ -4,6 +4,7 @@ import { fromPromise } from 'xstate';
 import { type ApplicationIdentity, applicationMachine } from '../machines/application.ts';
 import type { Application } from './application-table.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { armCounts } from './map-counts.ts';
 import { refusedFrom } from './refused.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
 import { decodeFromApplication, encodeWire, type FromApplication, type MessageOf, WIRE_ABI } from './wire.ts';
@@ -121,13 +122,13 @@ const PASSES_MAX = 3;
 /** Every session that is interested has a pass that includes it. */
 const synchronise = async (parts: DaemonParts, application: number): Promise<void> => {
   const found = parts.applications.find(application);
-  const armed = found ? parts.triggers.armAll(found) : Promise.resolve([]);
+  const armed = found ? [parts.triggers.armAll(found), armCounts(parts, found)] : [];
   for (let pass = 1; parts.applications.find(application); pass++) {
     for (const session of Object.values(parts.root.getSnapshot().context.sessions)) {
       session.send({ type: 'ApplicationChanged', application });
     }
     try {
-      await Promise.all([...parts.passes.takeInclusions(application), armed]);
+      await Promise.all([...parts.passes.takeInclusions(application), ...armed]);
       return;
     } catch (thrown) {
       if (pass === PASSES_MAX || refusedFrom(thrown).refusal.code !== 'consumer-failed') throw thrown;

@@ -7,6 +7,7 @@ import { DEFAULT_CHANNEL } from '../machines/channel-edits.ts';
 import { counterOf } from '../machines/contexts.ts';
 import type { SessionDocument } from '../machines/document.ts';
 import { DOCUMENT_VERSION, withoutRotation } from '../machines/document.ts';
+import { mapNamed } from '../machines/map-edits.ts';
 import type { RotationEvent } from '../machines/rotation.ts';
 import type { SessionEdit } from '../machines/session-edits.ts';
 import type { SessionEvent } from '../machines/session-setup.ts';
@@ -29,6 +30,8 @@ import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { localStamp, localTime } from './local-time.ts';
+import { clearMaps } from './map-counts.ts';
+import { mapViewOf } from './map-views.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { clockOf } from './session-recovery.ts';
 import { trackedValues } from './tracked-values.ts';
@@ -363,8 +366,12 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'session.show': show,
   'session.rotate': (parts, caller, { session, wait = true }, key) =>
     rotationCommand(parts, caller, session, key, { type: 'RotateRequested', requestId: key, wait }),
-  'session.clear': (parts, caller, { session }, key) =>
-    rotationCommand(parts, caller, session, key, { type: 'ClearRequested', requestId: key }),
+  'session.clear': async (parts, caller, { session }, key) => {
+    const reply = await rotationCommand(parts, caller, session, key, { type: 'ClearRequested', requestId: key });
+    const document = reply.ok ? find(parts, caller, session) : undefined;
+    if (document) await clearMaps(parts, document);
+    return reply;
+  },
   'session.regenerate': regenerate,
   'rotation.enable': (parts, caller, { session, timerUs, sizeBytes }, key) =>
     edit(parts, caller, session, key, {
@@ -386,6 +393,14 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'context.add': addContexts,
   'tracker.track': changeTracker('tracker.track'),
   'tracker.untrack': changeTracker('tracker.untrack'),
+  'map.add': (parts, caller, { session, name = null, bits = 64, maxKeys = 4096, updatePolicy = 'per-event' }, key) =>
+    edit(parts, caller, session, key, { kind: 'map.add', wanted: { name, bits, maxKeys, updatePolicy } }),
+  'map.show': async (parts, caller, { session, name }) => {
+    const document = find(parts, caller, session);
+    if (!document) return failed('session-not-found', { session });
+    const map = mapNamed(document, name);
+    return map ? succeeded({ map: mapViewOf(parts, map) }) : failed('map-not-found', { session, channel: name });
+  },
   'snapshot.record': takeSnapshot,
   'snapshot.add-output': addOutput,
   'snapshot.del-output': (parts, caller, { session, output }, key) =>

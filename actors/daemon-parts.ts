@@ -8,6 +8,7 @@ import { ConsumerLink } from './consumer-link.ts';
 import { DocumentStore } from './document-store.ts';
 import { EventPublisher } from './event-publisher.ts';
 import { Flushes } from './flushes.ts';
+import { Maps } from './maps.ts';
 import { Passes } from './passes.ts';
 import type { DaemonPorts, KeeperLink } from './ports.ts';
 import { Replies } from './replies.ts';
@@ -23,6 +24,7 @@ export class DaemonParts {
   readonly place: { readonly host: string; readonly uid: number };
   readonly documents: DocumentStore;
   readonly rings: Rings;
+  readonly maps: Maps;
   readonly totals: Totals;
   readonly triggers: TriggerTable;
   readonly applications = new ApplicationTable();
@@ -44,6 +46,7 @@ export class DaemonParts {
     this.place = { host: ports.host.hostname, uid: ports.host.uid };
     this.documents = new DocumentStore(ports.disk);
     this.rings = new Rings(ports);
+    this.maps = new Maps(ports);
     this.totals = new Totals(this.rings);
     this.triggers = new TriggerTable(ports.disk);
     this.replies = new Replies(ports.clock);

@@ -1,5 +1,6 @@
 /** The root of the session daemon: opens and closes its surroundings, and brings them back when they die. */
 import { fromPromise } from 'xstate';
+import { mapGroupsOf } from '../machines/map-edits.ts';
 import { type LoadedSession, type NewTrigger, sessionDaemonMachine } from '../machines/session-daemon.ts';
 import type { SeqpacketServer } from '../native/addon/index.ts';
 import type { Served } from '../transport/bus.ts';
@@ -94,7 +95,12 @@ const salvageRings = async (parts: DaemonParts): Promise<void> => {
 /** What the keeper holds and no document knows was made by a daemon that died before it wrote that down. */
 const releaseStrays = async (parts: DaemonParts): Promise<void> => {
   const known = new Set(
-    parts.documents.all().flatMap(({ registries }) => registries.flatMap(({ ringSets }) => ringSets.map((set) => set.ringId))),
+    parts.documents
+      .all()
+      .flatMap((document) => [
+        ...document.registries.flatMap(({ ringSets }) => ringSets.map((set) => set.ringId)),
+        ...mapGroupsOf(document).map(({ mapId }) => mapId),
+      ]),
   );
   const { deposits } = await parts.keeper.list();
   const strays = deposits.filter(({ id, role }) => role === KEEPER_ROLES.deposit && !known.has(id));
@@ -155,6 +161,7 @@ const restoreKeeper = async (parts: DaemonParts): Promise<void> => {
   await parts.ports.keeper.startAnother();
   const keeper = await connectKeeper(parts);
   for (const { set } of parts.rings.all()) await parts.rings.deposit(set.ringId, keeper);
+  await parts.maps.depositAll(keeper);
   await parts.ports.bus.adopt(keeper);
   for (const ref of Object.values(parts.root.getSnapshot().context.consumers)) {
     const { uid, gid, pid } = ref.getSnapshot().context;
@@ -169,7 +176,10 @@ const closeDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => 
   for (const socket of opened.sockets) socket.close();
   await opened.served?.stop();
   const documents = parts.documents.all();
-  for (const application of parts.applications.all()) for (const { id } of documents) application.detach(id);
+  for (const application of parts.applications.all()) {
+    for (const { id } of documents) application.detach(id);
+    void application.count([]);
+  }
   const owners = Object.values(parts.root.getSnapshot().context.consumers).map((ref) => ref.getSnapshot().context);
   await Promise.all(owners.filter(({ pid }) => pid !== null).map(({ uid }) => parts.consumer(uid).shutdown()));
   await parts.keeper.shutdown();

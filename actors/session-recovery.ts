@@ -1,5 +1,6 @@
 /** How a session of a former daemon finds its memory again, and what its document implies. */
 import type { ClockDescription, RegistryDocument, SessionDocument } from '../machines/document.ts';
+import { mapsOf, withoutGroups } from '../machines/map-edits.ts';
 import type { Implied } from '../machines/session-setup.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import type { DaemonPorts } from './ports.ts';
@@ -28,6 +29,19 @@ const renewed = (parts: DaemonParts, document: SessionDocument, registry: Regist
   return nextGeneration(registry, parts.ports.ids.hex(16));
 };
 
+/** Ids of maps whose memory is gone, and with it what was counted. */
+const lostMaps = async (parts: DaemonParts, document: SessionDocument): Promise<ReadonlySet<string>> => {
+  const lost = new Set<string>();
+  for (const map of mapsOf(document)) {
+    for (const group of map.groups) {
+      if (await parts.maps.adopt(map, group, parts.keeper)) continue;
+      lost.add(group.mapId);
+      parts.ports.log.warn('the counters of a map are gone', { session: document.name, map: map.name, uid: group.uid });
+    }
+  }
+  return lost;
+};
+
 /** After a reboot the monotonic clock began anew, so nothing of the older traces is written on. */
 const collect = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
@@ -35,7 +49,9 @@ const collect = async (parts: DaemonParts, sessionId: string): Promise<void> => 
   const found = await Promise.all(
     document.registries.map((registry) => (sameBoot ? adopted(parts, registry) : Promise.resolve(null))),
   );
-  await parts.documents.edit(sessionId, (current) => {
+  const lost = await lostMaps(parts, document);
+  await parts.documents.edit(sessionId, (whole) => {
+    const current = withoutGroups(whole, lost);
     if (sameBoot && !found.includes(null)) return { document: current, value: undefined };
     const registries = current.registries.map((registry, at) => found[at] ?? renewed(parts, current, registry));
     const clock = sameBoot ? current.clock : clockOf(parts.ports);

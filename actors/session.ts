@@ -1,6 +1,7 @@
 /** The effects of a session: document, registries, applications, consumer; and the answers to its commands. */
 import { fromPromise } from 'xstate';
 import type { SessionDocument } from '../machines/document.ts';
+import { mapGroupsOf, mapsOf } from '../machines/map-edits.ts';
 import { outputPathOf } from '../machines/output.ts';
 import type { Refusal } from '../machines/refusal.ts';
 import { sessionMachine } from '../machines/session.ts';
@@ -9,6 +10,7 @@ import type { Body, Reply } from '../transport/bus.ts';
 import { refused, succeeded } from '../transport/errors.ts';
 import { provideChannel } from './channel.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { armAllCounts } from './map-counts.ts';
 import { faultOfRefusal, Refused, refuse } from './refused.ts';
 import { holdAll, provideRingRegistry } from './ring-registry.ts';
 import { bytesOf } from './rings.ts';
@@ -77,7 +79,7 @@ const memoryNeeded = (parts: DaemonParts, document: SessionDocument): number => 
 
 const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
-  if (document.channels.length === 0) throw refuse('no-channel', { session: document.name });
+  if (document.channels.length === 0 && mapsOf(document).length === 0) throw refuse('no-channel', { session: document.name });
   const neededBytes = memoryNeeded(parts, document);
   const availableBytes = parts.ports.host.availableMemory();
   if (neededBytes > availableBytes) throw refuse('not-enough-memory', { neededBytes, availableBytes });
@@ -102,7 +104,8 @@ const writePromise = (
   });
 
 const quiet = async (parts: DaemonParts, sessionId: string): Promise<void> => {
-  const errors = await Promise.all(parts.applications.all().map((application) => application.quiet(sessionId)));
+  const quieted = parts.applications.all().map((application) => application.quiet(sessionId));
+  const errors = await Promise.all([...quieted, armAllCounts(parts)]);
   const first = errors.flat()[0];
   if (first !== undefined) throw refuse('internal', { cause: first });
 };
@@ -164,7 +167,9 @@ const release = async (parts: DaemonParts, sessionId: string, requestId: string 
   if (archive !== null && prepared.ok) parts.replies.prepare(requestId, succeeded({ ...prepared.body, archive }));
   await parts.documents.remove(sessionId);
   // Now that nothing more is noted: a pass may have made rings meanwhile.
-  for (const ringId of ringIdsOf(parts.documents.current(sessionId))) await parts.rings.release(ringId, parts.keeper);
+  const last = parts.documents.current(sessionId);
+  for (const ringId of ringIdsOf(last)) await parts.rings.release(ringId, parts.keeper);
+  for (const { mapId } of mapGroupsOf(last)) await parts.maps.release(mapId, parts.keeper);
 };
 
 const provideActors = (parts: DaemonParts) => ({
@@ -186,7 +191,7 @@ const provideActors = (parts: DaemonParts) => ({
     async ({ input: { sessionId } }) => {
       tellChannels(parts, sessionId);
       tellSchedules(parts, sessionId);
-      if (parts.documents.current(sessionId).active) await parts.passAll(sessionId);
+      if (parts.documents.current(sessionId).active) await Promise.all([parts.passAll(sessionId), armAllCounts(parts)]);
     },
   ),
   ...provideSnapshot(parts),
@@ -195,7 +200,9 @@ const provideActors = (parts: DaemonParts) => ({
     void,
     { sessionId: string; requestId: string | null; operation: 'starting' | 'stopping' | 'destroying' }
   >(({ input }) => writePromise(parts, input.sessionId, input.requestId, input.operation)),
-  armApplications: fromPromise<void, { sessionId: string }>(({ input }) => parts.passAll(input.sessionId)),
+  armApplications: fromPromise<void, { sessionId: string }>(async ({ input }) => {
+    await Promise.all([parts.passAll(input.sessionId), armAllCounts(parts)]);
+  }),
   quietApplications: fromPromise<void, { sessionId: string }>(({ input }) => quiet(parts, input.sessionId)),
   flushConsumer: fromPromise<void, { sessionId: string }>(({ input }) => flush(parts, input.sessionId)),
   settle: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
@@ -236,6 +243,7 @@ export const provideSession = (parts: DaemonParts) => {
             document: accepted(document, { kind: 'retract', active, everStarted }).document,
             value: undefined,
           }))
+          .then(() => armAllCounts(parts))
           .catch((thrown) => log.error('a promise could not be taken back', { sessionId, cause: String(thrown) }));
       },
       reportRest: (_, { sessionId }) => parts.root.send({ type: 'SessionRested', sessionId }),

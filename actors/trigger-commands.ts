@@ -3,11 +3,13 @@ import {
   freeTriggerName,
   isSampled,
   TRIGGER_VERSION,
+  type TriggerAction,
   type TriggerCondition,
   type TriggerDocument,
 } from '../machines/trigger-document.ts';
 import { parseCapture } from '../rules/capture.ts';
 import { checkFilter } from '../rules/filter/check.ts';
+import { parseKeyTemplate } from '../rules/key-template.ts';
 import { checkExclusions } from '../rules/match.ts';
 import type { Reply } from '../transport/bus.ts';
 import { failed, succeeded } from '../transport/errors.ts';
@@ -32,6 +34,16 @@ const conditionFault = (condition: TriggerCondition): Reply | null => {
     if (!parsed.ok) return wrong(`capture \`${text}\`: ${parsed.cause}`);
   }
   return null;
+};
+
+/** What a key is made of, and what of that there is when the condition is met. */
+const actionFault = (condition: TriggerCondition, action: TriggerAction): Reply | null => {
+  if (action.kind !== 'incr-map-value') return null;
+  const template = parseKeyTemplate(action.key);
+  if (!template.ok) return wrong(`key \`${action.key}\`: ${template.cause}`);
+  const placeholders = template.segments.some((segment) => 'placeholder' in segment);
+  if (!placeholders || condition.kind === 'event-rule-matches') return null;
+  return wrong(`key \`${action.key}\` names an event, and condition ${condition.kind} has none`);
 };
 
 const nameFault = (name: string): Reply | null => {
@@ -68,7 +80,10 @@ const add: Handler<'trigger.add'> = async (parts, caller, { name, ownerUid, cond
   if (uid === null) return failed('permission-denied', { what: 'only root adds triggers for others' });
   const taken = parts.triggers.all().filter(({ document }) => document.owner.uid === uid);
   const named = name ?? freeTriggerName(taken.map(({ document }) => document.name));
-  const fault = nameFault(named) ?? conditionFault(condition);
+  const fault =
+    nameFault(named) ??
+    conditionFault(condition) ??
+    actions.map((action) => actionFault(condition, action)).find((one) => one !== null);
   if (fault) return fault;
   if (parts.triggers.named(uid, named)) return failed('trigger-exists', { trigger: named });
   const gid = parts.ports.host.user(uid)?.gid ?? uid;

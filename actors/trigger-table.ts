@@ -16,12 +16,14 @@ export interface TriggerEntry {
   discarded: number;
   /** Failures of each action, in their order. */
   readonly failures: number[];
+  /** It is being removed: nothing more counts for it. */
+  withdrawn: boolean;
 }
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Null: this point never meets the condition. */
-const watchedPoint = (
+export const watchedPoint = (
   { condition }: TriggerDocument,
   { description }: { readonly description: Parameters<typeof placeCapture>[1] },
 ): WatchedPoint | null => {
@@ -58,7 +60,7 @@ export class TriggerTable {
   /** Visible, so that its name is taken, but not written yet. */
   draft(document: TriggerDocument): void {
     const failures = document.actions.map(() => 0);
-    this.#entries.set(document.id, { document, watch: ++this.#watches, discarded: 0, failures });
+    this.#entries.set(document.id, { document, watch: ++this.#watches, discarded: 0, failures, withdrawn: false });
   }
 
   write(id: string): Promise<void> {
@@ -95,7 +97,9 @@ export class TriggerTable {
   arm(id: string, application: Application): Promise<readonly string[]> {
     const { document, watch } = this.at(id);
     const points = new Map<number, WatchedPoint>();
-    for (const [point, description] of application.points) {
+    // What only counts is counted by the application itself.
+    const heard = document.actions.some(({ kind }) => kind !== 'incr-map-value');
+    for (const [point, description] of heard ? application.points : []) {
       const watched = watchedPoint(document, description);
       if (watched) points.set(point, watched);
     }

@@ -6,7 +6,9 @@ import type { Body, Reply } from '../transport/bus.ts';
 import { refused, succeeded } from '../transport/errors.ts';
 import { commandAs } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { armAllCounts, countShared } from './map-counts.ts';
 import { faultOfRefusal, refuse } from './refused.ts';
+import type { TriggerEntry } from './trigger-table.ts';
 import { triggerViewOf } from './trigger-views.ts';
 
 const occurrenceOf = (parts: DaemonParts, cause: Readonly<Record<string, unknown>>): Occurrence => ({
@@ -56,7 +58,7 @@ const sample = (parts: DaemonParts, condition: TriggerCondition): { met: boolean
 };
 
 /** The session's commands, as the trigger's owner would give them. */
-const commandOf = (action: Exclude<TriggerAction, { kind: 'notify' }>): { name: string; fields: Body } => {
+const commandOf = (action: Exclude<TriggerAction, { kind: 'notify' | 'incr-map-value' }>): { name: string; fields: Body } => {
   const { session } = action;
   switch (action.kind) {
     case 'start-session':
@@ -77,6 +79,13 @@ const commandOf = (action: Exclude<TriggerAction, { kind: 'notify' }>): { name: 
 /** What a start or stop asks for may be so already: that is what its owner wanted. */
 const HARMLESS = ['already-started', 'already-stopped'];
 
+/** Events are counted by the applications themselves. */
+const increment = async (
+  parts: DaemonParts,
+  { document }: TriggerEntry,
+  action: Extract<TriggerAction, { kind: 'incr-map-value' }>,
+): Promise<boolean> => document.condition.kind === 'event-rule-matches' || countShared(parts, document.owner.uid, action);
+
 const runActions = async (
   parts: DaemonParts,
   triggerId: string,
@@ -86,6 +95,10 @@ const runActions = async (
   const { name, owner, actions } = entry.document;
   const { atMs, cause, captures } = occurrence;
   for (const [at, action] of actions.entries()) {
+    if (action.kind === 'incr-map-value') {
+      if (!(await increment(parts, entry, action))) entry.failures[at] = (entry.failures[at] ?? 0) + 1;
+      continue;
+    }
     if (!isDue(action.rate, number)) continue;
     if (action.kind === 'notify') {
       const body = {
@@ -114,16 +127,18 @@ const arm = async (parts: DaemonParts, triggerId: string): Promise<void> => {
   parts.replies.prepare(requestId, succeeded({ trigger: triggerViewOf(parts, document.id) }));
   if (document.condition.kind !== 'event-rule-matches') return;
   const answers = parts.applications.registered().map((application) => parts.triggers.arm(triggerId, application));
-  const [first] = (await Promise.all(answers)).flat();
+  const [first] = (await Promise.all([...answers, armAllCounts(parts)])).flat();
   if (first !== undefined) throw refuse('internal', { cause: first });
 };
 
 const disarm = async (parts: DaemonParts, triggerId: string): Promise<void> => {
-  const { watch } = parts.triggers.at(triggerId);
+  const entry = parts.triggers.at(triggerId);
   const requestId = parts.trigger(triggerId)?.getSnapshot().context.requestId ?? null;
   parts.replies.prepare(requestId, succeeded({ trigger: triggerViewOf(parts, triggerId) }));
   await parts.triggers.remove(triggerId);
-  await Promise.all(parts.applications.registered().map((application) => application.watch(watch, new Map())));
+  entry.withdrawn = true;
+  const unwatched = parts.applications.registered().map((application) => application.watch(entry.watch, new Map()));
+  await Promise.all([...unwatched, armAllCounts(parts)]);
 };
 
 const ROTATIONS: Readonly<Record<string, TriggerCondition['kind']>> = {

@@ -1,11 +1,13 @@
 /** Sessions, channels and applications as the answers of commands show them. */
 import { join } from 'node:path';
 import type { ChannelDocument, SessionDocument, Tracker, Trackers } from '../machines/document.ts';
+import { mapsOf } from '../machines/map-edits.ts';
 import { outputPathOf } from '../machines/output.ts';
 import { trackersOf } from '../machines/tracker-edits.ts';
 import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { mapChannelViewOf } from './map-views.ts';
 
 export const summaryOf = (document: SessionDocument): SessionSummary => {
   const { name, id, active, snapshot, createdAt, owner } = document;
@@ -66,6 +68,7 @@ export const sessionViewOf = (
   channels: document.channels
     .filter(({ name }) => channel === undefined || name === channel)
     .map((one) => channelViewOf(parts, document, one)),
+  mapChannels: mapsOf(document).map(mapChannelViewOf),
   trackers: trackersView(trackersOf(document)),
   registries: document.registries.map(({ key, directory, scope }) => ({ key, directory, scope })),
   alarms: alarms.map((alarm) => ({ ...alarm, lost: parts.totals.ofSession(document).lost })),

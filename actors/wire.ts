@@ -3,7 +3,7 @@
  * application sends is held against limits here, and a message that breaks one ends its connection.
  */
 import type { ContextType, Field, PointDescription } from '../machines/document.ts';
-import type { Geometry } from '../native/addon/index.ts';
+import type { Geometry, MapGeometry } from '../native/addon/index.ts';
 import type { PlacedCapture } from '../rules/capture.ts';
 import { CAPTURES_MAX, type CapturedValue, capturedValue, placedCapture } from './wire-capture.ts';
 import {
@@ -61,6 +61,19 @@ const geometry: Codec<Geometry> = mapped(
   ({ reserved: _, ...rest }) => rest,
   (value) => ({ ...value, reserved: null }),
 );
+
+const mapGeometry: Codec<MapGeometry> = struct<{ cpuCount: number; slots: number; bits: 32 | 64 }>({
+  cpuCount: u32,
+  slots: u32,
+  bits: mapped(
+    u32,
+    (bits) => {
+      if (bits !== 32 && bits !== 64) throw new WireError(`${bits} bits are no counter`);
+      return bits;
+    },
+    (bits) => bits,
+  ),
+});
 
 const pointName: Codec<string> = mapped(
   string(NAME_MAX),
@@ -165,6 +178,32 @@ const MESSAGES = {
     type: 74,
     body: struct<{ command: number; watch: number; point: number }>({ command: u32, watch: u32, point: u32 }),
   },
+  map: {
+    type: 75,
+    body: struct<{ command: number; map: number; mapId: string; geometry: MapGeometry }>({
+      command: u32,
+      map: u32,
+      mapId: hex(16),
+      geometry: mapGeometry,
+    }),
+  },
+  count: {
+    type: 76,
+    body: struct<{
+      command: number;
+      watch: number;
+      point: number;
+      map: number;
+      slot: number;
+      once: boolean;
+      filter: Buffer;
+    }>({ command: u32, watch: u32, point: u32, map: u32, slot: u32, once: flag, filter: blob(FILTER_MAX) }),
+  },
+  uncount: {
+    type: 77,
+    body: struct<{ command: number; watch: number; point: number }>({ command: u32, watch: u32, point: u32 }),
+  },
+  unmap: { type: 78, body: struct<{ command: number; map: number }>({ command: u32, map: u32 }) },
   fired: {
     type: 6,
     body: struct<{

@@ -9,6 +9,10 @@ const rateText = ({ kind, count }: RatePolicy): string => {
 };
 
 const actionText = (action: TriggerAction): string => {
+  if (action.kind === 'incr-map-value') {
+    const { session, channel, key } = action;
+    return `increment map value, session: \`${session}\`, channel: \`${channel}\` (type: user), key: \`${key}\``;
+  }
   const rate = rateText(action.rate);
   switch (action.kind) {
     case 'notify':

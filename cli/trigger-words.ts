@@ -61,6 +61,13 @@ const SNAPSHOT: readonly OptionSpec[] = [
   refused('data-url', 'Data URL of a relay', NO_RELAY, { value: 'URL' }),
 ];
 
+const INCREMENT: readonly OptionSpec[] = [
+  { long: 'session', short: 's', value: 'SESSION', help: 'The session' },
+  { long: 'channel', short: 'c', value: 'CHANNEL', help: 'Its map channel' },
+  { long: 'type', short: 't', value: 'TYPE', help: 'Type of the map channel: user' },
+  { long: 'key', short: 'k', value: 'KEY', help: 'Text, {event_name}, {provider_name}' },
+];
+
 export const TRIGGER_OPTIONS: readonly OptionSpec[] = [
   ...HEAD,
   { long: 'condition', value: 'TYPE', help: 'Condition; its options follow' },
@@ -68,7 +75,7 @@ export const TRIGGER_OPTIONS: readonly OptionSpec[] = [
   ...SAMPLED,
   { long: 'action', value: 'TYPE', repeat: true, help: 'Action; its options follow' },
   ...SNAPSHOT.filter(({ long }) => long !== 'name'),
-  refused('key', 'Key of a map', 'there are no maps whose values an action could count', { short: 'k', value: 'KEY' }),
+  { long: 'key', short: 'k', value: 'KEY', help: 'Key that incr-map-value counts under: text, {event_name}, {provider_name}' },
 ];
 
 interface Section {
@@ -203,6 +210,18 @@ const snapshotAction = (section: Section): TriggerAction => {
   return { kind: 'snapshot-session', session, output, rate: rateOf(options.get('rate-policy')) };
 };
 
+const incrementAction = (section: Section): TriggerAction => {
+  const options = parsed(INCREMENT, section, 0);
+  const needed = (long: string): string => {
+    const value = options.get(long);
+    if (value === undefined) throw new UsageError(`Action ${section.type} needs --${long}`);
+    return value;
+  };
+  const type = needed('type');
+  if (type !== 'user') throw new UsageError(`Map channel type ${type} is not supported by this version: user is`, 5);
+  return { kind: 'incr-map-value', session: needed('session'), channel: needed('channel'), key: needed('key') };
+};
+
 const actionOf = (section: Section): TriggerAction => {
   const { type } = section;
   switch (type) {
@@ -218,6 +237,8 @@ const actionOf = (section: Section): TriggerAction => {
     }
     case 'snapshot-session':
       return snapshotAction(section);
+    case 'incr-map-value':
+      return incrementAction(section);
     default:
       throw new UsageError(`Unknown action type ${type}`);
   }

@@ -234,6 +234,32 @@ export interface TrackedValue {
 export type Tracker = 'all' | readonly TrackedValue[];
 export type Trackers = Readonly<Record<TrackedAttribute, Tracker>>;
 
+/** The counters of one user's applications: memory that waits at the keeper under `mapId` (32 hex digits). */
+export interface MapGroupDocument {
+  readonly mapId: string;
+  readonly uid: number;
+  readonly cpuCount: number;
+}
+
+/** A counter of the daemon itself, for conditions that no application meets. */
+export interface SharedCounter {
+  readonly value: string; // decimal
+  readonly overflow: boolean;
+}
+
+/** A map channel: string key -> counter. The index of a key is its slot in every group, for good. */
+export interface MapChannelDocument {
+  readonly name: string;
+  readonly bits: 32 | 64;
+  readonly maxKeys: number;
+  /** How an event counts that several triggers count under one key. */
+  readonly updatePolicy: 'per-event' | 'per-rule-match';
+  readonly keys: readonly string[];
+  readonly groups: readonly MapGroupDocument[];
+  /** By key. */
+  readonly shared: Readonly<Record<string, SharedCounter>>;
+}
+
 export interface SessionDocument {
   readonly version: typeof DOCUMENT_VERSION;
   readonly id: string; // 32 hex digits
@@ -254,6 +280,8 @@ export interface SessionDocument {
   readonly ended?: readonly EndedTotals[];
   /** Which processes are recorded: those that every tracker includes. Absent: all. */
   readonly trackers?: Trackers;
+  /** Absent: none. */
+  readonly mapChannels?: readonly MapChannelDocument[];
   /** Wanted activity: what the last acknowledged start or stop asked for. */
   readonly active: boolean;
   readonly everStarted: boolean;

@@ -5,6 +5,8 @@
 import type { ChannelAnswer, ContextAnswer, Edited } from './channel-edits.ts';
 import { addContexts, disableChannel, enableChannel } from './channel-edits.ts';
 import type { ChannelAttributes, Schedules, SessionDocument, TrackedAttribute, TrackedValue } from './document.ts';
+import type { MapAnswer, MapWanted } from './map-edits.ts';
+import { addMap, mapsOf } from './map-edits.ts';
 import { refusal } from './refusal.ts';
 import type { SchedulesAnswer } from './rotation-edits.ts';
 import { disableRotation, enableRotation, resampleClock } from './rotation-edits.ts';
@@ -31,6 +33,7 @@ export type SessionEdit =
   /** `values` null: all. */
   | { readonly kind: 'tracker.track'; readonly attribute: TrackedAttribute; readonly values: readonly TrackedValue[] | null }
   | { readonly kind: 'tracker.untrack'; readonly attribute: TrackedAttribute; readonly values: readonly TrackedValue[] | null }
+  | { readonly kind: 'map.add'; readonly wanted: MapWanted }
   /** What start, stop and destroy promise before anything else happens. */
   | {
       readonly kind: 'promise';
@@ -52,13 +55,14 @@ export type EditAnswer =
   | OutputAnswer
   | PlaceAnswer
   | TrackerAnswer
+  | MapAnswer
   | Record<never, never>;
 
 const ANSWERS_KEPT_MS = 10 * 60_000;
 const ANSWERS_KEPT_MAX = 256;
 
 const promise = (document: SessionDocument, edit: SessionEdit & { kind: 'promise' }): Edited<EditAnswer> => {
-  if (edit.operation === 'starting' && document.channels.length === 0) {
+  if (edit.operation === 'starting' && document.channels.length === 0 && mapsOf(document).length === 0) {
     return { ok: false, refusal: refusal('no-channel', { session: document.name }) };
   }
   const { requestId, deadlineMs, operation } = edit;
@@ -112,6 +116,8 @@ export const editSession = (document: SessionDocument, edit: SessionEdit): Edite
       return track(document, edit.attribute, edit.values);
     case 'tracker.untrack':
       return untrack(document, edit.attribute, edit.values);
+    case 'map.add':
+      return addMap(document, edit.wanted);
     case 'promise':
       return promise(document, edit);
     case 'retract':

@@ -51,7 +51,9 @@ export type TriggerAction =
       readonly session: string;
       readonly output: SnapshotPlace | null;
       readonly rate: RatePolicy;
-    };
+    }
+  /** Each time: it has no rate. */
+  | { readonly kind: 'incr-map-value'; readonly session: string; readonly channel: string; readonly key: string };
 
 export interface TriggerDocument {
   readonly version: typeof TRIGGER_VERSION;

@@ -361,6 +361,21 @@ const FAULTS = {
     'A channel takes 64 different ones: join them with ||, disable rules, or use another channel.',
   ),
   // Triggers.
+  'map-exists': row<{ session: string; channel: string }>(
+    'error',
+    ({ session, channel }) => `Map channel \`${channel}\` of recording session \`${session}\` exists already.`,
+    'Give another name, or none for a generated one.',
+  ),
+  'map-invalid': row<{ channel: string; cause: string }>(
+    'error',
+    ({ channel, cause }) => `Map channel \`${channel}\` is refused: ${cause}.`,
+    'See `weft add-map-channel --help`.',
+  ),
+  'map-not-found': row<{ session: string; channel: string }>(
+    'error',
+    ({ session, channel }) => `Recording session \`${session}\` has no map channel \`${channel}\`.`,
+    'See `weft show-maps` for its map channels.',
+  ),
   'trigger-invalid': row<{ cause: string }>(
     'error',
     ({ cause }) => `The trigger is refused: ${cause}.`,

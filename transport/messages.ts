@@ -15,6 +15,7 @@ import type {
 import type { Body } from './bus.ts';
 import { command } from './command-shape.ts';
 import { fault } from './errors.ts';
+import { MAP_COMMANDS, mapChannelView } from './map-messages.ts';
 import { count64, envelope, jsonSchema, type Parsed, parseMessage, text, uid } from './schema.ts';
 import { TRIGGER_COMMANDS } from './trigger-messages.ts';
 
@@ -133,6 +134,7 @@ const sessionView = sessionSummary.extend({
   /** Where it stands, in the words of its machine: `recovering`, `inactive`, `active`, `destroying`. */
   state: text,
   channels: z.array(channelView),
+  mapChannels: z.array(mapChannelView).default([]),
   trackers: z.object({ vpid: tracker, vuid: tracker, vgid: tracker }),
   registries: z.array(z.object({ key: text, directory: text, scope })),
   /** What the operator has to mend: a trace whose files take nothing. `lost`: events of the session so far. */
@@ -292,6 +294,7 @@ export const COMMANDS = {
     { leaseMs: z.int().min(1).max(60_000) },
     { process: text, until: z.int() },
   ),
+  ...MAP_COMMANDS,
   ...TRIGGER_COMMANDS,
 } as const;
 

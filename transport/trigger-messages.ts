@@ -38,6 +38,7 @@ const action = z.discriminatedUnion('kind', [
     output: z.object({ name: text.nullable(), path: text, maxSize: bytes }).nullable(),
     rate,
   }),
+  z.object({ kind: z.literal('incr-map-value'), session: text, channel: text, key: text.min(1) }),
 ]) satisfies z.ZodType<TriggerAction>;
 
 const view = z.object({

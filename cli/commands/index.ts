@@ -3,6 +3,9 @@ import type { Command } from '../command.ts';
 
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'add-context': async () => (await import('./add-context.ts')).addContext,
+  'add-map-channel': async () => (await import('./maps.ts')).addMapChannel,
+  'show-maps': async () => (await import('./maps.ts')).showMaps,
+  'export-maps': async () => (await import('./maps.ts')).exportMaps,
   clear: async () => (await import('./clear.ts')).clear,
   'add-trigger': async () => (await import('./triggers.ts')).addTrigger,
   crash: async () => (await import('./crash.ts')).crash,

@@ -45,6 +45,12 @@ const listSessions = async (environment: Environment, sessions: readonly Session
 const show = async (environment: Environment, session: string): Promise<Outcome> => {
   const channel = environment.options.get('channel');
   const answer = await environment.request('session.show', { session, ...(channel === undefined ? {} : { channel }) });
+  const mapName = environment.options.get('map-channel');
+  if (mapName !== undefined) {
+    const map = answer.session.mapChannels.find(({ name }) => name === mapName);
+    if (!map) throw new UsageError(`Recording session \`${session}\` has no map channel \`${mapName}\``);
+    return { lines: (await import('../map-table.ts')).mapText(map), json: { mapChannel: map } };
+  }
   if (environment.options.has('domain')) {
     const domains = answer.session.channels.length > 0 ? ['ust'] : [];
     return {
@@ -75,14 +81,15 @@ export const list: Command = {
     { long: 'domain', short: 'd', help: 'The domains of SESSION' },
     refused('syscall', 'System calls', NO_KERNEL, { short: 'S' }),
     ...STYLE,
-    refused('map-channel', 'One map channel', 'there are no maps; --channel selects a channel', { value: 'CHANNEL' }),
+    { long: 'map-channel', value: 'CHANNEL', help: 'One map channel of SESSION' },
   ],
   async run(environment) {
     noMoreWords(environment, 1);
     const { options } = environment;
     const [session] = options.words;
     if (session !== undefined) return show(environment, session);
-    for (const long of ['channel', 'domain']) if (options.has(long)) throw new UsageError(`--${long} needs a session`);
+    for (const long of ['channel', 'map-channel', 'domain'])
+      if (options.has(long)) throw new UsageError(`--${long} needs a session`);
     if (options.has('fields') && !options.has('userspace')) throw new UsageError('--fields needs --userspace');
     if (options.has('userspace')) {
       const fields = options.has('fields');

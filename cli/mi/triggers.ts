@@ -28,6 +28,13 @@ const placeElement = ({ name, path, maxSize }: SnapshotPlace): Element =>
 export const actionElement = (action: TriggerAction): Element => {
   const rate = 'rate' in action ? [rateElement(action.rate)] : [];
   if (action.kind === 'notify') return element('action_notify', rate);
+  if (action.kind === 'incr-map-value')
+    return element('action_increment_map_value', [
+      sessionName(action.session),
+      element('channel_type', 'USER'),
+      element('channel_name', action.channel),
+      element('key_template', action.key),
+    ]);
   const place = action.kind === 'snapshot-session' && action.output !== null ? [placeElement(action.output)] : [];
   return element(`action_${action.kind.replaceAll('-', '_')}`, [sessionName(action.session), ...place, ...rate]);
 };

@@ -48,6 +48,7 @@ export const channel: ChannelView = {
 export const view: SessionView = {
   ...summary,
   everStarted: true,
+  mapChannels: [],
   state: 'active',
   channels: [channel],
   registries: [],

@@ -77,6 +77,53 @@ const CONDITIONS: readonly Scenario[] = [
   }),
 ];
 
+const MAP_ACTION = { kind: 'incr-map-value', session: 's', channel: 'm', key: '{event_name}' } as const;
+
+/** Sums of the map's counters, by key. */
+const counted = async (world: World): Promise<Record<string, number>> => {
+  const { map } = (await world.ok('map.show', { session: 's', name: 'm' })) as {
+    map: { keys: string[]; groups: { entries: [number | null, number, string, boolean][] }[] };
+  };
+  const entries = map.groups.flatMap((group) => group.entries);
+  return Object.fromEntries(
+    map.keys.map((key, at) => [key, entries.filter(([, one]) => one === at).reduce((sum, one) => sum + Number(one[2]), 0)]),
+  );
+};
+
+const MAPS: readonly Scenario[] = [
+  scenario('events are counted by the program itself, while the session is active and the trigger is there', async (world) => {
+    const program = await recording(world);
+    await world.ok('map.add', { session: 's', name: 'm' });
+    await add(world, { actions: [MAP_ACTION] });
+    await add(world, { name: 't2', actions: [MAP_ACTION] });
+    world.record(program, 3);
+    assert.deepEqual(await counted(world), { count: 3 });
+    await world.ok('trigger.remove', { name: 't2' });
+    world.record(program, 2);
+    await world.ok('session.stop', { session: 's' });
+    world.record(program, 4);
+    assert.deepEqual(await counted(world), { count: 5 });
+    await world.ok('session.clear', { session: 's' });
+    assert.deepEqual(await counted(world), { count: 0 });
+  }),
+
+  scenario(
+    'other conditions count in the daemon; a map channel that is not there is a failure of the action',
+    async (world) => {
+      await recording(world);
+      await world.ok('map.add', { session: 's', name: 'm' });
+      const condition = { kind: 'session-rotation-starts', session: 's' };
+      const actions = [{ ...MAP_ACTION, key: 'rotations' }, { ...MAP_ACTION, channel: 'none', key: 'x' }, NOTIFY];
+      await add(world, { condition, actions });
+      await world.ok('session.rotate', { session: 's' });
+      await world.until('it is told', () => fired(world).length === 1, 20_000);
+      assert.deepEqual(await counted(world), { rotations: 1 });
+      const { triggers } = (await world.ok('trigger.list')) as unknown as { triggers: { errors: { actions: number[] } }[] };
+      assert.deepEqual(triggers[0]!.errors.actions, [0, 1, 0]);
+    },
+  ),
+];
+
 const ROTATIONS: readonly Scenario[] = [
   scenario('a rotation that starts and one that finished are told, and a trigger can rotate', async (world) => {
     const program = await recording(world);
@@ -270,4 +317,4 @@ const ADDING: readonly Scenario[] = [
   }),
 ];
 
-export const TRIGGERS: readonly Scenario[] = [...CONDITIONS, ...ROTATIONS, ...ACTIONS, ...ADDING];
+export const TRIGGERS: readonly Scenario[] = [...CONDITIONS, ...MAPS, ...ROTATIONS, ...ACTIONS, ...ADDING];

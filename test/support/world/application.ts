@@ -4,6 +4,7 @@ import type { Field, PointDescription } from '../../../machines/document.ts';
 import type { Peer, SeqpacketConnection } from '../../../native/addon/index.ts';
 import { runProgram } from '../filter-machine.ts';
 import type { Kernel } from './kernel.ts';
+import type { MapMemory } from './maps.ts';
 import type { RingMemory } from './rings.ts';
 
 export const POINT: PointDescription = {
@@ -43,6 +44,8 @@ export class WorldApplication {
   readonly #options: ApplicationOptions;
   readonly #channels = new Map<number, Channel>();
   readonly #watches = new Map<string, MessageOf<'watch'>>();
+  readonly #maps = new Map<number, MapMemory>();
+  readonly #counts = new Map<string, MessageOf<'count'>>();
   #connection: SeqpacketConnection | null = null;
   id = 0;
   synced = 0;
@@ -77,6 +80,8 @@ export class WorldApplication {
     this.closed = false;
     this.synced = 0;
     this.#watches.clear();
+    this.#maps.clear();
+    this.#counts.clear();
     for (const channel of this.#channels.values()) channel.attached = false;
     connection.onMessage((bytes, fds) => this.#take(decodeWire(bytes) as ToApplication, fds));
     connection.onClose(() => {
@@ -132,6 +137,7 @@ export class WorldApplication {
     }
     if (rings > 0) this.recorded.push(number);
     this.#fire(number, point);
+    this.#count(number, point);
     return rings;
   }
 
@@ -141,6 +147,16 @@ export class WorldApplication {
       if (watch.point !== point) continue;
       const captures = watch.captures.map(() => BigInt(number));
       this.send(encodeWire('fired', { watch: watch.watch, point, timestamp: BigInt(number), discarded: 0, captures }));
+    }
+  }
+
+  #count(number: number, point: number): void {
+    const once = new Set<string>();
+    for (const count of this.#counts.values()) {
+      const place = `${count.map} ${count.slot}`;
+      if (count.point !== point || !isKept(count.filter, number) || (count.once && once.has(place))) continue;
+      if (count.once) once.add(place);
+      this.#maps.get(count.map)?.add(count.slot);
     }
   }
 
@@ -184,6 +200,12 @@ export class WorldApplication {
       this.#attach(message, this.#kernel.at<RingMemory>(fds[0]!));
       return;
     }
+    if (message.kind === 'map') this.#maps.set(message.map, this.#kernel.at<MapMemory>(fds[0]!));
+    if (message.kind === 'unmap') this.#maps.delete(message.map);
+    if (message.kind === 'count') this.#counts.set(`${message.watch} ${message.point} ${message.map} ${message.slot}`, message);
+    if (message.kind === 'uncount')
+      for (const key of [...this.#counts.keys()])
+        if (key.startsWith(`${message.watch} ${message.point} `)) this.#counts.delete(key);
     if (message.kind === 'watch') this.#watches.set(`${message.watch} ${message.point}`, message);
     if (message.kind === 'unwatch') this.#watches.delete(`${message.watch} ${message.point}`);
     if (!('channel' in message)) return;

@@ -6,6 +6,7 @@ import { provideSessionDaemon } from '../../../actors/session-daemon.ts';
 import type { SeqpacketConnection, SeqpacketServer } from '../../../native/addon/index.ts';
 import type { MemoryBus } from '../../../transport/memory-bus.ts';
 import type { SocketEnd } from './kernel.ts';
+import { worldMaps } from './maps.ts';
 import { Life, mortal } from './mortal.ts';
 import { worldRings } from './rings.ts';
 import type { World } from './world.ts';
@@ -111,6 +112,7 @@ export class WorldDaemon {
     const { kernel } = world;
     const own = { pid, uid: 1000, gid: 1000 };
     return {
+      ...worldMaps(kernel),
       ...worldRings(kernel, (memory) => world.memories.push(memory)),
       listenSeqpacket: (path, _options, accept) => {
         const server = kernel.listen(path, own, (connection) => {

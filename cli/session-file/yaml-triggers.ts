@@ -28,8 +28,10 @@ const condition = z.discriminatedUnion('type', [
 ]);
 
 const action = z.strictObject({
-  type: z.enum(['notify', 'start-session', 'stop-session', 'rotate-session', 'snapshot-session']),
+  type: z.enum(['notify', 'start-session', 'stop-session', 'rotate-session', 'snapshot-session', 'incr-map-value']),
   session: text.optional(),
+  channel: text.optional(),
+  key: text.optional(),
   output: z.strictObject({ name: text.optional(), path: text, 'max-size': bytes.default(0) }).optional(),
   every: count.optional(),
   'once-after': count.optional(),
@@ -46,6 +48,9 @@ const wrongCondition = (one: z.output<typeof condition>): string | null => {
 const wrongAction = (one: z.output<typeof action>): string | null => {
   if (one.type === 'notify' && one.session !== undefined) return '`notify` takes no session';
   if (one.type !== 'notify' && one.session === undefined) return `\`${one.type}\` needs a session`;
+  const counts = one.type === 'incr-map-value';
+  if (counts !== (one.channel !== undefined) || counts !== (one.key !== undefined))
+    return '`channel` and `key` belong to `incr-map-value`, which needs both';
   if (one.output && one.type !== 'snapshot-session') return `\`${one.type}\` has no output`;
   return one.every !== undefined && one['once-after'] !== undefined ? '`every` and `once-after` exclude each other' : null;
 };
@@ -108,6 +113,7 @@ const rateIn = (one: z.output<typeof action>): RatePolicy => {
 
 const actionOut = (one: TriggerAction): object => {
   const session = 'session' in one ? { session: one.session } : {};
+  if (one.kind === 'incr-map-value') return { type: one.kind, ...session, channel: one.channel, key: one.key };
   if (one.kind !== 'snapshot-session' || !one.output) return { type: one.kind, ...session, ...rateOut(one.rate) };
   const { name, path, maxSize } = one.output;
   const output = {
@@ -122,6 +128,7 @@ const actionIn = (one: z.output<typeof action>): TriggerAction => {
   const rate = rateIn(one);
   if (one.type === 'notify' || one.session === undefined) return { kind: 'notify', rate };
   const { session, output } = one;
+  if (one.type === 'incr-map-value') return { kind: one.type, session, channel: one.channel ?? '', key: one.key ?? '' };
   if (one.type !== 'snapshot-session') return { kind: one.type, session, rate };
   const place = output ? { name: output.name ?? null, path: output.path, maxSize: output['max-size'] } : null;
   return { kind: one.type, session, output: place, rate };

@@ -220,7 +220,8 @@ export const writeYaml = ({ sessions, triggers }: SavedFile): string =>
       sessions: sessions.map(sessionOut),
       ...(triggers.length === 0 ? {} : { triggers: triggers.map(triggerOut) }),
     },
-    { aliasDuplicateObjects: false, lineWidth: 0 },
+    // A block loses what a text of blanks and line ends is made of.
+    { aliasDuplicateObjects: false, lineWidth: 0, blockQuote: false },
   );
 
 // ---- reading

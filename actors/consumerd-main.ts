@@ -37,7 +37,8 @@ export const runConsumer = async (): Promise<number> => {
     },
     ...chunkFiles,
     makeDirectory: (path) => makeDirectories(path, DIRECTORY_MODE),
-    writeMetadata: (directory, text) => writeWhole(join(directory, 'metadata'), text, METADATA_MODE),
+    writeMetadata: (directory, text) =>
+      writeWhole(join(directory, 'metadata'), text, METADATA_MODE, join(directory, 'metadata.tmp')),
   };
   const parts = new ConsumerProcessParts(ports);
   const root = createActor(provideConsumerProcess(parts), { id: 'consumer', clock: ports.clock });

@@ -2,9 +2,11 @@
 import { closeSync, constants, fchmodSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Mode is set before the first byte is there; the directory is synced, so that the name survives a power cut too. */
-export const writeWhole = (path: string, content: string, mode: number): void => {
-  const temporary = `${path}.${process.pid}.tmp`;
+/**
+ * `temporary`: where it is written first; where only one process writes at a time, one name for all of them lets the next one write
+ * over what a dead one left. Mode is set before the first byte is there; the directory is synced, so that the name survives a power cut too.
+ */
+export const writeWhole = (path: string, content: string, mode: number, temporary = `${path}.${process.pid}.tmp`): void => {
   const fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, mode);
   try {
     fchmodSync(fd, mode);

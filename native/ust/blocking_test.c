@@ -150,9 +150,9 @@ static void missed_wake(void)
     pthread_create(&thread, NULL, emit_all, &e);
     while (waiters() != COUNT)
         usleep(100);
-    seam_ring(&seam, 0)->waiters = 0x7fffffff;
+    __atomic_store_n(&seam_ring(&seam, 0)->waiters, 0x7fffffff, __ATOMIC_RELAXED);
     usleep(20000);
-    CHECK(((const struct weft_set_header *)seam.ring_memory)->doorbell > 0);
+    CHECK(__atomic_load_n(&((const struct weft_set_header *)seam.ring_memory)->doorbell, __ATOMIC_RELAXED) > 0);
     __atomic_store_n(&seam.reader[0].consumed, SMALL, __ATOMIC_SEQ_CST);
     const uint64_t begin = weft_clock_system();
     pthread_join(thread, NULL);

@@ -4,7 +4,8 @@
  *
  * 64-bit values are `bigint` on the way out (and any integer beyond 32 bits leaves as a msgpack integer, never as a float). On the
  * way in msgpack gives a number where that is exact, else a bigint, and JSON gives a decimal string: read such a field through
- * `count64` of schema.ts.
+ * `count64` of schema.ts. Bytes (packets of data links) are a `Uint8Array`: binary in msgpack, on the way in a view of the message;
+ * base64 in JSON.
  */
 import { isUtf8 } from 'node:buffer';
 import { type Options, Packr, Unpackr } from 'msgpackr';
@@ -114,13 +115,14 @@ const plainBigint = (value: bigint, encoding: Encoding): bigint | string => {
   return encoding === 'msgpack' ? value : value.toString();
 };
 
-/** A copy that both encoders can take: only maps, arrays, texts, numbers, booleans, null; `undefined` fields are left out. */
+/** A copy that both encoders can take: only maps, arrays, texts, bytes, numbers, booleans, null; `undefined` fields are left out. */
 const plainValue = (value: unknown, encoding: Encoding, depth: number): unknown => {
   if (value === null || typeof value === 'boolean') return value;
   if (typeof value === 'string') return value.toWellFormed();
   if (typeof value === 'number') return plainNumber(value, encoding);
   if (typeof value === 'bigint') return plainBigint(value, encoding);
   if (typeof value !== 'object') throw new NotEncodable(`a ${typeof value} has no place in a message`);
+  if (value instanceof Uint8Array) return encoding === 'msgpack' ? value : Buffer.from(value).toString('base64');
   if (depth > MAX_BODY_DEPTH) throw new NotEncodable(`it has more than ${MAX_BODY_DEPTH} levels`);
   if (Array.isArray(value)) return value.map((entry) => plainValue(entry ?? null, encoding, depth + 1));
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -1,6 +1,6 @@
 /**
  * A walk over the bytes of a msgpack value that builds nothing: says what a stranger's message would cost or smuggle in before any
- * decoder sees it. Refused are extensions, binary, keys that are no text, `__proto__`, bad UTF-8, declared lengths beyond the end,
+ * decoder sees it. Refused are extensions, keys that are no text, `__proto__`, bad UTF-8, declared lengths beyond the end,
  * too many levels, and anything behind the value.
  */
 import { isUtf8 } from 'node:buffer';
@@ -71,6 +71,10 @@ const scanArray = (scan: Scan, count: number, depth: number): void => {
   for (let index = 0; index < count; index++) scanValue(scan, depth);
 };
 
+/** Null: the byte begins no binary value. */
+const binaryLength = (scan: Scan, first: number): number | null =>
+  first >= 0xc4 && first <= 0xc6 ? readLength(scan, (1 << (first - 0xc4)) as 1 | 2 | 4) : null;
+
 /** Bytes behind the first one of nil, booleans, floats and integers. */
 const SCALARS: Readonly<Record<number, number>> = {
   192: 0, // nil
@@ -90,8 +94,8 @@ const SCALARS: Readonly<Record<number, number>> = {
 
 const scanScalar = (scan: Scan, first: number): void => {
   const length = textLength(scan, first);
-  if (length === null) skip(scan, SCALARS[first] ?? refuse(`byte 0x${first.toString(16)} begins an extension or binary value`));
-  else scanText(scan, length);
+  if (length !== null) scanText(scan, length);
+  else skip(scan, binaryLength(scan, first) ?? SCALARS[first] ?? refuse(`byte 0x${first.toString(16)} begins an extension`));
 };
 
 function scanValue(scan: Scan, depth: number): void {

@@ -135,7 +135,7 @@ export const externalBus = ({ host, runtime, log }: Surroundings, external: Exte
     adopt: async () => {},
     grant: async (role) => ({
       ...placeOf(host),
-      who: role.kind === 'caller' ? role.who : role.owner,
+      who: role.kind === 'caller' ? role.who : role.kind === 'consumer' ? role.owner : String(host.uid),
       realm: 'local',
       urls,
       ca: null,

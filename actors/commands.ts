@@ -342,6 +342,11 @@ const shutdown: Handler<'daemon.shutdown'> = async (parts, caller) => {
   return succeeded({});
 };
 
+const joinRelay: Handler<'relay.join'> = async (parts, caller, { relay }) => {
+  if (!caller.all) return failed('permission-denied', { what: 'serving links on the bus of a daemon that is not yours' });
+  return succeeded({ access: { ...(await parts.ports.bus.grant({ kind: 'relay', relay })) } });
+};
+
 const watch: Handler<'inspect.watch'> = async (parts, caller, { leaseMs }) => {
   if (!caller.all) return failed('permission-denied', { what: 'inspecting a daemon that is not yours' });
   parts.root.send({ type: 'WatchRequested', leaseMs });
@@ -410,6 +415,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
     succeeded({ applications: applicationViewOf(parts, fields, (uid) => caller.all || uid === caller.uid) }),
   'daemon.status': status,
   'daemon.shutdown': shutdown,
+  'relay.join': joinRelay,
   'inspect.watch': watch,
   ...TRIGGER_HANDLERS,
 };

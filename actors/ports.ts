@@ -7,6 +7,7 @@ import type { TriggerDocument } from '../machines/trigger-document.ts';
 import type { Native, SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
+import type { Role } from '../transport/identity.ts';
 import type { KeeperClient } from './keeper-client.ts';
 
 export interface Clock {
@@ -122,7 +123,7 @@ export interface BusPort {
   open(keeper: KeeperLink): Promise<Bus>;
   /** After a keeper's death: the server as a child of the new one. */
   adopt(keeper: KeeperLink): Promise<void>;
-  grant(role: { kind: 'consumer'; owner: string } | { kind: 'caller'; who: string; all: boolean }): Promise<Access>;
+  grant(role: Exclude<Role, { kind: 'daemon' }>): Promise<Access>;
 }
 
 /** How a consumer is started, as the owner. */

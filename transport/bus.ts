@@ -31,6 +31,8 @@ export interface Endpoint {
   readonly name: string;
   readonly subject: string;
   readonly schema: Body;
+  /** Of several that serve this subject under one such name, one gets each request; absent: every one gets it. */
+  readonly queue?: string;
   handle(message: BusMessage): Promise<Reply>;
 }
 

@@ -3,24 +3,10 @@
  * the one place where such text is made; nobody reads it back (decide by `code`).
  */
 import type { Body, Fault, Reply } from './bus.ts';
+import { EXIT_STATUS, type ExitClass, type NoParams, type Row, row } from './fault-row.ts';
+import { RELAY_FAULTS } from './relay-faults.ts';
 
-/** Exit status of the command line by class of failure, as LTTng's users know them. */
-export const EXIT_STATUS = { success: 0, error: 1, undefined: 2, fatal: 3, warning: 4, unsupported: 5 } as const;
-export type ExitClass = Exclude<keyof typeof EXIT_STATUS, 'success'>;
-
-interface Row<P> {
-  readonly exit: ExitClass;
-  say(params: P): string;
-  readonly hint: string;
-}
-
-type NoParams = Record<never, never>;
-
-const row = <P>(exit: ExitClass, say: (params: P) => string, hint: string): Row<P> => ({
-  exit,
-  say,
-  hint,
-});
+export { EXIT_STATUS, type ExitClass } from './fault-row.ts';
 
 const placeText = ({ file, line, path }: { file: string; line: number; path: string }): string =>
   `File ${file}, line ${line}${path === '' ? '' : ` (${path})`}`;
@@ -433,6 +419,7 @@ const FAULTS = {
     ({ cause, ...place }) => `${placeText(place)}: ${cause.replace(/\.$/, '')}.`,
     'Nothing of this file was loaded; what had been created for it was destroyed again.',
   ),
+  ...RELAY_FAULTS,
 } as const satisfies Record<string, Row<never>>;
 
 export type FaultCode = keyof typeof FAULTS;

@@ -10,7 +10,7 @@ import { Algorithms, encodeAccount, encodeOperator, encodeUser } from '@nats-io/
 import { createAccount, createOperator, createUser, fromSeed, type KeyPair } from '@nats-io/nkeys';
 import type { Credentials } from './nats-bus.ts';
 import { writeWhole } from './private-file.ts';
-import { ANY, beatSubject, inspectSubject, type Place, subtree } from './subjects.ts';
+import { ANY, beatSubject, inspectSubject, linkSubtree, type Place, RELAY_OPEN, relaySubtree, subtree } from './subjects.ts';
 
 export interface Keys {
   readonly v: 1;
@@ -70,6 +70,7 @@ export type Role =
   /** Whoever asked at client.sock. */
   | { readonly kind: 'caller'; readonly who: string; readonly all: boolean } // all: root, or the daemon's own uid
   | { readonly kind: 'consumer'; readonly owner: string }
+  | { readonly kind: 'relay'; readonly relay: string }
   | { readonly kind: 'daemon' };
 
 export interface Identity extends Credentials {
@@ -101,8 +102,16 @@ const consumerPermissions = (place: Place, owner: string): Permissions => ({
     subtree(place, 'evt', owner),
     subtree(place, 'live', owner),
     inspectSubject({ ...place, process: consumerProcess(owner) }),
+    RELAY_OPEN,
+    linkSubtree('data', { ...place, owner }),
   ],
-  subscribe: [subtree(place, 'consumer', owner)],
+  subscribe: [subtree(place, 'consumer', owner), linkSubtree('ack', { ...place, owner })],
+  answers: true,
+});
+
+const relayPermissions = (relay: string): Permissions => ({
+  publish: [relaySubtree(relay)],
+  subscribe: [RELAY_OPEN, relaySubtree(relay), '$SRV.>'],
   answers: true,
 });
 
@@ -112,7 +121,14 @@ export const consumerProcess = (owner: string): string => `consumer-${owner}`;
 export const permissionsOf = (place: Place, role: Role): Permissions => {
   if (role.kind === 'caller') return callerPermissions(place, role.who, role.all);
   if (role.kind === 'consumer') return consumerPermissions(place, role.owner);
+  if (role.kind === 'relay') return relayPermissions(role.relay);
   return { publish: ['>'], subscribe: ['>'], answers: false };
+};
+
+const nameOf = (role: Role): string => {
+  if (role.kind === 'caller') return `caller ${role.who}`;
+  if (role.kind === 'consumer') return `consumer ${role.owner}`;
+  return role.kind === 'relay' ? `relay ${role.relay}` : 'daemon';
 };
 
 /**
@@ -121,7 +137,7 @@ export const permissionsOf = (place: Place, role: Role): Permissions => {
  */
 const inboxPrefix = (keys: Keys, role: Role): string => {
   if (role.kind === 'caller') return `_INBOX_${randomBytes(16).toString('hex')}`;
-  const name = role.kind === 'consumer' ? `consumer:${role.owner}` : 'daemon';
+  const name = nameOf(role).replace(' ', ':');
   return `_INBOX_${createHmac('sha256', keys.accountSeed).update(`inbox:${name}`).digest('hex').slice(0, 32)}`;
 };
 
@@ -135,8 +151,7 @@ export const mintUser = async (keys: Keys, place: Place, role: Role, expiresAtS?
     sub: { allow: [...subscribe, `${prefix}.>`] },
     ...(answers && { resp: { max: 1, ttl: ANSWER_WITHIN_NS } }),
   };
-  const name = role.kind === 'caller' ? `caller ${role.who}` : role.kind === 'consumer' ? `consumer ${role.owner}` : 'daemon';
   const options = { ...signed, ...(expiresAtS !== undefined && { exp: expiresAtS }) };
-  const jwt = await encodeUser(name, user, pairOf(keys.accountSeed), claims, options);
+  const jwt = await encodeUser(nameOf(role), user, pairOf(keys.accountSeed), claims, options);
   return { jwt, seed: seedOf(user), inboxPrefix: prefix };
 };

@@ -32,6 +32,7 @@ export interface MemoryPermissions {
 
 interface Interest {
   readonly pattern: string;
+  readonly queue?: string | undefined;
   readonly wire: MemoryWire;
   readonly listener: (message: RawMessage) => void;
 }
@@ -47,6 +48,7 @@ export class MemoryFabric {
   readonly #wires = new Set<MemoryWire>();
   #up = true;
   #names = 0;
+  #turns = 0;
 
   constructor(scheduler: Scheduler = realScheduler) {
     this.#scheduler = scheduler;
@@ -89,8 +91,10 @@ export class MemoryFabric {
 
   /** How many will get it. */
   route(message: RawMessage): number {
-    const takers = [...this.#interests].filter(
-      ({ pattern, wire }) => wire.status === 'connected' && subjectMatches(pattern, message.subject),
+    const takers = this.#onePerQueue(
+      [...this.#interests].filter(
+        ({ pattern, wire }) => wire.status === 'connected' && subjectMatches(pattern, message.subject),
+      ),
     );
     for (const taker of takers) {
       this.#scheduler.defer(() => {
@@ -99,6 +103,16 @@ export class MemoryFabric {
       });
     }
     return takers.length;
+  }
+
+  /** The members of a queue take turns. */
+  #onePerQueue(takers: readonly Interest[]): readonly Interest[] {
+    const queues = new Set(takers.flatMap(({ queue }) => queue ?? []));
+    const chosen = [...queues].map((queue) => {
+      const members = takers.filter((taker) => taker.queue === queue);
+      return members[this.#turns++ % members.length]!;
+    });
+    return [...takers.filter(({ queue }) => queue === undefined), ...chosen];
   }
 }
 
@@ -179,12 +193,17 @@ export class MemoryWire implements Wire {
     });
   }
 
-  subscribe(subject: string, listener: (message: RawMessage) => void, onRefused?: (fault: Fault) => void): Subscription {
+  subscribe(
+    subject: string,
+    listener: (message: RawMessage) => void,
+    onRefused?: (fault: Fault) => void,
+    queue?: string,
+  ): Subscription {
     if (!covers(this.#permissions.subscribe, subject)) {
       onRefused?.(fault('permission-denied', { what: `subscribing to ${subject}` }));
       return { stop: () => {} };
     }
-    const stop = this.#fabric.add({ pattern: subject, wire: this, listener });
+    const stop = this.#fabric.add({ pattern: subject, queue, wire: this, listener });
     return { stop };
   }
 

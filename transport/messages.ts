@@ -288,6 +288,11 @@ export const COMMANDS = {
       uptimeMs: size,
     },
   ),
+  'relay.join': command(
+    'A key for a relay that serves this bus; for root and the daemon’s own user.',
+    { relay: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, - and _ are allowed, at most 64') },
+    { access: z.record(z.string(), z.unknown()) },
+  ),
   'daemon.shutdown': command('End the session daemon and what it started; sessions are kept.', {}, {}),
   'inspect.watch': command(
     'Publish the changes of the state charts while the lease runs.',

@@ -150,12 +150,13 @@ export class NatsWire implements Wire {
     subject: string,
     listener: (message: RawMessage) => void,
     onRefused: (fault: Fault) => void = this.#onRefused,
+    queue?: string,
   ): Subscription {
     const callback = (error: Error | null, message: Msg): void => {
       if (!error) listener({ subject: message.subject, bytes: message.data, reply: message.reply ?? null });
       else if (error instanceof errors.PermissionViolationError) onRefused(violationFault(error));
     };
-    const subscription: NatsSubscription = this.#connection.subscribe(subject, { callback });
+    const subscription: NatsSubscription = this.#connection.subscribe(subject, { callback, ...(queue && { queue }) });
     return { stop: () => subscription.unsubscribe() };
   }
 

@@ -1,6 +1,6 @@
 /**
  * Commands served over a wire: each request is decoded, handled and answered in kind, and the service shows itself as the NATS
- * services framework (ADR-32) wants, so that `nats micro ls|info|stats` sees it. Without queue group: every daemon answers.
+ * services framework (ADR-32) wants, so that `nats micro ls|info|stats` sees it. Where an endpoint names no queue, every daemon answers.
  */
 import { randomBytes } from 'node:crypto';
 import { type EncodedAnswer, encodeAnswer } from './answers.ts';
@@ -61,14 +61,14 @@ const serveEndpoint = async (wire: Wire, { endpoint, counts }: Running, message:
 const endpointInfo = ({ endpoint }: Running) => ({
   name: endpoint.name.replaceAll('.', '-'),
   subject: endpoint.subject,
-  queue_group: '',
+  queue_group: endpoint.queue ?? '',
   metadata: { schema: JSON.stringify(endpoint.schema) },
 });
 
 const endpointStats = ({ endpoint, counts }: Running) => ({
   name: endpoint.name.replaceAll('.', '-'),
   subject: endpoint.subject,
-  queue_group: '',
+  queue_group: endpoint.queue ?? '',
   num_requests: counts.requests,
   num_errors: counts.errors,
   last_error: counts.lastError,
@@ -140,6 +140,7 @@ export const serveOn = async (
       one.endpoint.subject,
       (message) => void serveEndpoint(wire, one, message, clock),
       (reason) => refusals.push(reason),
+      one.endpoint.queue,
     ),
   );
   if (service.otherwise !== undefined) subscriptions.push(listenOtherwise(wire, service.otherwise, endpoints));

@@ -86,6 +86,28 @@ export const inspectSubject = ({ host, uid, process }: Place & { process: Part }
 
 export const beatSubject = ({ host, uid }: Place): string => join(host, uid, 'beat');
 
+/** Where every relay listens, as one queue. */
+export const RELAY_OPEN = `${PREFIX}.relay.open`;
+
+/** LINK: the id of the session whose data goes over it; HOST, UID and OWNER are what the server vouches for. */
+export interface LinkPlace extends Place {
+  readonly relay: Part;
+  readonly owner: Part;
+  readonly link: Part;
+}
+
+export const linkSubject = (kind: 'data' | 'ack', { relay, host, uid, owner, link }: LinkPlace): string =>
+  join('relay', relay, kind, host, uid, owner, link);
+
+/** All links of one owner at any relay, for permissions. */
+export const linkSubtree = (kind: 'data' | 'ack', { host, uid, owner }: Place & { owner: Part }): string =>
+  `${join('relay', ANY, kind, host, uid, owner)}.>`;
+
+export const relayEventSubject = (relay: Part, what: Part): string => join('relay', relay, 'evt', what);
+
+/** All that belongs to one relay. */
+export const relaySubtree = (relay: Part): string => `${join('relay', relay)}.>`;
+
 /** All that a kind of subject holds of one owner, for permissions: `weft.v1.HOST.UID.evt.OWNER.>`. */
 export const subtree = (
   { host, uid }: Place,
@@ -140,6 +162,23 @@ export const parseEventSubject = (subject: string): EventAddress | null => {
   if (!texts) return null;
   const [host, uid, owner, noun, name, what] = texts as [string, string, string, string, string, string];
   return { host, uid, owner, noun, name, what };
+};
+
+export interface LinkAddress {
+  readonly relay: string;
+  readonly host: string;
+  readonly uid: string;
+  readonly owner: string;
+  readonly link: string;
+}
+
+export const parseLinkSubject = (kind: 'data' | 'ack', subject: string): LinkAddress | null => {
+  const tokens = subject.split('.');
+  if (tokens.length !== 9 || `${tokens[0]}.${tokens[1]}` !== PREFIX || tokens[2] !== 'relay' || tokens[4] !== kind) return null;
+  const texts = [tokens[3]!, ...tokens.slice(5)].map(decodeToken);
+  if (texts.includes(null)) return null;
+  const [relay, host, uid, owner, link] = texts as [string, string, string, string, string];
+  return { relay, host, uid, owner, link };
 };
 
 /** NATS's matching: `*` is one token, a last `>` one or more. A narrower pattern in place of the subject works too. */

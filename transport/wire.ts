@@ -26,8 +26,13 @@ export interface Wire {
   send(subject: string, bytes: Uint8Array, extra?: Extra): boolean;
   /** Faults: no-responder, timeout, bus-cut, permission-denied. */
   request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<RawAnswer>;
-  /** `onRefused`: the server does not allow it; nothing will come. */
-  subscribe(subject: string, listener: (message: RawMessage) => void, onRefused?: (fault: Fault) => void): Subscription;
+  /** `onRefused`: the server does not allow it; nothing will come. `queue`: one of its members gets each message. */
+  subscribe(
+    subject: string,
+    listener: (message: RawMessage) => void,
+    onRefused?: (fault: Fault) => void,
+    queue?: string,
+  ): Subscription;
   /** Resolves when the server has seen all that was done before; at once while cut (it will be done again when connected). */
   flush(): Promise<void>;
   close(): Promise<void>;

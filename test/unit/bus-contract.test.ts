@@ -4,7 +4,16 @@ import { after, before, describe, test } from 'node:test';
 import type { Bus, BusMessage, Endpoint, Fault } from '../../transport/bus.ts';
 import { failed, failure, succeeded } from '../../transport/errors.ts';
 import type { Role } from '../../transport/identity.ts';
-import { commandPattern, commandSubject, consumerSubject, eventSubject, subtree } from '../../transport/subjects.ts';
+import {
+  ANY,
+  commandPattern,
+  commandSubject,
+  consumerSubject,
+  eventSubject,
+  linkSubject,
+  RELAY_OPEN,
+  subtree,
+} from '../../transport/subjects.ts';
 import { become, Collector, PLACE, WORLDS, type World } from '../support/bus-world.ts';
 
 const SERVICE = {
@@ -104,6 +113,29 @@ for (const [kind, makeWorld] of Object.entries(WORLDS)) {
     test('a request that nobody serves fails at once with `no-responder`', async () => {
       const consumer = consumerSubject({ ...PLACE, owner: '4201', verb: 'hello' });
       assert.equal(await codeOf(daemon.request(consumer, body(), 60_000)), 'no-responder');
+    });
+
+    test('of several relays one gets each opening, and consumers reach only their own part of a link', async () => {
+      const heard = new Collector<string>();
+      for (const name of ['r1', 'r2']) {
+        const bus = await world.connect({ kind: 'relay', relay: name });
+        const handle = async () => succeeded({ relay: name });
+        await bus.serve({ ...SERVICE, name: 'weft-relay' }, [
+          { name: 'open', subject: RELAY_OPEN, schema: {}, queue: 'relay', handle },
+        ]);
+        bus.subscribe(linkSubject('data', { relay: name, host: ANY, uid: ANY, owner: ANY, link: ANY }), ({ subject }) => {
+          heard.add(subject);
+        });
+        await bus.flush();
+      }
+      const consumer = await world.connect({ kind: 'consumer', owner: '4201' });
+      const reply = await consumer.request(RELAY_OPEN, body(), 5_000);
+      assert.ok(reply.ok && /^r[12]$/.test(String(reply.body.relay)));
+      const to = (owner: string, host = PLACE.host) =>
+        linkSubject('data', { relay: String(reply.body.relay), host, uid: PLACE.uid, owner, link: 'l' });
+      for (const subject of [to('4202'), to('4201', 'other'), to('4201')]) consumer.publish(subject, body());
+      await consumer.flush();
+      assert.deepEqual(await heard.take(1), [to('4201')]);
     });
 
     test('an unknown command of a known service is `unsupported`', async () => {

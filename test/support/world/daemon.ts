@@ -174,7 +174,7 @@ export class WorldDaemon {
       grant: async (role) => ({
         host: 'host',
         uid: 1000,
-        who: role.kind === 'caller' ? role.who : role.owner,
+        who: role.kind === 'caller' ? role.who : role.kind === 'consumer' ? role.owner : '1000',
         realm: 'local',
         urls: ['memory'],
         ca: null,

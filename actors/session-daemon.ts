@@ -13,6 +13,7 @@ import { openSockets } from './doors.ts';
 import { Inspector } from './inspector.ts';
 import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
+import { endDeadGroups } from './map-processes.ts';
 import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
 import { scopeKey } from './scopes.ts';
@@ -135,6 +136,7 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
 };
 
 const endAbandonedScopes = (parts: DaemonParts): void => {
+  void endDeadGroups(parts, null);
   for (const { id, registries } of parts.documents.all()) {
     for (const { scope, ringSets } of registries) {
       if (scope.kind !== 'process' || ringSets.length === 0 || parts.applications.in(scope).length > 0) continue;

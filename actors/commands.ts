@@ -270,11 +270,9 @@ const enableEvent: Handler<'event.enable'> = async (parts, caller, request, key)
 
 const regenerate: Handler<'session.regenerate'> = async (parts, caller, { session, object }, key) => {
   if (!find(parts, caller, session)) return failed('session-not-found', { session });
-  if (object === 'statedump') return failed('statedump-unavailable');
-  return edit(parts, caller, session, key, {
-    kind: 'metadata.regenerate',
-    offsetNs: parts.ports.host.clockOffsetNs().toString(),
-  });
+  if (object === 'statedump') return edit(parts, caller, session, key, { kind: 'statedump.regenerate' });
+  const offsetNs = parts.ports.host.clockOffsetNs().toString();
+  return edit(parts, caller, session, key, { kind: 'metadata.regenerate', offsetNs });
 };
 
 const takeSnapshot: Handler<'snapshot.record'> = async (parts, caller, request, key) => {

@@ -8,6 +8,7 @@
 #include "ust/commit.h"
 #include "ust/context.h"
 #include "ust/listener.h"
+#include "ust/object_events.h"
 #include "ust/record.h"
 #include "ust/registry.h"
 #include "ust/stage.h"
@@ -36,6 +37,7 @@ static __attribute__((constructor)) void load(void)
     weft_record_starved = weft_listener_starved;
     weft_registry_lock();
     weft_builtin_register();
+    weft_object_events_register();
     weft_registry_unlock();
     atexit(note_exit);
 }

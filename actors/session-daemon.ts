@@ -49,7 +49,10 @@ const exited = (parts: DaemonParts, report: ExitReport): void => {
 const connectKeeper = async (parts: DaemonParts): Promise<KeeperLink> => {
   const keeper = parts.ports.keeper.connect();
   keeper.onExited((report) => exited(parts, report));
-  keeper.onClose(() => parts.root.send({ type: 'KeeperLost' }));
+  // One that was given up is nobody's loss; one that dies before its hello has the hello fail.
+  keeper.onClose(() => {
+    if (parts.keeper === keeper) parts.root.send({ type: 'KeeperLost' });
+  });
   const { keeperPid } = await keeper.hello();
   parts.keeper = keeper;
   parts.keeperPid = keeperPid;

@@ -1,5 +1,5 @@
 UST_OBJECTS := $(addprefix $(B)/ust/,library.o record.o registry.o target.o tap.o watch.o fired.o map.o count.o app_context.o channel_table.o channel.o context.o app_values.o thread_page.o perf_counter.o filter.o filter_verify.o connection.o \
-	listener.o message.o held_fd.o doorbell.o directories.o wait_page.o stage.o builtin.o objects.o object_events.o statedump.o) $(B)/ring/format.o
+	listener.o message.o held_fd.o doorbell.o directories.o wait_page.o stage.o builtin.o objects.o object_events.o statedump.o libraries.o) $(B)/ring/format.o
 ALL += $(B)/libweft.so.0 $(B)/libweft-ust.a
 
 # Bound at load (-z now): the listener thread must not need the loader's lock, which a dlopen() that waits for it may hold.

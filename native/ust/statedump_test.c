@@ -1,4 +1,4 @@
-/* The state dump: what lies in the ring when a channel starts, for whom, how often; and that it never holds anybody up. */
+/* The state dump: what lies in the ring when a channel starts, for whom and how often; and what is told of objects that come and go. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
@@ -58,15 +58,20 @@ static int earlier(const void *x, const void *y)
 }
 
 /* The thread that dumps may have changed its CPU. */
-static void read_dump(const struct seam *from)
+static void read_events(const struct seam *from, decode_length visit)
 {
     dump.count = 0;
     dump.wrong = NULL;
     for (uint32_t cpu = 0; cpu < from->geometry.cpu_count; cpu++) {
-        const struct decode_totals t = decode_ring(from->ring_memory, &from->geometry, cpu, 0, visit_event, NULL);
+        const struct decode_totals t = decode_ring(from->ring_memory, &from->geometry, cpu, 0, visit, NULL);
         dump.wrong = t.wrong ? t.wrong : dump.wrong;
     }
     qsort(dump.events, dump.count, sizeof(*dump.events), earlier);
+}
+
+static void read_dump(const struct seam *from)
+{
+    read_events(from, visit_event);
 }
 
 static uint32_t seen(uint32_t id)
@@ -216,10 +221,50 @@ static void switched_off(void)
     end();
 }
 
+/* The provider of what is loaded and unloaded has fewer events of the same shapes. */
+static uint32_t visit_lib(const struct decoded *r, void *unused)
+{
+    const uint32_t length = visit_event(r, unused);
+    return r->id == BIN_INFO ? length - 1 : r->id == END ? 8 : length;
+}
+
+static void what_is_loaded_later(void)
+{
+    static const char *const lib[] = { "load", "build_id", "debug_link", "unload" };
+    static const uint32_t ids[] = { BIN_INFO, BUILD_ID, DEBUG_LINK, END };
+    begin(NULL);
+    trace_release(&d, &a);
+    app_do(&a, APP_LOAD, 1);
+    app_do(&a, APP_LOAD, 0);
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_DETACH, 1), 0);
+    struct seam later;
+    open_ring(&later);
+    CHECK_EQUAL(trace_attach(&d, &later, 3, 3), 0);
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "lttng_ust_lib:%s", lib[i]);
+        CHECK_EQUAL(daemon_enable(&d, 3, daemon_point(&d, name), ids[i]), 0);
+    }
+    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 3), 0);
+    CHECK_EQUAL(app_do(&a, APP_LOAD, 1), 1);
+    const uint64_t base = mapped_at("/libm.so.6");
+    app_do(&a, APP_LOAD, 0);
+    read_events(&later, visit_lib);
+    CHECK(!dump.wrong && base != 0);
+    CHECK_EQUAL(seen(BIN_INFO), 1);
+    CHECK_EQUAL(seen(END), 1);
+    CHECK(object("/libm.so.6") && object("/libm.so.6")->base == base);
+    CHECK_EQUAL(dump.events[0].id, BIN_INFO);
+    CHECK_EQUAL(dump.events[dump.count - 1].id, END);
+    end();
+    seam_close(&later);
+}
+
 static void cases(void)
 {
     seam_case("the state dump tells where the program and its libraries lie", tells_where_objects_lie);
     seam_case("it goes to a channel that starts, once, and again on demand", once_per_start_and_on_demand);
+    seam_case("what is loaded and unloaded later is told of, when somebody asked", what_is_loaded_later);
 }
 
 int main(void)

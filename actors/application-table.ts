@@ -73,7 +73,8 @@ type Command =
   | 'map'
   | 'count'
   | 'uncount'
-  | 'unmap';
+  | 'unmap'
+  | 'statedump';
 type Fields<N extends MessageName> = Omit<MessageOf<N>, 'kind' | 'command'>;
 
 export interface Point {
@@ -148,6 +149,16 @@ export class Application {
       if (!key.startsWith(`${sessionId}/`) || told.started === false) continue;
       told.started = false;
       answers.push(this.#command('stop', { channel: told.handle }));
+    }
+    return settled(answers);
+  }
+
+  /** Records its state dump once more into this session, wherever any of it is enabled; resolves with the errors it answered. */
+  async dumpState(sessionId: string): Promise<readonly string[]> {
+    const answers: Promise<string | null>[] = [];
+    for (const [key, told] of this.#told) {
+      if (!key.startsWith(`${sessionId}/`) || !told.started || !this.#dumpsInto(told)) continue;
+      answers.push(this.#command('statedump', { channel: told.handle }));
     }
     return settled(answers);
   }
@@ -248,6 +259,11 @@ export class Application {
     return told;
   }
 
+  /** A program whose library knows no state dump has no such point. */
+  #dumpsInto(told: ToldChannel): boolean {
+    return [...told.points].some(([point, how]) => how !== null && isStateDump(this.points.get(point)?.description.name ?? ''));
+  }
+
   /** For a point that is enabled: replaces its filter, no event is recorded by neither. */
   async #enable(told: ToldChannel, point: number, how: WantedPoint): Promise<string | null> {
     told.points.set(point, how);
@@ -276,6 +292,8 @@ export class Application {
     }
   }
 }
+
+const isStateDump = (event: string): boolean => event.startsWith('lttng_ust_statedump:');
 
 const isSame = (told: WantedPoint | null | undefined, wanted: WantedPoint): boolean =>
   told?.eventId === wanted.eventId && told.filter.equals(wanted.filter);

@@ -5,6 +5,7 @@ import { type ApplicationIdentity, applicationMachine } from '../machines/applic
 import type { Application } from './application-table.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { armCounts } from './map-counts.ts';
+import { countedSince, endDeadGroups } from './map-processes.ts';
 import { refusedFrom } from './refused.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
 import { decodeFromApplication, encodeWire, type FromApplication, type MessageOf, WIRE_ABI } from './wire.ts';
@@ -27,13 +28,13 @@ type Taker<K extends FromApplication['kind']> = (
 export const compactDate = (ms: number): string =>
   new Date(ms).toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
 
-/** A process that a former daemon knew goes on with the trace that it has: found by uid, pid and name while rings of it are held. */
+/** A process that a former daemon knew goes on with the trace that it has: found by uid, pid and name while rings or counters of it are held. */
 const knownSince = (parts: DaemonParts, uid: number, pid: number, procname: string): string | null => {
   for (const { scope, ringSets } of parts.documents.all().flatMap(({ registries }) => registries)) {
     if (scope.kind !== 'process' || ringSets.length === 0) continue;
     if (scope.uid === uid && scope.pid === pid && scope.procname === procname) return scope.startedAt;
   }
-  return null;
+  return countedSince(parts, uid, pid, procname);
 };
 
 const identityOf = (parts: DaemonParts, application: Application, hello: MessageOf<'hello'>): ApplicationIdentity => {
@@ -152,6 +153,7 @@ const withdraw = (parts: DaemonParts, id: number): void => {
     if (scope.kind !== 'process') continue;
     parts.session(document.id)?.getSnapshot().context.registries[scopeKey(scope)]?.send({ type: 'ScopeEnded' });
   }
+  void endDeadGroups(parts, identity.pid);
 };
 
 export const provideApplication = (parts: DaemonParts) => {

@@ -55,6 +55,17 @@ export type Handler<C extends CommandName> = (
 
 const sees = (caller: Caller, document: SessionDocument): boolean => caller.all || document.owner.uid === caller.uid;
 
+const addMapChannel: Handler<'map.add'> = async (parts, caller, request, key) => {
+  const { session, name = null, bits = 64, maxKeys = 4096, updatePolicy = 'per-event', ownership, deadProcesses } = request;
+  const perProcess = ownership === 'process' ? { dead: deadProcesses ?? 'sum-into-shared' } : null;
+  if (!perProcess && deadProcesses !== undefined) {
+    const cause = 'what becomes of dead processes can be said of counters per process only';
+    return failed('map-invalid', { channel: name ?? '', cause });
+  }
+  const wanted = { name, bits, maxKeys, updatePolicy, ...(perProcess && { perProcess }) };
+  return edit(parts, caller, session, key, { kind: 'map.add', wanted });
+};
+
 const find = (parts: DaemonParts, caller: Caller, name: string): SessionDocument | undefined =>
   parts.documents.all().find((document) => document.name === name && sees(caller, document));
 
@@ -259,11 +270,9 @@ const enableEvent: Handler<'event.enable'> = async (parts, caller, request, key)
 
 const regenerate: Handler<'session.regenerate'> = async (parts, caller, { session, object }, key) => {
   if (!find(parts, caller, session)) return failed('session-not-found', { session });
-  if (object === 'statedump') return failed('statedump-unavailable');
-  return edit(parts, caller, session, key, {
-    kind: 'metadata.regenerate',
-    offsetNs: parts.ports.host.clockOffsetNs().toString(),
-  });
+  if (object === 'statedump') return edit(parts, caller, session, key, { kind: 'statedump.regenerate' });
+  const offsetNs = parts.ports.host.clockOffsetNs().toString();
+  return edit(parts, caller, session, key, { kind: 'metadata.regenerate', offsetNs });
 };
 
 const takeSnapshot: Handler<'snapshot.record'> = async (parts, caller, request, key) => {
@@ -398,8 +407,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'context.add': addContexts,
   'tracker.track': changeTracker('tracker.track'),
   'tracker.untrack': changeTracker('tracker.untrack'),
-  'map.add': (parts, caller, { session, name = null, bits = 64, maxKeys = 4096, updatePolicy = 'per-event' }, key) =>
-    edit(parts, caller, session, key, { kind: 'map.add', wanted: { name, bits, maxKeys, updatePolicy } }),
+  'map.add': addMapChannel,
   'map.show': async (parts, caller, { session, name }) => {
     const document = find(parts, caller, session);
     if (!document) return failed('session-not-found', { session });

@@ -2,7 +2,8 @@
  * What applications count by themselves: for each trigger with `incr-map-value`, each point that meets its condition counts into the
  * slot of its key. Slots and memory are in the document before an application hears of them.
  */
-import type { MapChannelDocument, SessionDocument } from '../machines/document.ts';
+import type { ApplicationIdentity } from '../machines/application.ts';
+import type { MapChannelDocument, MapGroupDocument, SessionDocument } from '../machines/document.ts';
 import { clearedMaps, incremented, mapNamed, mapsOf, withGroup, withKeys } from '../machines/map-edits.ts';
 import type { TriggerAction } from '../machines/trigger-document.ts';
 import { resolveKey } from '../rules/key-template.ts';
@@ -52,9 +53,14 @@ const allMatches = (parts: DaemonParts, application: Application): readonly Matc
     .filter((entry) => !entry.withdrawn)
     .flatMap((entry) => matchesOf(parts, entry, application));
 
+const groupFor = (map: MapChannelDocument, { uid, pid, startedAt }: ApplicationIdentity): MapGroupDocument | undefined =>
+  map.groups.find(({ uid: owner, process }) =>
+    map.perProcess ? process?.pid === pid && process.startedAt === startedAt : owner === uid,
+  );
+
 const wantedOf = (parts: DaemonParts, application: Application): readonly WantedCount[] =>
   allMatches(parts, application).flatMap(({ map, key, point, watch, filter }) => {
-    const group = map.groups.find(({ uid }) => uid === application.identity?.uid);
+    const group = application.identity ? groupFor(map, application.identity) : undefined;
     const fd = group && parts.maps.fd(group.mapId);
     const slot = map.keys.indexOf(key);
     if (!group || fd === undefined || slot < 0) return [];
@@ -62,13 +68,15 @@ const wantedOf = (parts: DaemonParts, application: Application): readonly Wanted
     return [{ mapId: group.mapId, geometry: mapGeometry(map, group), fd, watch, point, slot, once, filter }];
   });
 
-const lackingGroup = (map: MapChannelDocument | undefined, uid: number): map is MapChannelDocument =>
-  map !== undefined && !map.groups.some((group) => group.uid === uid);
-
-const createGroup = async (parts: DaemonParts, sessionId: string, name: string, uid: number): Promise<void> => {
+const createGroup = async (
+  parts: DaemonParts,
+  sessionId: string,
+  name: string,
+  identity: ApplicationIdentity,
+): Promise<void> => {
   const map = mapNamed(parts.documents.current(sessionId), name);
-  if (!lackingGroup(map, uid)) return;
-  const group = await parts.maps.create(map, uid, parts.keeper);
+  if (!map || groupFor(map, identity)) return;
+  const group = await parts.maps.create(map, identity, parts.keeper);
   const noted = parts.documents.edit(sessionId, (document) => ({
     document: withGroup(document, name, group),
     value: undefined,
@@ -83,7 +91,8 @@ const createGroup = async (parts: DaemonParts, sessionId: string, name: string, 
 /** Keys and memory that the application's matches lack. */
 const provision = async (parts: DaemonParts, application: Application): Promise<void> => {
   const { identity } = application;
-  if (!identity) return;
+  // Of one that is gone meanwhile the counters were taken away, and would never be again.
+  if (!identity || parts.applications.find(application.id) !== application) return;
   const wanted = new Map<string, { sessionId: string; name: string; keys: Set<string> }>();
   for (const { document, map, key } of allMatches(parts, application)) {
     const id = `${document.id}/${map.name}`;
@@ -96,26 +105,14 @@ const provision = async (parts: DaemonParts, application: Application): Promise<
       document: withKeys(document, name, [...keys]),
       value: undefined,
     }));
-    await createGroup(parts, sessionId, name, identity.uid);
+    await createGroup(parts, sessionId, name, identity);
   }
-};
-
-/** Two that provision at once would make memory twice. */
-const turns = new WeakMap<DaemonParts, Promise<unknown>>();
-
-const provisionInTurn = (parts: DaemonParts, application: Application): Promise<void> => {
-  const turn = (turns.get(parts) ?? Promise.resolve()).then(() => provision(parts, application));
-  turns.set(
-    parts,
-    turn.catch(() => {}),
-  );
-  return turn;
 };
 
 /** The application counts what it should, and nothing else; resolves with the errors it answered. */
 export const armCounts = async (parts: DaemonParts, application: Application): Promise<readonly string[]> => {
   try {
-    await provisionInTurn(parts, application);
+    await parts.maps.inTurn(() => provision(parts, application));
   } catch (thrown) {
     // A session that is destroyed meanwhile, or memory that is short: the rest counts.
     parts.ports.log.warn('a map has no counters for an application', {

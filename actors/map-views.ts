@@ -5,11 +5,20 @@ import type { DaemonParts } from './daemon-parts.ts';
 
 type Group = MapView['groups'][number];
 
-export const mapChannelViewOf = ({ name, bits, maxKeys, updatePolicy, keys }: MapChannelDocument): MapChannelView => ({
+export const mapChannelViewOf = ({
   name,
   bits,
   maxKeys,
   updatePolicy,
+  perProcess,
+  keys,
+}: MapChannelDocument): MapChannelView => ({
+  name,
+  bits,
+  maxKeys,
+  updatePolicy,
+  ownership: perProcess ? 'process' : 'user',
+  deadProcesses: perProcess?.dead ?? null,
   keyCount: keys.length,
 });
 
@@ -21,7 +30,8 @@ const groupOf = (parts: DaemonParts, map: MapChannelDocument, group: MapGroupDoc
     String(read!.values[at]!),
     read!.overflows[at] === 1,
   ]);
-  return { uid: group.uid, cpuCount: group.cpuCount, entries };
+  const { uid, cpuCount, process } = group;
+  return { uid, process: process ? { pid: process.pid, procname: process.procname } : null, cpuCount, entries };
 };
 
 const sharedOf = ({ keys, shared }: MapChannelDocument): Group => {
@@ -31,7 +41,7 @@ const sharedOf = ({ keys, shared }: MapChannelDocument): Group => {
     value,
     overflow,
   ]);
-  return { uid: null, cpuCount: 0, entries };
+  return { uid: null, process: null, cpuCount: 0, entries };
 };
 
 export const mapViewOf = (parts: DaemonParts, map: MapChannelDocument): MapView => ({

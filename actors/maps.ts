@@ -1,4 +1,5 @@
 /** The counter memory that this daemon holds: fds by map id. Created here, kept at the keeper, lent to applications. */
+import type { ApplicationIdentity } from '../machines/application.ts';
 import type { MapChannelDocument, MapGroupDocument } from '../machines/document.ts';
 import type { MapEntries, MapGeometry } from '../native/addon/index.ts';
 import { KeeperError } from './keeper-client.ts';
@@ -15,9 +16,17 @@ export const mapGeometry = ({ maxKeys, bits }: MapChannelDocument, { cpuCount }:
 export class Maps {
   readonly #ports: DaemonPorts;
   readonly #fds = new Map<string, number>();
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(ports: DaemonPorts) {
     this.#ports = ports;
+  }
+
+  /** Whoever makes and ends groups: two at once would make memory twice, or for a process that is gone. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 
   fd(mapId: string): number | undefined {
@@ -25,9 +34,11 @@ export class Maps {
   }
 
   /** Makes the memory and leaves it with the keeper, so that it outlives this process. */
-  async create(map: MapChannelDocument, uid: number, keeper: KeeperLink): Promise<MapGroupDocument> {
+  async create(map: MapChannelDocument, identity: ApplicationIdentity, keeper: KeeperLink): Promise<MapGroupDocument> {
     const { host, ids, native } = this.#ports;
-    const group: MapGroupDocument = { mapId: ids.hex(16), uid, cpuCount: host.possibleCpus };
+    const { uid, pid, procname, startedAt } = identity;
+    const process = map.perProcess && { process: { pid, procname, startedAt } };
+    const group: MapGroupDocument = { mapId: ids.hex(16), uid, cpuCount: host.possibleCpus, ...process };
     const geometry = mapGeometry(map, group);
     try {
       this.#fds.set(group.mapId, native.createMap({ mapId: group.mapId, ...geometry }).fd);

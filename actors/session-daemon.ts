@@ -13,6 +13,7 @@ import { openSockets } from './doors.ts';
 import { Inspector } from './inspector.ts';
 import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
+import { endDeadGroups } from './map-processes.ts';
 import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
 import { scopeKey } from './scopes.ts';
@@ -48,7 +49,10 @@ const exited = (parts: DaemonParts, report: ExitReport): void => {
 const connectKeeper = async (parts: DaemonParts): Promise<KeeperLink> => {
   const keeper = parts.ports.keeper.connect();
   keeper.onExited((report) => exited(parts, report));
-  keeper.onClose(() => parts.root.send({ type: 'KeeperLost' }));
+  // One that was given up is nobody's loss; one that dies before its hello has the hello fail.
+  keeper.onClose(() => {
+    if (parts.keeper === keeper) parts.root.send({ type: 'KeeperLost' });
+  });
   const { keeperPid } = await keeper.hello();
   parts.keeper = keeper;
   parts.keeperPid = keeperPid;
@@ -135,6 +139,7 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
 };
 
 const endAbandonedScopes = (parts: DaemonParts): void => {
+  void endDeadGroups(parts, null);
   for (const { id, registries } of parts.documents.all()) {
     for (const { scope, ringSets } of registries) {
       if (scope.kind !== 'process' || ringSets.length === 0 || parts.applications.in(scope).length > 0) continue;

@@ -110,6 +110,12 @@ const quiet = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   if (first !== undefined) throw refuse('internal', { cause: first });
 };
 
+const dumpStates = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+  const answers = await Promise.all(parts.applications.all().map((application) => application.dumpState(sessionId)));
+  const first = answers.flat()[0];
+  if (first !== undefined) throw refuse('internal', { cause: first });
+};
+
 const flush = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
   if (document.registries.every(({ ringSets }) => ringSets.length === 0)) return;
@@ -188,7 +194,8 @@ const provideActors = (parts: DaemonParts) => ({
     writeEdit(parts, input.sessionId, input.requestId, input.edit),
   ),
   applyEdit: fromPromise<void, { sessionId: string; requestId: string; edit: SessionEdit }>(
-    async ({ input: { sessionId } }) => {
+    async ({ input: { sessionId, edit } }) => {
+      if (edit.kind === 'statedump.regenerate') return dumpStates(parts, sessionId);
       tellChannels(parts, sessionId);
       tellSchedules(parts, sessionId);
       if (parts.documents.current(sessionId).active) await Promise.all([parts.passAll(sessionId), armAllCounts(parts)]);

@@ -204,6 +204,7 @@ const MESSAGES = {
     body: struct<{ command: number; watch: number; point: number }>({ command: u32, watch: u32, point: u32 }),
   },
   unmap: { type: 78, body: struct<{ command: number; map: number }>({ command: u32, map: u32 }) },
+  statedump: { type: 79, body: struct<{ command: number; channel: number }>({ command: u32, channel: u32 }) },
   fired: {
     type: 6,
     body: struct<{

@@ -3,6 +3,7 @@ import type { EventRule } from '../machines/document.ts';
 import { logLevelName } from '../rules/loglevel.ts';
 import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
 import { type MemoryForm, memoryLines } from './list-memory.ts';
+import { mapText } from './map-table.ts';
 import { paint } from './style.ts';
 
 type Colours = { readonly colour: boolean };
@@ -114,10 +115,14 @@ const trackerLines = ({ trackers }: SessionView): string[] => [
   '',
 ];
 
+/** Nothing below it: nothing of it. */
+const headed = (title: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : [title, '-------------', ...lines];
+
 export const sessionText = (colours: Colours, session: SessionView, memory: MemoryForm | undefined): string[] => {
   const ownership = session.channels[0]?.attributes.ownership === 'process' ? 'per-process' : 'per-user';
   const domain =
-    session.channels.length === 0
+    session.channels.length === 0 && session.mapChannels.length === 0
       ? []
       : [
           '=== Domain: User space ===',
@@ -125,9 +130,11 @@ export const sessionText = (colours: Colours, session: SessionView, memory: Memo
           `Buffering scheme: ${ownership}`,
           '',
           ...trackerLines(session),
-          'Channels:',
-          '-------------',
-          ...session.channels.flatMap((channel) => channelLines(colours, channel, memory)),
+          ...headed(
+            'Channels:',
+            session.channels.flatMap((channel) => channelLines(colours, channel, memory)),
+          ),
+          ...headed('Map channels:', session.mapChannels.flatMap(mapText)),
         ];
   const head = [
     `Recording session ${session.name}: ${activity(colours, session)}`,

@@ -1,6 +1,7 @@
 /** `list --style`: sessions, domains, channels and rules as a tree. */
 import type { EventRule } from '../machines/document.ts';
 import { logLevelName } from '../rules/loglevel.ts';
+import type { MapChannelView } from '../transport/map-messages.ts';
 import type { ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
 import { type MemoryForm, memoryLines } from './list-memory.ts';
 import { cutTo, paint, type Style, signsOf } from './style.ts';
@@ -102,13 +103,28 @@ const channelNode = (look: Look, channel: ChannelView): Node => ({
   children: channel.rules.map((rule) => ruleNode(look, rule)),
 });
 
+const mapNode = (look: Look, map: MapChannelView): Node => ({
+  sign: state(look, true, 'enabled'),
+  text: `Map channel \`${paint(look, 'cyan', map.name)}\``,
+  properties: [
+    'Key type: string',
+    `Value type: signed-int-${map.bits}`,
+    `Max. key count: ${map.maxKeys}`,
+    `Update policy: ${map.updatePolicy}`,
+    `Buffer configuration: per CPU, ${map.ownership === 'user' ? 'per Unix user' : 'per process'}`,
+    ...(map.deadProcesses === null ? [] : [`Dead process policy: ${map.deadProcesses}`]),
+    `Keys: ${map.keyCount}`,
+  ],
+  children: [],
+});
+
 const allowed = (what: string, tracker: SessionView['trackers']['vpid']): string => {
   if (tracker === 'all') return `${what}: Allow all`;
   if (tracker.length === 0) return `${what}: Allow none`;
   return `${what}: Allow only ${tracker.map(({ id, name }) => name ?? String(id)).join(', ')}`;
 };
 
-const domainNode = (look: Look, { trackers, channels }: SessionView): Node => ({
+const domainNode = (look: Look, { trackers, channels, mapChannels }: SessionView): Node => ({
   sign: '',
   text: 'Domain User space',
   properties: [
@@ -116,7 +132,7 @@ const domainNode = (look: Look, { trackers, channels }: SessionView): Node => ({
     allowed('Virtual user IDs', trackers.vuid),
     allowed('Virtual group IDs', trackers.vgid),
   ],
-  children: channels.map((channel) => channelNode(look, channel)),
+  children: [...channels.map((channel) => channelNode(look, channel)), ...mapChannels.map((map) => mapNode(look, map))],
 });
 
 const summaryNode = (look: Look, session: SessionSummary, more: readonly string[], children: readonly Node[]): Node => {
@@ -154,6 +170,6 @@ export const sessionsTree = (look: Look, sessions: readonly SessionSummary[]): s
   );
 
 export const sessionTree = (look: Look, session: SessionView): string[] => {
-  const domains = session.channels.length === 0 ? [] : [domainNode(look, session)];
+  const domains = session.channels.length === 0 && session.mapChannels.length === 0 ? [] : [domainNode(look, session)];
   return finished(look, [summaryNode(look, session, sessionProperties(look, session), domains)]);
 };

@@ -27,10 +27,13 @@ export const mapScript = (maps: readonly MapView[], nameOf: (uid: number) => str
   let groupId = 0;
   const rows = maps.flatMap((map, at) => [
     `INSERT INTO channels VALUES (${at + 1}, ${quoted(map.name)}, 'user');`,
-    ...map.groups.flatMap(({ uid, entries }) => {
+    ...map.groups.flatMap(({ uid, process, entries }) => {
       const id = ++groupId;
-      const owner = uid === null ? 'NULL, NULL' : `${uid}, ${quoted(nameOf(uid))}`;
-      const type = uid === null ? 'shared' : 'user-per-user';
+      const [type, owner] = process
+        ? ['user-per-process', `${process.pid}, ${quoted(process.procname)}`]
+        : uid === null
+          ? ['shared', 'NULL, NULL']
+          : ['user-per-user', `${uid}, ${quoted(nameOf(uid))}`];
       return [
         `INSERT INTO groups VALUES (${id}, ${at + 1}, '${type}', ${owner}, 'signed-int-${map.bits}');`,
         ...entries.map(

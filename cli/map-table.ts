@@ -6,6 +6,8 @@ export interface MapRow {
   readonly channel: string;
   /** Null: shared counters, or summed over owners (see `per`). */
   readonly uid: number | null;
+  /** Null: the counters are a user's, or shared. */
+  readonly process: { readonly pid: number; readonly procname: string } | null;
   readonly cpu: number | null;
   readonly key: string;
   readonly value: bigint;
@@ -14,8 +16,9 @@ export interface MapRow {
 
 export interface MapChoice {
   readonly per: 'channel' | 'owner' | 'cpu';
-  /** Null: every owner; `shared` adds the daemon's own counters. */
-  readonly uids: readonly number[] | 'all' | null;
+  /** Whose counters, one of these; none of them: everybody's. */
+  readonly uids: readonly number[] | 'all';
+  readonly pids: readonly number[] | 'all';
   readonly shared: boolean;
   /** Null: every CPU. */
   readonly cpus: readonly number[] | null;
@@ -30,20 +33,25 @@ export interface MapChoice {
 }
 
 /** What `list` says of a map channel. */
-export const mapText = ({ name, bits, maxKeys, updatePolicy, keyCount }: MapChannelView): readonly string[] => [
-  `- ${name}`,
+export const mapText = (map: MapChannelView): readonly string[] => [
+  `- ${map.name}`,
   '',
-  `    Value type:       signed-int-${bits}`,
-  `    Max. key count:   ${maxKeys}`,
-  `    Update policy:    ${updatePolicy}`,
-  '    Buffer ownership: user',
-  `    Keys:             ${keyCount}`,
+  '    Key type:         string',
+  `    Value type:       signed-int-${map.bits}`,
+  `    Max. key count:   ${map.maxKeys}`,
+  `    Update policy:    ${map.updatePolicy}`,
+  `    Buffer ownership: ${map.ownership}`,
+  ...(map.deadProcesses === null ? [] : [`    Dead processes:   ${map.deadProcesses}`]),
+  `    Keys:             ${map.keyCount}`,
   '',
 ];
 
-const ownerChosen = ({ uids, shared }: MapChoice, uid: number | null): boolean => {
-  if (uids === null && !shared) return true;
-  return uid === null ? shared : uids === 'all' || (uids ?? []).includes(uid);
+const chosen = (wanted: readonly number[] | 'all', id: number): boolean => wanted === 'all' || wanted.includes(id);
+
+const ownerChosen = ({ uids, pids, shared }: MapChoice, { uid, process }: Pick<MapRow, 'uid' | 'process'>): boolean => {
+  if (uids.length === 0 && pids.length === 0 && !shared) return true;
+  if (process) return chosen(pids, process.pid);
+  return uid === null ? shared : chosen(uids, uid);
 };
 
 const keyChosen = ({ keys, globs }: MapChoice, key: string): boolean =>
@@ -51,19 +59,19 @@ const keyChosen = ({ keys, globs }: MapChoice, key: string): boolean =>
 
 /** Every counter of a channel, those that are 0 included. */
 export const countersOf = (map: MapView): readonly MapRow[] =>
-  map.groups.flatMap(({ uid, cpuCount, entries }) => {
+  map.groups.flatMap(({ uid, process, cpuCount, entries }) => {
     const found = new Map(entries.map(([cpu, key, value, overflow]) => [`${cpu} ${key}`, { value: BigInt(value), overflow }]));
     const cpus = uid === null ? [null] : Array.from({ length: cpuCount }, (_, cpu) => cpu);
     return cpus.flatMap((cpu) =>
       map.keys.map((key, at) => {
         const { value, overflow } = found.get(`${cpu} ${at}`) ?? { value: 0n, overflow: false };
-        return { channel: map.name, uid, cpu, key, value, overflow };
+        return { channel: map.name, uid, process, cpu, key, value, overflow };
       }),
     );
   });
 
-const identity = ({ per }: MapChoice, { uid, cpu, key }: MapRow): string =>
-  JSON.stringify([key, per === 'channel' ? null : uid, per === 'cpu' ? cpu : null]);
+const identity = ({ per }: MapChoice, { uid, process, cpu, key }: MapRow): string =>
+  JSON.stringify([key, per === 'channel' ? null : [uid, process], per === 'cpu' ? cpu : null]);
 
 const compared = (choice: MapChoice, a: MapRow, b: MapRow): number => {
   const [x, y] = choice.sortBy === 'key' ? [a.key, b.key] : [a.value, b.value];
@@ -74,7 +82,7 @@ const compared = (choice: MapChoice, a: MapRow, b: MapRow): number => {
 export const mapRows = (map: MapView, choice: MapChoice): readonly MapRow[] => {
   const sums = new Map<string, MapRow>();
   for (const row of countersOf(map)) {
-    if (!ownerChosen(choice, row.uid) || !keyChosen(choice, row.key)) continue;
+    if (!ownerChosen(choice, row) || !keyChosen(choice, row.key)) continue;
     if (choice.cpus !== null && (row.cpu === null || !choice.cpus.includes(row.cpu))) continue;
     const id = identity(choice, row);
     const before = sums.get(id);

@@ -234,14 +234,20 @@ export interface TrackedValue {
 export type Tracker = 'all' | readonly TrackedValue[];
 export type Trackers = Readonly<Record<TrackedAttribute, Tracker>>;
 
-/** The counters of one user's applications: memory that waits at the keeper under `mapId` (32 hex digits). */
+/** The counters of one user's applications, or of one process: memory that waits at the keeper under `mapId` (32 hex digits). */
 export interface MapGroupDocument {
   readonly mapId: string;
   readonly uid: number;
   readonly cpuCount: number;
+  /** Absent: they are the user's. */
+  readonly process?: MapProcess;
 }
 
-/** A counter of the daemon itself, for conditions that no application meets. */
+export type MapProcess = Pick<Extract<RegistryScope, { kind: 'process' }>, 'pid' | 'procname' | 'startedAt'>;
+/** What becomes of the values of a process that is gone. */
+export type DeadProcessPolicy = 'drop' | 'sum-into-shared';
+
+/** A counter of the daemon itself: for conditions that no application meets, and for what dead processes counted. */
 export interface SharedCounter {
   readonly value: string; // decimal
   readonly overflow: boolean;
@@ -254,6 +260,8 @@ export interface MapChannelDocument {
   readonly maxKeys: number;
   /** How an event counts that several triggers count under one key. */
   readonly updatePolicy: 'per-event' | 'per-rule-match';
+  /** Every process has counters of its own; absent: every user. */
+  readonly perProcess?: { readonly dead: DeadProcessPolicy };
   readonly keys: readonly string[];
   readonly groups: readonly MapGroupDocument[];
   /** By key. */

@@ -7,7 +7,9 @@ import { refusal } from './refusal.ts';
 export const MAP_KEYS_MAX = 2 ** 20;
 const NAME_BYTES_MAX = 255;
 
-export type MapWanted = Pick<MapChannelDocument, 'bits' | 'maxKeys' | 'updatePolicy'> & { readonly name: string | null };
+export type MapWanted = Pick<MapChannelDocument, 'bits' | 'maxKeys' | 'updatePolicy' | 'perProcess'> & {
+  readonly name: string | null;
+};
 
 export interface MapAnswer {
   readonly name: string;
@@ -20,6 +22,16 @@ export const mapNamed = (document: SessionDocument, name: string): MapChannelDoc
 
 export const mapGroupsOf = (document: SessionDocument): readonly MapGroupDocument[] =>
   mapsOf(document).flatMap(({ groups }) => groups);
+
+const ZERO: SharedCounter = { value: '0', overflow: false };
+const ONE = { value: 1n, overflow: false };
+
+/** As the memory of applications counts: the largest number is followed by the smallest. */
+const sum = (before: SharedCounter, { value, overflow }: Omit<Inherited, 'key'>, bits: 32 | 64): SharedCounter => {
+  const exact = BigInt(before.value) + value;
+  const wrapped = BigInt.asIntN(bits, exact);
+  return { value: String(wrapped), overflow: before.overflow || overflow || wrapped !== exact };
+};
 
 /** `change` gets every map channel; the document stays the same one when none changed. */
 const changed = (document: SessionDocument, change: (map: MapChannelDocument) => MapChannelDocument): SessionDocument => {
@@ -49,12 +61,13 @@ export const addMap = (document: SessionDocument, wanted: MapWanted): Edited<Map
   const cause = nameCause(name);
   if (cause) return { ok: false, refusal: refusal('map-invalid', { channel: name, cause: `of its name: ${cause}` }) };
   if (mapNamed(document, name)) return { ok: false, refusal: refusal('map-exists', { session, channel: name }) };
-  const { bits, maxKeys, updatePolicy } = wanted;
+  const { name: _, ...attributes } = wanted;
+  const { maxKeys } = attributes;
   if (maxKeys < 1 || maxKeys > MAP_KEYS_MAX) {
     const range = `it has room for ${maxKeys} keys, 1 to ${MAP_KEYS_MAX} are possible`;
     return { ok: false, refusal: refusal('map-invalid', { channel: name, cause: range }) };
   }
-  const map: MapChannelDocument = { name, bits, maxKeys, updatePolicy, keys: [], groups: [], shared: {} };
+  const map: MapChannelDocument = { name, ...attributes, keys: [], groups: [], shared: {} };
   return { ok: true, document: { ...document, mapChannels: [...mapsOf(document), map] }, answer: { name } };
 };
 
@@ -69,6 +82,29 @@ export const withKeys = (document: SessionDocument, name: string, keys: readonly
 export const withGroup = (document: SessionDocument, name: string, group: MapGroupDocument): SessionDocument =>
   changedOne(document, name, (map) => ({ ...map, groups: [...map.groups, group] }));
 
+/** What a dead process counted: `values` by key. */
+export interface Inherited {
+  readonly key: string;
+  readonly value: bigint;
+  readonly overflow: boolean;
+}
+
+/** A group is gone, and what is inherited of it is in the shared counters: both at once, so that nothing counts twice. */
+export const withoutGroup = (
+  document: SessionDocument,
+  name: string,
+  mapId: string,
+  inherited: readonly Inherited[],
+): SessionDocument =>
+  changedOne(document, name, (map) => {
+    if (!map.groups.some((group) => group.mapId === mapId)) return map;
+    const groups = map.groups.filter((group) => group.mapId !== mapId);
+    const counters = new Map(Object.entries(map.shared));
+    for (const one of inherited) counters.set(one.key, sum(counters.get(one.key) ?? ZERO, one, map.bits));
+    const shared = Object.fromEntries(counters);
+    return { ...map, groups, shared };
+  });
+
 /** Without the groups whose memory is gone. */
 export const withoutGroups = (document: SessionDocument, gone: ReadonlySet<string>): SessionDocument =>
   changed(document, (map) =>
@@ -77,19 +113,11 @@ export const withoutGroups = (document: SessionDocument, gone: ReadonlySet<strin
       : map,
   );
 
-const ZERO: SharedCounter = { value: '0', overflow: false };
-
-/** One more, as the memory of applications counts: the largest number is followed by the smallest. */
-const oneMore = ({ value, overflow }: SharedCounter, bits: 32 | 64): SharedCounter => {
-  const next = BigInt.asIntN(bits, BigInt(value) + 1n);
-  return { value: String(next), overflow: overflow || next < BigInt(value) };
-};
-
 export const incremented = (document: SessionDocument, name: string, key: string): SessionDocument =>
   changedOne(withKeys(document, name, [key]), name, (map) => {
     if (!map.keys.includes(key)) return map;
     const before = Object.hasOwn(map.shared, key) ? map.shared[key]! : ZERO;
-    return { ...map, shared: { ...map.shared, [key]: oneMore(before, map.bits) } };
+    return { ...map, shared: { ...map.shared, [key]: sum(before, ONE, map.bits) } };
   });
 
 export const clearedMaps = (document: SessionDocument): SessionDocument =>

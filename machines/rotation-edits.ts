@@ -137,3 +137,6 @@ export const resampleClock = (document: SessionDocument, offsetNs: string): Edit
   if (channels[0]?.attributes.ownership === 'process') return refused('regenerate-per-process', { session });
   return { ok: true, document: { ...document, clock: { ...document.clock, offsetNs } }, answer: {} };
 };
+
+export const dumpAgain = (document: SessionDocument): Edited<object> =>
+  document.active ? { ok: true, document, answer: {} } : refused('session-not-started', { session: document.name });

@@ -226,6 +226,7 @@ const keeper = daemonSetup.createStateConfig({
         onDone: { target: 'connected', actions: log('a keeper holds the rings again') },
         onError: { target: 'pausing', actions: logError('no keeper could be started') },
       },
+      on: { KeeperLost: { target: 'pausing', actions: log('the keeper that was started is gone too') } },
       after: { keeperTimeout: { target: 'pausing', actions: log('no keeper came up in time') } },
     },
     pausing: { after: { keeperPause: 'lost' } },

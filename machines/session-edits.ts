@@ -9,7 +9,7 @@ import type { MapAnswer, MapWanted } from './map-edits.ts';
 import { addMap, mapsOf } from './map-edits.ts';
 import { refusal } from './refusal.ts';
 import type { SchedulesAnswer } from './rotation-edits.ts';
-import { disableRotation, enableRotation, resampleClock } from './rotation-edits.ts';
+import { disableRotation, dumpAgain, enableRotation, resampleClock } from './rotation-edits.ts';
 import type { RuleAnswer, RulesAnswer, RuleWanted } from './rule-edits.ts';
 import { disableRules, enableRule } from './rule-edits.ts';
 import type { OutputAnswer, PlaceAnswer, SnapshotWanted } from './snapshot-edits.ts';
@@ -27,6 +27,8 @@ export type SessionEdit =
   | { readonly kind: 'rotation.disable'; readonly schedules: readonly (keyof Schedules)[] }
   /** The metadata is written anew, with a new sample of the clocks. */
   | { readonly kind: 'metadata.regenerate'; readonly offsetNs: string }
+  /** Changes nothing here: running applications dump their state once more. */
+  | { readonly kind: 'statedump.regenerate' }
   | { readonly kind: 'snapshot.add'; readonly name: string | null; readonly path: string; readonly maxSize: number }
   | { readonly kind: 'snapshot.delete'; readonly output: string }
   | { readonly kind: 'snapshot.take'; readonly wanted: SnapshotWanted; readonly stamp: string; readonly cpus: number }
@@ -106,6 +108,8 @@ export const editSession = (document: SessionDocument, edit: SessionEdit): Edite
       return disableRotation(document, edit.schedules);
     case 'metadata.regenerate':
       return resampleClock(document, edit.offsetNs);
+    case 'statedump.regenerate':
+      return dumpAgain(document);
     case 'snapshot.add':
       return addOutput(document, edit);
     case 'snapshot.delete':

@@ -193,11 +193,6 @@ const FAULTS = {
     ({ session }) => `Recording session \`${session}\` has buffers per process: its metadata cannot be regenerated.`,
     'Use channels with buffers per user.',
   ),
-  'statedump-unavailable': row<NoParams>(
-    'unsupported',
-    () => 'Applications emit no state dump in this version, so there is none to emit again.',
-    'Start the programs anew, or add the contexts procname and vpid.',
-  ),
   // Snapshots.
   'not-a-snapshot-session': row<{ session: string }>(
     'error',

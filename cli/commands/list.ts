@@ -52,7 +52,8 @@ const show = async (environment: Environment, session: string): Promise<Outcome>
     return { lines: (await import('../map-table.ts')).mapText(map), json: { mapChannel: map } };
   }
   if (environment.options.has('domain')) {
-    const domains = answer.session.channels.length > 0 ? ['ust'] : [];
+    const { channels, mapChannels } = answer.session;
+    const domains = channels.length + mapChannels.length > 0 ? ['ust'] : [];
     return {
       lines: ['Domains:', '-------------', ...(domains.length > 0 ? [' - UST global'] : [' None'])],
       json: { domains },

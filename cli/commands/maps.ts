@@ -7,8 +7,6 @@ import { type OptionSpec, type Parsed, UsageError } from '../options.ts';
 import { userId, userName } from '../users.ts';
 import { HELP, NO_KERNEL, noMoreWords, refused, SESSION, sessionOf } from './shared.ts';
 
-const PER_USER = 'counters belong to users here, not to processes; --uid chooses users';
-
 const oneOf = <T extends string>(options: Parsed, name: string, known: readonly T[], otherwise: T): T => {
   const value = options.get(name);
   const found = value === undefined ? otherwise : known.find((one) => one === value);
@@ -53,8 +51,12 @@ export const addMapChannel: Command = {
     { long: 'value-type', value: 'TYPE', help: 'signed-int-32, signed-int-64 or signed-int-max (default)' },
     { long: 'max-key-count', value: 'COUNT', help: 'New keys beyond are dropped (default: 4096)' },
     { long: 'update-policy', value: 'POLICY', help: 'An event counts per-event (default) or per-rule-match' },
-    { long: 'buffer-ownership', value: 'OWNER', help: 'Counters belong to: user' },
-    { long: 'dead-process-policy', value: 'POLICY', help: 'Of counters per process, which are not there yet' },
+    { long: 'buffer-ownership', value: 'OWNER', help: 'Counters belong to each user (default) or process' },
+    {
+      long: 'dead-process-policy',
+      value: 'POLICY',
+      help: 'With process: what a dead one counted, sum-into-shared (default) or drop',
+    },
   ],
   async run(environment) {
     const { options } = environment;
@@ -70,8 +72,10 @@ export const addMapChannel: Command = {
     ]);
     if (!options.has('type')) throw new UsageError('Missing --type (user)');
     needUser(options);
-    if (oneOf(options, 'buffer-ownership', ['user', 'process'], 'user') === 'process' || options.has('dead-process-policy'))
-      throw new UsageError(`Counters per process are not supported by this version: ${PER_USER}`, 5);
+    const ownership = oneOf(options, 'buffer-ownership', ['user', 'process'], 'user');
+    const deadProcesses = oneOf(options, 'dead-process-policy', ['sum-into-shared', 'drop'], 'sum-into-shared');
+    if (options.has('dead-process-policy') && ownership === 'user')
+      throw new UsageError('--dead-process-policy needs --buffer-ownership=process');
     const valueType = oneOf(options, 'value-type', ['signed-int-32', 'signed-int-64', 'signed-int-max'], 'signed-int-max');
     const maxKeys = positive(options, 'max-key-count');
     const updatePolicy = oneOf(options, 'update-policy', ['per-event', 'per-rule-match'], 'per-event');
@@ -83,6 +87,7 @@ export const addMapChannel: Command = {
       bits: valueType === 'signed-int-32' ? 32 : 64,
       ...(maxKeys === null ? {} : { maxKeys }),
       updatePolicy,
+      ...(ownership === 'process' ? { ownership, deadProcesses } : {}),
     });
     const shown = wanted === undefined ? 'Map channel' : `Map channel \`${name}\``;
     return { lines: [`${shown} added to recording session \`${session}\`.`], json: { session, name } };
@@ -106,13 +111,14 @@ const uidOf = (text: string): number => {
 };
 
 const choiceOf = (options: Parsed): MapChoice => {
-  if (options.has('uid') && options.has('all-uids')) throw new UsageError('--uid and --all-uids exclude each other');
+  for (const [one, all] of [['uid', 'all-uids'] as const, ['pid', 'all-pids'] as const])
+    if (options.has(one) && options.has(all)) throw new UsageError(`--${one} and --${all} exclude each other`);
   const per = oneOf(options, 'per', ['channel', 'owner', 'cpu', 'part'], 'channel');
   const parts = ['cpu-id', 'part-id'].flatMap((name) => options.all(name).map((text) => number(name, text)));
-  const uids = options.all('uid').map(uidOf);
   return {
     per: per === 'part' ? 'cpu' : per,
-    uids: options.has('all-uids') ? 'all' : uids.length > 0 ? uids : null,
+    uids: options.has('all-uids') ? 'all' : options.all('uid').map(uidOf),
+    pids: options.has('all-pids') ? 'all' : options.all('pid').map((text) => number('pid', text)),
     shared: options.has('shared'),
     cpus: parts.length > 0 ? parts : null,
     keys: options.all('key'),
@@ -132,13 +138,21 @@ const columns = (per: MapChoice['per']): readonly string[] => [
   'Overflow',
 ];
 
-const cells = (per: MapChoice['per'], { uid, cpu, key, value, overflow }: MapRow): readonly string[] => [
-  ...(per === 'channel' ? [] : [uid === null ? 'shared' : userName(uid)]),
-  ...(per === 'cpu' ? [cpu === null ? '-' : String(cpu)] : []),
-  key,
-  String(value),
-  overflow ? 'yes' : 'no',
-];
+const owner = ({ uid, process }: MapRow): string => {
+  if (process) return `${process.procname} (${process.pid})`;
+  return uid === null ? 'shared' : userName(uid);
+};
+
+const cells = (per: MapChoice['per'], row: MapRow): readonly string[] => {
+  const { cpu, key, value, overflow } = row;
+  return [
+    ...(per === 'channel' ? [] : [owner(row)]),
+    ...(per === 'cpu' ? [cpu === null ? '-' : String(cpu)] : []),
+    key,
+    String(value),
+    overflow ? 'yes' : 'no',
+  ];
+};
 
 const table = (rows: readonly (readonly string[])[]): string[] => {
   const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
@@ -151,8 +165,8 @@ const AXES: readonly OptionSpec[] = [
   { long: 'per', value: 'WHAT', help: 'One value per key and channel (default), owner or cpu (the same as part)' },
   { long: 'uid', value: 'UID', repeat: true, help: 'Only counters of this user' },
   { long: 'all-uids', help: 'Only counters of users' },
-  refused('pid', 'Only counters of this process', PER_USER, { value: 'PID' }),
-  refused('all-pids', 'Only counters of processes', PER_USER),
+  { long: 'pid', value: 'PID', repeat: true, help: 'Only counters of this process' },
+  { long: 'all-pids', help: 'Only counters of processes' },
   { long: 'shared', help: 'Only counters of the daemon itself' },
   refused('system', 'Only counters of the kernel', NO_KERNEL),
   { long: 'part-id', value: 'CPU', repeat: true, help: 'The same as --cpu-id' },

@@ -1,6 +1,7 @@
 /** Domains, channels, recording event rules, contexts and instrumentation points as elements. */
 import type { EventRule, PointDescription } from '../../machines/document.ts';
 import { DEFAULT_LOG_LEVEL, logLevelName } from '../../rules/loglevel.ts';
+import type { MapChannelView } from '../../transport/map-messages.ts';
 import type { ApplicationView, ChannelView, SessionView } from '../../transport/messages.ts';
 import { trackersElement } from './trackers.ts';
 import { type Element, element } from './xml.ts';
@@ -86,11 +87,29 @@ const channelElement = (channel: ChannelView): Element =>
     memoryElement(channel),
   ]);
 
+export const mapChannelElement = (map: MapChannelView): Element =>
+  element('map_channel', [
+    element('name', map.name),
+    element('enabled', true),
+    element('key_type', 'string'),
+    element('value_type', `signed-int-${map.bits}`),
+    element('max_key_count', map.maxKeys),
+    element('update_policy', map.updatePolicy),
+    element('buffer_ownership', map.ownership === 'user' ? 'per-uid' : 'per-pid'),
+    ...(map.deadProcesses === null ? [] : [element('dead_group_policy', map.deadProcesses)]),
+  ]);
+
 export const domainElement = (session: SessionView, typeOnly: boolean): Element =>
   element('domain', [
     element('type', 'UST'),
     element('buffer_type', bufferType(session)),
-    ...(typeOnly ? [] : [trackersElement(session.trackers), element('channels', session.channels.map(channelElement))]),
+    ...(typeOnly
+      ? []
+      : [
+          trackersElement(session.trackers),
+          element('channels', session.channels.map(channelElement)),
+          ...(session.mapChannels.length === 0 ? [] : [element('map_channels', session.mapChannels.map(mapChannelElement))]),
+        ]),
   ]);
 
 export interface ChannelDone {

@@ -62,7 +62,7 @@ export const sessionShown = (session: SessionView, domainsOnly: boolean): Elemen
   const shown = element('session', [
     ...summary(session),
     ...(schedules.length > 0 ? [element('rotation_schedules', schedules)] : []),
-    element('domains', session.channels.length > 0 ? [domainElement(session, domainsOnly)] : []),
+    element('domains', session.channels.length + session.mapChannels.length > 0 ? [domainElement(session, domainsOnly)] : []),
   ]);
   return [element('sessions', [shown])];
 };

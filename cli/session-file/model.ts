@@ -14,6 +14,17 @@ export interface SavedChannel {
   readonly rules: readonly EventRule[];
 }
 
+/** Without its counters. */
+export interface SavedMap {
+  readonly name: string;
+  readonly bits: 32 | 64;
+  readonly maxKeys: number;
+  readonly updatePolicy: 'per-event' | 'per-rule-match';
+  readonly ownership: 'user' | 'process';
+  /** Null: counters belong to users. */
+  readonly deadProcesses: 'drop' | 'sum-into-shared' | null;
+}
+
 /** Ids, and names as they were given; an empty list: no process. */
 export type SavedTracker = 'all' | readonly (number | string)[];
 
@@ -34,9 +45,12 @@ export interface SavedSession {
   readonly started: boolean;
   readonly ownership: ChannelAttributes['ownership'];
   readonly channels: readonly SavedChannel[];
+  readonly maps: readonly SavedMap[];
   readonly trackers: Readonly<Record<TrackedAttribute, SavedTracker>>;
   readonly schedules: Schedules;
   readonly output: SavedDestination;
+  /** Where its ring buffers are files; null: they are memory. */
+  readonly shmPath: string | null;
 }
 
 export type SavedTrigger = Pick<TriggerDocument, 'name' | 'condition' | 'actions'>;

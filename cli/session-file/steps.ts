@@ -1,10 +1,12 @@
 /** From a saved session to the commands that make it, in their order, and back from what the daemon shows. Pure. */
+import { dirname } from 'node:path';
 import type { EventRule } from '../../machines/document.ts';
 import type { CommandFields, CommandName, SessionView } from '../../transport/messages.ts';
 import type { TriggerView } from '../../transport/trigger-messages.ts';
 import {
   type SavedChannel,
   type SavedDestination,
+  type SavedMap,
   type SavedSession,
   type SavedTracker,
   type SavedTrigger,
@@ -30,6 +32,7 @@ const createStep = (session: SavedSession): Step => {
     ...(output.kind === 'local' ? { output: output.path } : {}),
     ...(output.kind === 'none' || output.kind === 'snapshot' ? { noOutput: true } : {}),
     ...(output.kind === 'snapshot' ? { snapshot: true } : {}),
+    ...(session.shmPath === null ? {} : { shmPath: session.shmPath }),
   };
   return { name: 'session.create', fields: { name, ...place }, part: session };
 };
@@ -77,6 +80,12 @@ const channelSteps = ({ name: session, ownership }: SavedSession, channel: Saved
   return [enable, ...contextSteps, ...ruleSteps(session, channel), ...(channel.enabled ? [] : [disable])];
 };
 
+const mapStep = (session: string, part: SavedMap): Step => {
+  const { deadProcesses, ...attributes } = part;
+  const dead = deadProcesses === null ? {} : { deadProcesses };
+  return { name: 'map.add', fields: { session, ...attributes, ...dead }, part };
+};
+
 const trackerSteps = (part: SavedSession): Step[] =>
   TRACKED.flatMap((attribute): Step[] => {
     const tracker = part.trackers[attribute];
@@ -102,6 +111,7 @@ export const stepsOf = (session: SavedSession): Step[] => [
   createStep(session),
   ...outputSteps(session.name, session.output),
   ...session.channels.flatMap((channel) => channelSteps(session, channel)),
+  ...session.maps.map((map) => mapStep(session.name, map)),
   ...trackerSteps(session),
   ...scheduleSteps(session),
 ];
@@ -139,6 +149,7 @@ export const savedSession = (view: SessionView): SavedSession => ({
       rules,
     }),
   ),
+  maps: view.mapChannels.map(({ keyCount: _, ...map }) => map),
   trackers: {
     vpid: savedTracker(view.trackers.vpid),
     vuid: savedTracker(view.trackers.vuid),
@@ -146,6 +157,8 @@ export const savedSession = (view: SessionView): SavedSession => ({
   },
   schedules: view.schedules,
   output: savedDestination(view),
+  // It gets a directory of its own below the one that was asked for.
+  shmPath: view.shmPath === null ? null : dirname(view.shmPath),
 });
 
 export const savedTrigger = ({ name, condition, actions }: TriggerView): SavedTrigger => ({ name, condition, actions });

@@ -2,6 +2,7 @@
  * The XML format of saved sessions: LTTng's element names, with its defaults where elements are missing. What Weft does not have is
  * refused by its place in the file.
  */
+import { dirname } from 'node:path';
 import type { EventRule, LogLevelRule, Schedules } from '../../machines/document.ts';
 import { type Element, parseElements, type Tree, writeElements } from './element.ts';
 import {
@@ -19,6 +20,7 @@ import {
   TRACKED,
 } from './model.ts';
 import { readContext, writeContext } from './xml-contexts.ts';
+import { readMap, writeMap } from './xml-maps.ts';
 import { pathOfUrl, readTrigger, writeTrigger } from './xml-triggers.ts';
 
 const MICROS = 0xffff_ffff;
@@ -125,12 +127,15 @@ const writeSession = (session: SavedSession): Tree => {
     ['type', 'UST'],
     ['buffer_type', nameFor(OWNERSHIP, session.ownership)],
     ['channels', session.channels.map(writeChannel)],
+    // Programs of before 2.16 do not know it.
+    session.maps.length === 0 ? null : ['map_channels', session.maps.map(writeMap)],
     writeTrackers(session.trackers),
   ];
   const snapshot: Tree | null = session.output.kind === 'snapshot' ? ['snapshot_mode', true] : null;
   const attributes: (Tree | null)[] = [snapshot, writeSchedules(session.schedules)];
   const parts: (Tree | null)[] = [
     ['name', session.name],
+    session.shmPath === null ? null : ['shared_memory_path', session.shmPath],
     ['domains', [['domain', domain]]],
     ['started', session.started],
     attributes.some((one) => one !== null) ? ['attributes', attributes] : null,
@@ -255,15 +260,18 @@ const readOldTracker = (trackers: Element): SavedTracker => {
 
 const readDomain = (fields: ReturnType<Element['fields']>, domain: Element, places: Places) => {
   const ownership = domain.need(fields, 'buffer_type').oneOf(OWNERSHIP);
-  const [map] = fields.map_channels?.children ?? [];
-  if (map) throw map.unsupported('map channels are not saved and loaded yet');
   const channels = (fields.channels?.list('channel') ?? []).map((channel) => readChannel(channel, places));
+  const maps = (fields.map_channels?.list('map_channel') ?? []).map((element) => {
+    const map = readMap(element);
+    places.set(map, element.place);
+    return map;
+  });
   const old = fields.trackers ? { vpid: readOldTracker(fields.trackers) } : {};
   const trackers = fields.process_attr_trackers ? readTrackers(fields.process_attr_trackers) : {};
-  return { ownership, channels, trackers: { ...ALL_PROCESSES, ...old, ...trackers } };
+  return { ownership, channels, maps, trackers: { ...ALL_PROCESSES, ...old, ...trackers } };
 };
 
-const NO_DOMAIN = { ownership: 'user', channels: [], trackers: ALL_PROCESSES } as const;
+const NO_DOMAIN = { ownership: 'user', channels: [], maps: [], trackers: ALL_PROCESSES } as const;
 
 /** Other domains may be named, as long as nothing is in them. */
 const readDomains = (domains: Element | undefined, places: Places): Pick<SavedSession, keyof typeof NO_DOMAIN> => {
@@ -325,24 +333,34 @@ const readOutput = (output: Element | undefined, snapshot: boolean, places: Plac
   throw choice.fault('a snapshot session has `snapshot_outputs`');
 };
 
+/** The directory that was asked for: a session gets one of its own in it, with its name and its birth. */
+const readMemory = (element: Element | undefined, name: string): string | null => {
+  const path = element?.string() ?? '';
+  if (!element || path === '') return null;
+  if (!path.startsWith('/')) throw element.fault(`\`${path}\` is no absolute path`);
+  const own =
+    path.startsWith(name, path.lastIndexOf('/') + 1) &&
+    /^(-\d{8}-\d{6})$/.test(path.slice(path.lastIndexOf('/') + 1 + name.length));
+  return own ? dirname(path) : path;
+};
+
 const readSession = (session: Element, places: Places): SavedSession => {
   const fields = session.fields(
     ...['name', 'shared_memory_path', 'trace_format', 'domains', 'started', 'attributes', 'output'],
   );
-  const memory = fields.shared_memory_path;
-  if (memory && memory.string() !== '')
-    throw memory.unsupported('a loaded session has its ring buffers in memory; `weft create --shm-path` puts them into files');
   const format = fields.trace_format;
   if (format && format.word() !== 'CTF_1_8') throw format.unsupported(`traces are CTF_1_8, not ${format.word()}`);
   const attributes = fields.attributes?.fields('snapshot_mode', 'live_timer_interval', 'rotation_schedules') ?? {};
   const live = attributes.live_timer_interval;
   if (live && live.integer(0, MICROS) !== 0) throw live.unsupported('there is no live mode');
+  const name = session.need(fields, 'name').string();
   const read = {
-    name: session.need(fields, 'name').string(),
+    name,
     started: fields.started?.boolean() ?? false,
     ...readDomains(fields.domains, places),
     schedules: readSchedules(attributes.rotation_schedules),
     output: readOutput(fields.output, attributes.snapshot_mode?.boolean() ?? false, places),
+    shmPath: readMemory(fields.shared_memory_path, name),
   };
   places.set(read, session.place);
   return read;

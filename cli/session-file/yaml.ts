@@ -22,6 +22,7 @@ import {
   sizeFault,
   TRACKED,
 } from './model.ts';
+import { mapIn, mapOut, mapSchema } from './yaml-maps.ts';
 import { triggerIn, triggerOut, triggerSchema } from './yaml-triggers.ts';
 import { bytes, micros, sizeText, text, timeText } from './yaml-values.ts';
 
@@ -95,6 +96,7 @@ const session = z
     started: z.boolean().default(false),
     'buffer-ownership': z.enum(['user', 'process']).default('user'),
     output: path.optional(),
+    'shm-path': path.optional(),
     'no-output': z.literal(true).optional(),
     snapshot: z
       .strictObject({
@@ -106,6 +108,7 @@ const session = z
       .strictObject({ vpid: values(id), vuid: values(z.union([id, text])), vgid: values(z.union([id, text])) })
       .default(ALL_PROCESSES as never),
     channels: z.array(channel).default([]),
+    'map-channels': z.array(mapSchema).default([]),
   })
   .refine((one) => ['output', 'no-output', 'snapshot'].filter((key) => one[key as 'output'] !== undefined).length <= 1, {
     error: '`output`, `no-output` and `snapshot` exclude each other',
@@ -206,10 +209,12 @@ const sessionOut = (session: SavedSession): object => {
     name: session.name,
     started: session.started,
     ...outputOut(session.output),
+    ...(session.shmPath === null ? {} : { 'shm-path': session.shmPath }),
     ...(session.ownership === 'user' ? {} : { 'buffer-ownership': session.ownership }),
     ...(Object.keys(rotation).length === 0 ? {} : { rotation }),
     ...(Object.keys(track).length === 0 ? {} : { track }),
     channels: session.channels.map(channelOut),
+    ...(session.maps.length === 0 ? {} : { 'map-channels': session.maps.map(mapOut) }),
   };
 };
 
@@ -266,9 +271,11 @@ const sessionIn = (one: z.output<typeof session>, index: number, placed: Placed)
     started: one.started,
     ownership: one['buffer-ownership'],
     channels: one.channels.map((part, number) => channelIn(part, [...at, 'channels', number], placed)),
+    maps: one['map-channels'].map((part, number) => placed(mapIn(part), ...at, 'map-channels', number)),
     trackers: one.track as Record<(typeof TRACKED)[number], SavedTracker>,
     schedules: { timerUs: one.rotation.timer ?? null, sizeBytes: one.rotation.size ?? null },
     output: outputIn(one, at, placed),
+    shmPath: one['shm-path'] ?? null,
   };
   return placed(read, ...at);
 };

@@ -1,10 +1,12 @@
-/* What helpers_test runs under the helpers: known sizes, mutexes, threads, a child. Prints the address of the function that calls. */
+/* What helpers_test runs under the helpers: known sizes, mutexes, libraries, threads, a child. Prints the address of each function that calls. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,8 +69,17 @@ static int run_child(void)
     return waitpid(child, &status, 0) == child && status == 0;
 }
 
+/* What fails says why, as it did. */
+static __attribute__((noinline)) int load(void)
+{
+    void *library = dlopen("libm.so.6", RTLD_NOW), *apart = dlmopen(LM_ID_NEWLM, "libm.so.6", RTLD_LAZY);
+    void *none = dlopen("/nonexistent.so", RTLD_NOW);
+    const char *error = dlerror();
+    return library && apart && !none && error && strstr(error, "/nonexistent.so") && dlclose(apart) == 0 && dlclose(library) == 0;
+}
+
 int main(void)
 {
-    printf("%p %p\n", (void *)(uintptr_t)&allocate, (void *)(uintptr_t)&lock);
-    return allocate() && lock() && run_threads() && run_child() ? 0 : 1;
+    printf("%p %p %p\n", (void *)(uintptr_t)&allocate, (void *)(uintptr_t)&lock, (void *)(uintptr_t)&load);
+    return allocate() && lock() && load() && run_threads() && run_child() ? 0 : 1;
 }

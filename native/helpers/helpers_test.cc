@@ -56,6 +56,7 @@ Ran run(const std::vector<std::string> &words, const std::string &helpers, const
 
 std::string libc_helper() { return build + "/libweft-libc.so"; }
 std::string pthread_helper() { return build + "/libweft-pthread.so"; }
+std::string dl_helper() { return build + "/libweft-dl.so"; }
 std::string fake_path() { return build + "/include/fake"; }
 std::string program() { return build + "/helpers/helpers_program"; }
 
@@ -124,6 +125,18 @@ void mutexes_are_recorded() {
     check_callers(ran, "trylock", printed(ran, 1));
 }
 
+void libraries_are_recorded() {
+    const Ran ran = run({program()}, dl_helper(), fake_path());
+    CHECK_EQUAL(ran.status, 0);
+    std::smatch opened;
+    CHECK(std::regex_search(ran.records, opened, std::regex("dlopen \\{ baddr = (0x[1-9a-f][0-9a-f]*000), memsz = [1-9][0-9]{5,}, flags = 0x2, path = \"?/[^ ]*/libm\\.so\\.6")));
+    CHECK_EQUAL(count(ran.records, "dlmopen \\{ baddr = 0x[1-9a-f][0-9a-f]*000, memsz = 0, nsid = -1, flags = 0x1"), size_t{1});
+    CHECK_EQUAL(count(ran.records, "dlclose \\{ baddr = " + opened[1].str()), size_t{1});
+    CHECK_EQUAL(count(ran.records, "dlclose"), size_t{2});
+    CHECK_EQUAL(count(ran.records, "nonexistent"), size_t{0});
+    check_callers(ran, "dl(m?open|close)", printed(ran, 2));
+}
+
 void both_helpers_at_once() {
     const Ran ran = run({program()}, libc_helper() + " " + pthread_helper(), fake_path());
     CHECK_EQUAL(ran.status, 0);
@@ -138,7 +151,7 @@ std::string copied(const std::string &from, const char *name) {
 
 /* Programs that nobody here wrote: pipes, forks, exec. */
 void programs_of_the_system_run_as_before() {
-    const std::string both = libc_helper() + " " + pthread_helper();
+    const std::string both = libc_helper() + " " + pthread_helper() + " " + dl_helper();
     const Ran shell = run({"/bin/sh", "-c", "echo b a | tr ' ' '\\n' | sort"}, both, fake_path());
     CHECK_EQUAL(shell.status, 0);
     CHECK_EQUAL(shell.out, std::string("a\nb\n"));
@@ -171,6 +184,7 @@ int main(int argc, char **argv) {
             {"a free names the pointer that was given", each_free_names_what_was_given},
             {"threads and a forked child are recorded", threads_and_children_are_recorded},
             {"mutexes are recorded with request, acquisition, attempt and release", mutexes_are_recorded},
+            {"libraries that are loaded and unloaded are recorded, failures stay what they were", libraries_are_recorded},
             {"both helpers work at once", both_helpers_at_once},
             {"programs of the system run as before, with the fake library and the real one", programs_of_the_system_run_as_before},
             {"without the library a helper changes nothing and says nothing", without_the_library_nothing_happens},

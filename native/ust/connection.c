@@ -20,6 +20,7 @@
 #include "ust/map.h"
 #include "ust/message.h"
 #include "ust/registry.h"
+#include "ust/statedump.h"
 #include "ust/watch.h"
 
 #define FDS_MAX 2
@@ -77,20 +78,10 @@ static int send_message(struct weft_connection *c, size_t length)
     return sent < 0 ? -errno : 0;
 }
 
-/* The program's name is its first thread's, not the listener's. */
-static void read_procname(char *name, size_t size)
-{
-    const int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
-    const ssize_t length = fd < 0 ? 0 : read(fd, name, size - 1);
-    name[length > 0 && name[length - 1] == '\n' ? length - 1 : length > 0 ? length : 0] = 0;
-    if (fd >= 0)
-        close(fd);
-}
-
 static int send_hello(struct weft_connection *c)
 {
     char procname[17] = "", path[PATH_MAX] = "";
-    read_procname(procname, sizeof(procname));
+    weft_read_procname(procname, sizeof(procname));
     if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
         path[0] = 0;
     struct weft_writer w = weft_message_begin(buffer, WEFT_WIRE_HELLO);
@@ -294,6 +285,17 @@ static int enable(struct weft_channel *channel, struct weft_cursor *m)
     return weft_registry_enable(channel, entry, event_id, filter, length);
 }
 
+/* A channel that went on recording while there was no daemon is told to start as well: that is no start. */
+static int start(struct weft_channel *channel)
+{
+    const int was_active = channel->active;
+    weft_channel_ask_again(channel);
+    const int status = weft_registry_start(channel);
+    if (!was_active)
+        weft_statedump(channel);
+    return status;
+}
+
 static int counting(struct weft_connection *c, uint16_t type, struct weft_cursor *m, const int *fds, uint32_t count)
 {
     switch (type) {
@@ -316,7 +318,7 @@ static int command(struct weft_connection *c, uint16_t type, struct weft_cursor 
         return weft_watch(c, m);
     if (type == WEFT_WIRE_UNWATCH)
         return weft_unwatch(c, m);
-    if (type >= WEFT_WIRE_MAP)
+    if (type >= WEFT_WIRE_MAP && type <= WEFT_WIRE_UNMAP)
         return counting(c, type, m, fds, count);
     struct weft_channel *channel = weft_channels_find(c->index, weft_get_u32(m));
     if (!channel)
@@ -327,10 +329,12 @@ static int command(struct weft_connection *c, uint16_t type, struct weft_cursor 
     case WEFT_WIRE_DISABLE:
         return weft_registry_disable(channel, weft_get_u32(m));
     case WEFT_WIRE_START:
-        weft_channel_ask_again(channel);
-        return weft_registry_start(channel);
+        return start(channel);
     case WEFT_WIRE_STOP:
         return weft_registry_stop(channel);
+    case WEFT_WIRE_STATEDUMP:
+        weft_statedump(channel);
+        return 0;
     default:
         weft_registry_detach(channel);
         return 0;
@@ -352,7 +356,7 @@ static int dispatch(struct weft_connection *c, uint16_t type, struct weft_cursor
         weft_registry_detach_unattached(c->index);
         return 0;
     }
-    if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_UNMAP || !c->application)
+    if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_STATEDUMP || !c->application)
         return -EPROTO;
     const uint32_t id = weft_get_u32(m);
     const int status = m->short_message ? EINVAL : command(c, type, m, fds, count);

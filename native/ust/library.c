@@ -7,7 +7,9 @@
 #include "ust/builtin.h"
 #include "ust/commit.h"
 #include "ust/context.h"
+#include "ust/libraries.h"
 #include "ust/listener.h"
+#include "ust/object_events.h"
 #include "ust/record.h"
 #include "ust/registry.h"
 #include "ust/stage.h"
@@ -36,6 +38,7 @@ static __attribute__((constructor)) void load(void)
     weft_record_starved = weft_listener_starved;
     weft_registry_lock();
     weft_builtin_register();
+    weft_object_events_register();
     weft_registry_unlock();
     atexit(note_exit);
 }
@@ -98,6 +101,15 @@ static void app_context_unregister(struct weft_app_context *context)
         weft_registry_grace();
 }
 
+static void objects_change(int changed)
+{
+    const int saved = errno;
+    weft_registry_lock();
+    weft_libraries_change(changed);
+    weft_registry_unlock();
+    errno = saved;
+}
+
 static char *stage(struct weft_sink *sink, size_t length)
 {
     const int saved = errno;
@@ -125,4 +137,5 @@ __attribute__((visibility("default"))) const struct weft_library weft_library = 
     .evaluate = weft_evaluate,
     .app_context_register = app_context_register,
     .app_context_unregister = app_context_unregister,
+    .objects_change = objects_change,
 };

@@ -439,6 +439,20 @@ void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip)
         record(sink, c, generation, payload, length, ip);
 }
 
+void weft_record_at_once(struct weft_sink *sink, char *payload, size_t length, void *ip)
+{
+    const struct weft_target *target = (const struct weft_target *)sink;
+    const uint32_t generation = __atomic_load_n(&sink->on, __ATOMIC_ACQUIRE);
+    if (!generation || !target->channel)
+        return;
+    struct weft_channel impatient = *target->channel;
+    impatient.blocking_ns = 0;
+    if (impatient.copied)
+        record_copy(sink, &impatient, generation, payload, length, ip);
+    else
+        record(sink, &impatient, generation, payload, length, ip);
+}
+
 void weft_record_lost(struct weft_sink *sink, enum weft_loss cause)
 {
     const struct weft_target *target = (const struct weft_target *)sink;

@@ -24,6 +24,9 @@ struct weft_target {
 /* weft_library.record: see abi.h. Keeps errno. */
 void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip);
 
+/* The same, but never waits for space, whatever the channel's writers do: for threads that others depend on. Registry locked. */
+void weft_record_at_once(struct weft_sink *sink, char *payload, size_t length, void *ip);
+
 /* weft_library.evaluate: see abi.h. Keeps errno. */
 int weft_evaluate(struct weft_sink *sink, const struct weft_value *values, uint32_t count, void *ip);
 

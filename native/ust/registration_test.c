@@ -17,7 +17,7 @@ static void announces(void)
     trace_begin(&d, &a);
     CHECK_EQUAL(d.pid, a.pid);
     CHECK_EQUAL(d.rseq, trace_sync == WEFT_SYNC_RSEQ);
-    CHECK_EQUAL(d.point_count, 1 + 1 + 15);
+    CHECK_EQUAL(d.point_count, 1 + 1 + 15 + 6 + 4); /* tick, tracef, tracelog, lttng_ust_statedump, lttng_ust_lib */
     CHECK(daemon_point(&d, "lttng_ust_tracef:event") && daemon_point(&d, "lttng_ust_tracelog:LTTNG_UST_TRACEPOINT_LOGLEVEL_DEBUG_LINE"));
     for (uint32_t i = 0; i < d.point_count; i++) {
         if (strcmp(d.points[i].name, "app:tick") == 0)

@@ -186,6 +186,18 @@ static void log_text(const char *format, ...)
     va_end(arguments);
 }
 
+static uint64_t load_library(int load)
+{
+    static void *handle;
+    library->objects_change(0);
+    if (load)
+        handle = dlopen("libm.so.6", RTLD_NOW);
+    else
+        dlclose(handle);
+    library->objects_change(1);
+    return handle != NULL;
+}
+
 static void trace_text(uint32_t length)
 {
     char *text = malloc(length + 1);
@@ -300,6 +312,8 @@ static uint64_t carry_out(const struct app_order *o)
         return files_touched();
     case APP_FORK:
         return fork_and_emit(o->argument);
+    case APP_LOAD:
+        return load_library(o->argument == 1);
     case APP_SETUID:
         return (uint64_t)setuid(o->argument);
     case APP_CONTEXT:

@@ -47,6 +47,8 @@
  *   UNMAP        u32 command, u32 map           (implies UNCOUNT of all that count into it; the memory is given back)
  *                                               Counting goes on while no daemon is there. What the next one has not asked for again
  *                                               when it sends SYNCED is dropped.
+ *   STATEDUMP    u32 command, u32 channel       (the state dump is recorded once more into this channel, which is what START does when it
+ *                                               starts one; answered when it is done. Only to whom announced lttng_ust_statedump:*)
  *
  * context: u16 type (enum weft_context), u16 length, so many bytes: those of a context that needs them, else 0
  * capture: u8 kind: 0 unavailable; 1 u16 field (as a whole); 2 u16 field, u32 index; 3 u16 context type; 4 u8 length, "PROVIDER:NAME"
@@ -100,6 +102,7 @@ enum weft_wire_type {
     WEFT_WIRE_COUNT = 76,
     WEFT_WIRE_UNCOUNT = 77,
     WEFT_WIRE_UNMAP = 78,
+    WEFT_WIRE_STATEDUMP = 79,
 };
 
 #define WEFT_COUNT_ONCE 1u /* flag of COUNT */

@@ -24,6 +24,11 @@ const add = (session: string, name: string, key: string): string =>
     ...['--action=incr-map-value', '-s', session, '-c', 'm', '-t', 'user', '-k', key],
   );
 
+/** Each look is a command, which takes its time. */
+const until = (what: string, holds: () => boolean): void => {
+  for (let looks = 0; !holds(); looks++) assert.ok(looks < 50, what);
+};
+
 test('two programs count exactly, a dead daemon in between loses nothing, and clear keeps the keys', async () => {
   counting('s', 't', '{provider_name}/{event_name} {{x}}');
   const key = 'weft_test/count \\{x\\}';
@@ -61,6 +66,28 @@ test('two triggers count an event once or each, as the channel says', async () =
   await (await weft.counter({ events: 100 })).ended;
   assert.equal(counterOf('each', 'k'), 2_000, 'a stopped session counts nothing');
   assert.equal(counterOf('once', 'k'), 1_100);
-  assert.equal(weft.run('add-map-channel', '-t', 'user', '-s', 'once', '--buffer-ownership=process').status, 5);
+  assert.match(
+    weft.run('add-map-channel', '-t', 'user', '-s', 'once', '--dead-process-policy=drop').stderr,
+    /buffer-ownership=process/,
+  );
   assert.match(weft.run('add-map-channel', '-t', 'user', '-s', 'once', 'm').stderr, /exists already/);
+});
+
+test('counters per process: each has its own; what a dead one counted is kept or not, as the channel says', async () => {
+  counting('kept', 'k1', 'k', ['--buffer-ownership=process']);
+  counting('gone', 'g1', 'k', ['--buffer-ownership=process', '--dead-process-policy=drop']);
+  const running = await weft.counter({ periodNs: 20_000 });
+  await (await weft.counter({ events: 1_000 })).ended;
+  await running.advance(200);
+  until('the dead one is summed up', () => /shared +k +1000/.test(weft.ok('show-maps', '-s', 'kept', '--per=owner')));
+  assert.match(weft.ok('show-maps', '-s', 'gone', '--per=owner'), /shared +k +0 /);
+  const pid = String(running.child.pid);
+  assert.match(weft.ok('show-maps', '-s', 'gone', '--per=owner', '--pid', pid), new RegExp(`counter \\(${pid}\\) +k +[1-9]`));
+  process.kill(weft.readPid('sessiond'), 'SIGKILL');
+  until('the program is back', () => weft.ok('list', '-u').includes(`PID: ${pid} `));
+  await running.advance(200);
+  await running.stop();
+  const total = 1_000 + running.total();
+  until('all are summed up', () => new RegExp(`shared +k +${total}`).test(weft.ok('show-maps', '-s', 'kept', '--per=owner')));
+  assert.equal(counterOf('gone', 'k'), 0);
 });

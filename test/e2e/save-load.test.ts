@@ -31,6 +31,9 @@ sessions:
     output: OUTPUT
     rotation: {timer: 5m, size: 8M}
     track: {vpid: [55, 66], vuid: [root, 7], vgid: []}
+    map-channels:
+      - {name: few, value-type: signed-int-32, max-key-count: 7, update-policy: per-rule-match}
+      - {name: own, buffer-ownership: process, dead-process-policy: drop}
     channels:
       - {name: big, mode: overwrite, subbuf-size: 64k, num-subbuf: 8, switch-timer: 200ms,
          contexts: [vpid, procname, net_ns, $app.web:user], events: [
@@ -70,7 +73,7 @@ const SEVERAL = `weft: 1
 sessions:
   - {name: running, started: true, output: OUTPUT, channels: [{name: ch, events: [{name: "weft_test:*"}]}]}
   - {name: snap, snapshot: {outputs: [{name: mine, path: OUTPUT/snap, max-size: 2M}]}, channels: [{name: c, mode: overwrite}]}
-  - {name: nowhere, no-output: true, buffer-ownership: process}
+  - {name: nowhere, no-output: true, buffer-ownership: process, shm-path: OUTPUT/shm}
 triggers:
   - {name: cut, condition: {type: session-rotation-finishes, session: running}, actions: [{type: stop-session, session: running}]}
   - {name: seen, condition: {type: event-rule-matches, name: "app:*", capture: [a]}, actions: [{type: notify, every: 3}]}
@@ -92,6 +95,8 @@ test('sessions saved while they record do so again; triggers and snapshot output
   weft.ok('remove-trigger', 'cut');
   assert.equal(weft.ok('load', '-a', '-i', directory), 'All sessions have been loaded successfully\n');
   assert.deepEqual(['running', 'snap'].map(shown), before);
+  const ringFiles = String(weft.json<Shown>('list', 'nowhere').session.shmPath);
+  assert.match(ringFiles.slice(weft.trace('running').length), /^\/shm\/nowhere-\d{8}-\d{6}$/);
   assert.equal(weft.ok('list-triggers'), triggers);
   const other = ['--override-name', 'again', '--override-url', `file://${weft.trace('again')}`, '--no-triggers'];
   const lines = weft.ok('load', 'running', '-i', directory, ...other).split('\n');

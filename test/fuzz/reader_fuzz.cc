@@ -5,6 +5,7 @@
  *
  *   make -C native fuzz && native/build/fuzz/reader_fuzz -max_total_time=60
  */
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ring/format.h"
@@ -52,7 +54,7 @@ void require(bool holds, const char *what) {
 
 class Arena {
 public:
-    explicit Arena(weft_mode mode) : g_{1, 4096, mode == WEFT_MODE_DISCARD ? 4u : 2u, static_cast<uint8_t>(mode), WEFT_SYNC_RSEQ, {0, 0}} {
+    explicit Arena(weft_mode mode) : g_{1, 4096, mode == WEFT_MODE_DISCARD ? 4u : 2u, static_cast<uint8_t>(mode), WEFT_SYNC_RSEQ, WEFT_ALLOCATION_PER_CPU, 0} {
         const uint32_t cpu = 0;
         const uint8_t id[16] = {};
         uint64_t allocated = 0;
@@ -61,8 +63,8 @@ public:
         page_ = reinterpret_cast<weft_reader_page *>(map(reader_fd_, weft_reader_memory_bytes(&g_)));
         require(!map_.open(g_, ring_fd_, reader_fd_, nullptr, true), "map");
         scratch_.resize(RingReader::scratch_bytes(g_));
-        data_fd_ = memfd_create("data", 0);
-        index_fd_ = memfd_create("index", 0);
+        data_fd_ = file();
+        index_fd_ = file();
         weft_ring *ring = reinterpret_cast<weft_ring *>(memory_ + weft_control_offset(&g_, 0));
         ring->table[0].begin_timestamp = ring->slot[0].last_timestamp = kStart;
         fresh_.assign(memory_, memory_ + weft_data_offset(&g_, 0));
@@ -81,6 +83,27 @@ public:
     }
 
 private:
+    /* With a name, for a file that was removed takes nothing. It goes with the process. */
+    static int file() {
+        const int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        require(fd >= 0, "a file in memory");
+        const std::string from = "/proc/self/fd/" + std::to_string(fd);
+        const std::string to = "/dev/shm/weft-fuzz-" + std::to_string(getpid()) + "-" + std::to_string(fd);
+        require(linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), AT_SYMLINK_FOLLOW) == 0, "its name");
+        names().push_back(to);
+        return fd;
+    }
+
+    static std::vector<std::string> &names() {
+        static std::vector<std::string> all;
+        static const int registered = std::atexit([] {
+            for (const std::string &name : names())
+                unlink(name.c_str());
+        });
+        require(registered == 0, "atexit");
+        return all;
+    }
+
     static uint8_t *map(int fd, uint64_t bytes) {
         void *address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         require(address != MAP_FAILED, "mmap");

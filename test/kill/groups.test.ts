@@ -64,7 +64,10 @@ test('KillMode=control-group: after SIGKILL to all of it the session is active a
   for (const { pid } of group) process.kill(pid, 'SIGKILL');
   await until('all are gone', () => weft.processes().length === 0);
   await service(t, weft);
-  await until('it records again', () => dataFiles(join(output, 'ust/uid')).some((path) => path.includes('64-bit-2')));
+  await until('there is a trace beside the old one', () =>
+    dataFiles(join(output, 'ust/uid')).some((path) => path.includes('64-bit-2')),
+  );
+  await until('the program records into it', () => /Recorded events: +[1-9]/.test(weft.ok('list', 's')));
   await program.advance(5_000);
   await program.stop();
   weft.ok('stop', 's');

@@ -1,6 +1,6 @@
 /**
- * Ten thousand histories, each from its own seed, in two processes at once. WEFT_SEED=N tells history N again with what it logged; a failing one prints its
- * seed, its steps, and the line that tells it again. WEFT_SOAK=1 runs ten times as many.
+ * Ten thousand histories, each from its own seed, in two processes at once. WEFT_HISTORY=N tells history N again with what it logged; a failing one prints its
+ * seed, its steps, and the line that tells it again. WEFT_SOAK=1 runs ten times as many, drawn by WEFT_SEED.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -11,8 +11,9 @@ import type { Told } from './tell.ts';
 
 const HISTORIES = process.env.WEFT_SOAK ? 100_000 : 10_000;
 const PROCESSES = Math.min(4, availableParallelism());
-/** Another part of all histories on another day. */
-const BASE = process.env.WEFT_SEED ? Number(process.env.WEFT_SEED) : Math.floor(Date.now() / 86_400_000) * 1_000_000;
+const AGAIN = process.env.WEFT_HISTORY === undefined ? null : Number(process.env.WEFT_HISTORY);
+/** The same ones always, so that what fails is what was changed; the soak looks for others. */
+const BASE = AGAIN ?? (process.env.WEFT_SOAK ? Number(process.env.WEFT_SEED ?? Date.now()) : 20_000_000);
 
 const tell = (...words: readonly (string | number)[]): Promise<Told> =>
   new Promise((resolve, reject) => {
@@ -30,14 +31,14 @@ const tell = (...words: readonly (string | number)[]): Promise<Told> =>
   });
 
 test(`${HISTORIES} histories from seed ${BASE} break no invariant`, async () => {
-  const each = process.env.WEFT_SEED ? 1 : Math.ceil(HISTORIES / PROCESSES);
-  const parts = Array.from({ length: process.env.WEFT_SEED ? 1 : PROCESSES }, (_, at) => tell(BASE + at * each, each));
+  const each = AGAIN === null ? Math.ceil(HISTORIES / PROCESSES) : 1;
+  const parts = Array.from({ length: AGAIN === null ? PROCESSES : 1 }, (_, at) => tell(BASE + at * each, each));
   const told = await Promise.all(parts);
   const broken = told.flatMap((part) => part.broken);
   assert.deepEqual(
     broken.map(({ text }) => text),
     [],
-    `WEFT_SEED=${broken[0]?.seed} tells the first one again`,
+    `WEFT_HISTORY=${broken[0]?.seed} tells the first one again`,
   );
   console.log(`${told.reduce((sum, { histories }) => sum + histories, 0)} histories from seed ${BASE}, nothing broken`);
 });

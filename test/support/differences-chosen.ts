@@ -60,8 +60,8 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
   LTTNG_UST_CLOCK_PLUGIN: 'none: the clock is CLOCK_MONOTONIC',
   LTTNG_UST_GETCPU_PLUGIN: 'none: the CPU is read by rseq, else by getcpu',
   LTTNG_UST_MAP_POPULATE_POLICY: 'none: `enable-channel --buffer-preallocation`',
-  LTTNG_UST_WITHOUT_BADDR_STATEDUMP: 'none: there is no state dump',
-  LTTNG_UST_WITHOUT_PROCNAME_STATEDUMP: 'none: there is no state dump',
+  LTTNG_UST_WITHOUT_BADDR_STATEDUMP: 'the same; `WEFT_NO_STATEDUMP` leaves all of the state dump out',
+  LTTNG_UST_WITHOUT_PROCNAME_STATEDUMP: 'the same',
   LTTNG_UST_PYTHON_DEBUG: `${NO_AGENTS} (also \`…_REGISTER_TIMEOUT\`, \`…_REGISTER_RETRY_DELAY\`)`,
   LTTNG_UST_JAVA_DEBUG: NO_AGENTS,
 };

@@ -48,7 +48,12 @@ export const channel: ChannelView = {
 export const view: SessionView = {
   ...summary,
   everStarted: true,
-  mapChannels: [],
+  mapChannels: [
+    {
+      ...{ name: 'm', bits: 32, maxKeys: 8, updatePolicy: 'per-event', keyCount: 1 },
+      ...{ ownership: 'process', deadProcesses: 'drop' },
+    },
+  ],
   state: 'active',
   channels: [channel],
   registries: [],

@@ -70,6 +70,8 @@ test('every command of the daemon comes back as it was sent', () => {
   assert.deepEqual(decodeWire(encodeWire('attach', attach)), { kind: 'attach', ...attach });
   const enable = { command: 1, channel: 2, point: 3, eventId: 70000, filter: Buffer.from('0101', 'hex') };
   assert.deepEqual(decodeWire(encodeWire('enable', enable)), { kind: 'enable', ...enable });
+  const dump = { command: 3, channel: 2 };
+  assert.deepEqual(decodeWire(encodeWire('statedump', dump)), { kind: 'statedump', ...dump });
 });
 
 test('the bytes are those of wire.h', () => {

@@ -37,6 +37,10 @@ test('list: one session in the plain layout', () => {
     '  Virtual user IDs:     all',
     '  Virtual group IDs:    none',
     '- ch: [enabled]',
+    'Map channels:',
+    '- m',
+    '    Buffer ownership: process',
+    '    Dead processes:   drop',
     '      Event-loss mode:  discard',
     '      Blocking timeout: infinite',
     '      Discarded events: 5',
@@ -80,6 +84,9 @@ test('list: the tree, compact and with air', () => {
     '      🞂 Memory usage: 16384 bytes',
     '      ✔ Event rule `a*`',
     '        🞂 Log level: at least TRACE_INFO',
+    '    ✔ Map channel `m`',
+    '      🞂 Buffer configuration: per CPU, per process',
+    '      🞂 Dead process policy: drop',
   ])
     assert.ok(lines.includes(line), `${line}\nis not in\n${lines.join('\n')}`);
   assert.ok(!lines.includes(''));

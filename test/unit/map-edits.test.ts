@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { mapScript } from '../../cli/map-sql.ts';
 import { type MapChoice, mapRows } from '../../cli/map-table.ts';
 import type { SessionDocument } from '../../machines/document.ts';
-import { addMap, clearedMaps, incremented, mapNamed, withKeys } from '../../machines/map-edits.ts';
+import { addMap, clearedMaps, incremented, mapNamed, withGroup, withKeys, withoutGroup } from '../../machines/map-edits.ts';
 import { parseKeyTemplate, resolveKey } from '../../rules/key-template.ts';
 import type { MapView } from '../../transport/map-messages.ts';
 
@@ -42,6 +42,23 @@ test('shared counters wrap and say so; clearing keeps the keys', () => {
   assert.deepEqual([cleared?.shared, cleared?.keys], [{}, ['a']]);
 });
 
+test('what a dead process counted is inherited once, wraps, and overflow stays known', () => {
+  const group = { mapId: 'g', uid: 1, cpuCount: 1, process: { pid: 5, procname: 'p', startedAt: 's' } };
+  const document = withGroup(incremented(added(), 'm', 'a'), 'm', group);
+  const inherited = [
+    { key: 'a', value: 2n ** 31n - 1n, overflow: false },
+    { key: 'a', value: 3n, overflow: false },
+    { key: 'b', value: -1n, overflow: true },
+  ];
+  const after = withoutGroup(document, 'm', 'g', inherited);
+  assert.deepEqual(mapNamed(after, 'm')?.groups, []);
+  assert.deepEqual(mapNamed(after, 'm')?.shared, {
+    a: { value: String(-(2 ** 31) + 3), overflow: true },
+    b: { value: '-1', overflow: true },
+  });
+  assert.equal(withoutGroup(after, 'm', 'g', inherited), after);
+});
+
 test('templates: placeholders, braces, and what is none', () => {
   assert.equal(resolveKey('{provider_name}:{event_name}', 'p:e:f'), 'p:e:f');
   assert.equal(resolveKey('a{{b}}c', null), 'a{b}c');
@@ -53,9 +70,11 @@ test('templates: placeholders, braces, and what is none', () => {
 
 const MAP: MapView = {
   ...{ name: 'm', bits: 64, maxKeys: 8, updatePolicy: 'per-event', keyCount: 3, keys: ["a'b", 'b', 'c'] },
+  ...{ ownership: 'user', deadProcesses: null },
   groups: [
     {
       uid: 7,
+      process: null,
       cpuCount: 2,
       entries: [
         [0, 0, '5', false],
@@ -63,11 +82,12 @@ const MAP: MapView = {
         [1, 1, '-9', false],
       ],
     },
-    { uid: null, cpuCount: 0, entries: [[null, 1, '2', false]] },
+    { uid: null, process: null, cpuCount: 0, entries: [[null, 1, '2', false]] },
+    { uid: 7, process: { pid: 70, procname: 'p' }, cpuCount: 1, entries: [[0, 2, '4', false]] },
   ],
 };
 const ALL: MapChoice = {
-  ...{ per: 'channel', uids: null, shared: false, cpus: null, keys: [], globs: [] },
+  ...{ per: 'channel', uids: [], pids: [], shared: false, cpus: null, keys: [], globs: [] },
   ...{ counted: false, sortBy: 'key', descending: false, limit: null },
 };
 const values = (choice: Partial<MapChoice>) =>
@@ -77,18 +97,26 @@ test('rows: sums, axes, order', () => {
   assert.deepEqual(values({}), [
     ["a'b", 11, true],
     ['b', -7, false],
-    ['c', 0, false],
+    ['c', 4, false],
+  ]);
+  assert.deepEqual(values({ pids: [70], shared: true, counted: true }), [
+    ['b', 2, false],
+    ['c', 4, false],
   ]);
   assert.deepEqual(values({ shared: true, counted: true }), [['b', 2, false]]);
-  assert.deepEqual(values({ cpus: [0], counted: true }), [["a'b", 5, false]]);
+  assert.deepEqual(values({ cpus: [0], counted: true }), [
+    ["a'b", 5, false],
+    ['c', 4, false],
+  ]);
   assert.deepEqual(values({ sortBy: 'value', descending: true, limit: 1 }), [["a'b", 11, true]]);
   assert.deepEqual(values({ uids: [7], globs: ['b*'] }), [['b', -9, false]]);
-  assert.equal(mapRows(MAP, { ...ALL, per: 'cpu' }).length, 9);
+  assert.equal(mapRows(MAP, { ...ALL, per: 'cpu' }).length, 12);
 });
 
 test('the SQL script quotes keys and tells who owns a counter', () => {
   const script = mapScript([MAP], (uid) => `user${uid}`).join('\n');
   assert.match(script, /INSERT INTO keys VALUES \(1, 'a''b'\);/);
+  assert.match(script, /INSERT INTO groups VALUES \(3, 1, 'user-per-process', 70, 'p', 'signed-int-64'\);/);
   assert.match(script, /INSERT INTO groups VALUES \(1, 1, 'user-per-user', 7, 'user7', 'signed-int-64'\);/);
   assert.match(script, /INSERT INTO entries VALUES \(2, NULL, 2, 2, 0\);/);
 });

@@ -66,11 +66,14 @@ test('mi: sessions', () => {
 
 test('mi: one session with its domain, channels and rules', () => {
   const event = 'event{name type enabled filter_expression loglevel loglevel_type exclusions{exclusion}}';
-  const domain = `domain{type buffer_type ${TRACKERS} channels{channel{name enabled ${ATTRIBUTES} events{${event}} ${MEMORY}}}}`;
+  const map =
+    'map_channels{map_channel{name enabled key_type value_type max_key_count update_policy buffer_ownership dead_group_policy}}';
+  const domain = `domain{type buffer_type ${TRACKERS} channels{channel{name enabled ${ATTRIBUTES} events{${event}} ${MEMORY}}} ${map}}`;
   const schedules = 'rotation_schedules{periodic{time_us} size_threshold{bytes}}';
   assert.equal(shape(sessions.sessionShown(view, false)), `sessions{session{${SUMMARY} ${schedules} domains{${domain}}}}`);
   const text = xml(sessions.sessionShown(view, false));
   assert.match(text, /<type>UST<\/type><buffer_type>PER_PID<\/buffer_type>/);
+  assert.match(text, /<buffer_ownership>per-pid<\/buffer_ownership><dead_group_policy>drop<\/dead_group_policy>/);
   assert.match(text, /<discarded_events>5<\/discarded_events>/);
   assert.match(text, /<filter_expression>x &gt; 3<\/filter_expression><loglevel>TRACE_INFO<\/loglevel>/);
   assert.match(shape(sessions.sessionShown(view, true)), /domains\{domain\{type buffer_type\}\}/);

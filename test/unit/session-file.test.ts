@@ -64,11 +64,23 @@ const channel = fc.record({
 const named = fc.array(fc.oneof(fc.nat(70_000), words), { maxLength: 3 });
 const tracker = <T>(values: fc.Arbitrary<T[]>) => fc.oneof(fc.constant('all' as const), values);
 
+const map = fc
+  .record({
+    name: words,
+    bits: fc.constantFrom(32 as const, 64 as const),
+    maxKeys: fc.integer({ min: 1, max: 0xffff_ffff }),
+    updatePolicy: fc.constantFrom('per-event' as const, 'per-rule-match' as const),
+    deadProcesses: fc.constantFrom('drop' as const, 'sum-into-shared' as const, null),
+  })
+  .map((one) => ({ ...one, ownership: one.deadProcesses === null ? ('user' as const) : ('process' as const) }));
+
 const session = fc.record({
   name: words,
   started: fc.boolean(),
   ownership: fc.constantFrom('user' as const, 'process' as const),
   channels: fc.array(channel, { maxLength: 3 }),
+  maps: fc.array(map, { maxLength: 2 }),
+  shmPath: fc.option(path),
   trackers: fc.record({
     vpid: tracker(fc.array(fc.nat(70_000), { maxLength: 3 })),
     vuid: tracker(named),
@@ -169,10 +181,35 @@ test('a document that holds only what is necessary gets the format’s defaults'
         rules: [{ pattern: '*', logLevel: null, exclusions: [], filter: null, enabled: true }],
       },
     ],
+    maps: [],
     trackers: { vpid: 'all', vuid: 'all', vgid: 'all' },
     schedules: { timerUs: null, sizeBytes: null },
     output: { kind: 'default' },
+    shmPath: null,
   });
+  const maps = readXml(
+    domain(
+      '',
+      `<map_channels><map_channel><name>m</name></map_channel><map_channel><name>p</name><value_type>signed-int-32</value_type>
+       <buffer_ownership>PER_PID</buffer_ownership></map_channel></map_channels>`,
+    ),
+  ).file.sessions[0]!.maps;
+  const usual = { maxKeys: 4096, updatePolicy: 'per-event' };
+  assert.deepEqual(maps, [
+    { name: 'm', bits: 64, ...usual, ownership: 'user', deadProcesses: null },
+    { name: 'p', bits: 32, ...usual, ownership: 'process', deadProcesses: 'sum-into-shared' },
+  ]);
+});
+
+test('ring buffers in files: the directory that a session had of its own is not the one that was asked for', () => {
+  const read = (path: string) => readXml(xml(`<shared_memory_path>${path}</shared_memory_path>`)).file.sessions[0]!.shmPath;
+  assert.deepEqual(['', '/a/b', '/a/x-20260102-030405', '/a/y-20260102-030405'].map(read), [
+    null,
+    '/a/b',
+    '/a',
+    '/a/y-20260102-030405',
+  ]);
+  assert.throws(() => read('a'), /no absolute path/);
 });
 
 test('trackers of old files, and the kernel’s names for ids, mean the ids of programs', () => {
@@ -223,11 +260,9 @@ test('what Weft does not have is refused as such, by its path; empty agent domai
     [xml(kernel), /domains\/domain\/channels\/channel$/],
     [xml(network), /destination\/net_output$/],
     [xml('<attributes><live_timer_interval>1000000</live_timer_interval></attributes>'), /live_timer_interval$/],
-    [xml('<shared_memory_path>/tmp/x</shared_memory_path>'), /shared_memory_path$/],
     [xml('<trace_format>CTF_2</trace_format>'), /trace_format$/],
     [domain('<events><event><type>SYSCALL</type></event></events>'), /events\/event\/type$/],
     [domain('<contexts><context><type>PRIO</type></context></contexts>'), /context\/type$/],
-    [domain('', '<map_channels><map_channel/></map_channels>'), /map_channel$/],
   ];
   for (const [text, where] of cases) {
     const fault = fails(() => readXml(text));

@@ -189,6 +189,8 @@ struct weft_library {
     /* 0, or a negative errno value: -EINVAL (the name), -EEXIST (another one has it), -ENOMEM. */
     int (*app_context_register)(struct weft_app_context *context);
     void (*app_context_unregister)(struct weft_app_context *context);
+    /* Before (0) and after (1) a dlopen() or dlclose(), by whoever stands between program and loader. */
+    void (*objects_change)(int changed);
 };
 #define WEFT_LIBRARY_SIZE_MIN offsetof(struct weft_library, evaluate)
 

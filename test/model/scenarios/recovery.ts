@@ -225,6 +225,20 @@ export const RECOVERY: readonly Scenario[] = [
     await world.ok('session.start', { session: 's' });
   }),
 
+  scenario('a keeper that dies while it is told of the rings is followed by another', async (world) => {
+    const program = await recording(world);
+    const told = world.faults.seen.get('keeper.deposit') ?? 0;
+    world.faults.plan('keeper.deposit', 'hang');
+    world.killKeeper();
+    await world.until('the next one is told', () => (world.faults.seen.get('keeper.deposit') ?? 0) > told, 10_000);
+    world.killKeeper();
+    await world.until('a keeper holds the rings', () => world.logged('a keeper holds the rings again'), 10_000);
+    assert.ok(world.logged('the keeper that was started is gone too'));
+    const events = world.record(program, 2);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, events);
+  }),
+
   scenario('a keeper that cannot be started, or does not come up, is tried again', async (world) => {
     await session(world);
     world.faults.plan('keepers.startAnother', 'fail');

@@ -1,5 +1,6 @@
 /** Rotation: chunks by command, timer and size, when nothing breaks and when everything does; clearing; metadata written anew. */
 import assert from 'node:assert/strict';
+import { POINT } from '../../support/world/application.ts';
 import type { World } from '../../support/world/world.ts';
 import { holds, life, OUT, recording, type Scenario, scenario, session, took } from './scenario.ts';
 
@@ -276,9 +277,39 @@ export const ROTATION: readonly Scenario[] = [
     await world.advance(1_000);
     await world.ok('session.regenerate', { session: 's', object: 'metadata' });
     assert.notEqual([...world.files.metadata.values()][0], before);
-    assert.equal(await world.refused('session.regenerate', { session: 's', object: 'statedump' }), 'statedump-unavailable');
     await world.ok('session.stop', { session: 's' });
     assert.equal(await world.refused('session.regenerate', { session: 's', object: 'metadata' }), 'session-not-started');
+  }),
+
+  scenario('programs that have one dump their state again into the session that asks, and no other', async (world) => {
+    await recording(world);
+    await world.ok('event.enable', { session: 's', pattern: 'lttng_ust_statedump:*' });
+    await world.ok('session.create', { name: 'other', output: '/out/other' });
+    await world.ok('event.enable', { session: 'other', pattern: '*' });
+    await world.ok('session.start', { session: 'other' });
+    const program = await world.program({ points: [POINT, { ...POINT, name: 'lttng_ust_statedump:start' }] });
+    const into = program.heard.flatMap((message) => (message.kind === 'attach' ? [message.channel] : []));
+    assert.equal(into.length, 2);
+    await world.ok('session.regenerate', { session: 's', object: 'statedump' });
+    const dumped = world.applications.map(({ heard }) => heard.filter(({ kind }) => kind === 'statedump').length);
+    assert.deepEqual(dumped, [0, 1], 'a program without such a point is not asked');
+    await world.ok('session.stop', { session: 's' });
+    const refusal = await world.refused('session.regenerate', { session: 's', object: 'statedump' });
+    assert.equal(refusal, 'session-not-started');
+  }),
+
+  scenario('a state dump that a program does not answer, or refuses, delays nobody for ever', async (world) => {
+    await session(world);
+    await world.ok('event.enable', { session: 's', pattern: 'lttng_ust_statedump:*' });
+    await world.ok('session.start', { session: 's' });
+    const program = await world.program({ points: [{ ...POINT, name: 'lttng_ust_statedump:end' }] });
+    const again = () => world.ok('session.regenerate', { session: 's', object: 'statedump' });
+    program.errors.set('statedump', 22);
+    assert.ok((await took(world, again)) < 100);
+    assert.ok(world.logged('not every application follows the change'));
+    program.deaf = true;
+    const time = await took(world, again);
+    assert.ok(time >= 5_000 && time < 5_500, `${time} ms`);
   }),
 ];
 

@@ -124,6 +124,60 @@ const MAPS: readonly Scenario[] = [
   ),
 ];
 
+/** Whose the counters are: pids, `shared`, each with its sum. */
+const owners = async (world: World): Promise<readonly (readonly [number | 'shared', number])[]> => {
+  const { map } = (await world.ok('map.show', { session: 's', name: 'm' })) as {
+    map: { groups: { process: { pid: number } | null; entries: [number | null, number, string, boolean][] }[] };
+  };
+  return map.groups.map(({ process, entries }) => [
+    process?.pid ?? 'shared',
+    entries.reduce((sum, [, , value]) => sum + Number(value), 0),
+  ]);
+};
+
+const PROCESSES: readonly Scenario[] = [
+  scenario('counters per process: what a dead one counted is shared, however often the daemon died', async (world) => {
+    const program = await recording(world);
+    await world.ok('map.add', { session: 's', name: 'm', ownership: 'process' });
+    await add(world, { actions: [MAP_ACTION] });
+    const other = await world.program();
+    world.record(program, 3);
+    world.record(other, 2);
+    assert.deepEqual(await owners(world), [
+      [program.pid, 3],
+      [other.pid, 2],
+      ['shared', 0],
+    ]);
+    await world.restart();
+    await world.until('both are taken back', () => program.synced === 1 && other.synced === 1, 10_000);
+    world.record(program, 1);
+    assert.deepEqual(await counted(world), { count: 6 });
+    program.exit();
+    await world.advance(100);
+    assert.deepEqual(await owners(world), [
+      [other.pid, 2],
+      ['shared', 4],
+    ]);
+    other.exit();
+    await world.restart();
+    await world.advance(15_000);
+    assert.deepEqual(await owners(world), [['shared', 6]]);
+  }),
+
+  scenario('counters per process that are dropped with it; a policy without processes is refused', async (world) => {
+    const program = await recording(world);
+    await world.ok('map.add', { session: 's', name: 'm', ownership: 'process', deadProcesses: 'drop' });
+    await add(world, { actions: [MAP_ACTION] });
+    world.record(program, 3);
+    assert.deepEqual(await counted(world), { count: 3 });
+    program.exit();
+    await world.advance(100);
+    assert.deepEqual(await owners(world), [['shared', 0]]);
+    const refused = await world.ask('map.add', { session: 's', deadProcesses: 'drop' });
+    assert.equal(refused.ok ? null : refused.fault.code, 'map-invalid');
+  }),
+];
+
 const ROTATIONS: readonly Scenario[] = [
   scenario('a rotation that starts and one that finished are told, and a trigger can rotate', async (world) => {
     const program = await recording(world);
@@ -317,4 +371,4 @@ const ADDING: readonly Scenario[] = [
   }),
 ];
 
-export const TRIGGERS: readonly Scenario[] = [...CONDITIONS, ...MAPS, ...ROTATIONS, ...ACTIONS, ...ADDING];
+export const TRIGGERS: readonly Scenario[] = [...CONDITIONS, ...MAPS, ...PROCESSES, ...ROTATIONS, ...ACTIONS, ...ADDING];

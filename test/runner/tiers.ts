@@ -99,5 +99,6 @@ export const tiersOf = (root: string): Tier[] => [
   nodeTier(root, 'e2e', 180, ['test/e2e']),
   nodeTier(root, 'compat', 70, ['test/compat']),
   killTier(root),
-  nodeTier(root, 'users', 50, ['test/users', 'test/hosts']),
+  nodeTier(root, 'users', 50, ['test/users']),
+  nodeTier(root, 'hosts', 120, ['test/hosts']),
 ];

@@ -22,7 +22,8 @@ export interface Keys {
   readonly systemJwt: string;
 }
 
-const UNLIMITED = {
+/** Limits of an account that has none. */
+export const UNLIMITED = {
   subs: -1,
   data: -1,
   payload: -1,
@@ -34,9 +35,9 @@ const UNLIMITED = {
   disallow_bearer: true,
 };
 
-const signed = { algorithm: Algorithms.v2 };
-const seedOf = (pair: KeyPair): string => new TextDecoder().decode(pair.getSeed());
-const pairOf = (seed: string): KeyPair => fromSeed(new TextEncoder().encode(seed));
+export const SIGNED = { algorithm: Algorithms.v2 };
+export const seedOf = (pair: KeyPair): string => new TextDecoder().decode(pair.getSeed());
+export const pairOf = (seed: string): KeyPair => fromSeed(new TextEncoder().encode(seed));
 
 /** The operator's and the system account's seeds are not kept: nothing more is ever signed with them. */
 const makeKeys = async (): Promise<Keys> => {
@@ -44,13 +45,13 @@ const makeKeys = async (): Promise<Keys> => {
   const account = createAccount();
   const system = createAccount();
   const systemKey = system.getPublicKey();
-  const byOperator = { ...signed, signer: operator };
+  const byOperator = { ...SIGNED, signer: operator };
   return {
     v: 1,
     accountSeed: seedOf(account),
     account: account.getPublicKey(),
     system: systemKey,
-    operatorJwt: await encodeOperator('weft', operator, { system_account: systemKey }, signed),
+    operatorJwt: await encodeOperator('weft', operator, { system_account: systemKey }, SIGNED),
     accountJwt: await encodeAccount('weft', account, { limits: UNLIMITED }, byOperator),
     systemJwt: await encodeAccount('system', system, { limits: UNLIMITED }, byOperator),
   };
@@ -85,7 +86,7 @@ export interface Permissions {
 }
 
 /** A flush of a slow disk may take its time; after that the answer would find nobody waiting. */
-const ANSWER_WITHIN_NS = 600 * 1e9;
+export const ANSWER_WITHIN_NS = 600 * 1e9;
 
 const callerPermissions = (place: Place, who: string, all: boolean): Permissions => {
   const whose = all ? ANY : who;
@@ -151,7 +152,7 @@ export const mintUser = async (keys: Keys, place: Place, role: Role, expiresAtS?
     sub: { allow: [...subscribe, `${prefix}.>`] },
     ...(answers && { resp: { max: 1, ttl: ANSWER_WITHIN_NS } }),
   };
-  const options = { ...signed, ...(expiresAtS !== undefined && { exp: expiresAtS }) };
+  const options = { ...SIGNED, ...(expiresAtS !== undefined && { exp: expiresAtS }) };
   const jwt = await encodeUser(nameOf(role), user, pairOf(keys.accountSeed), claims, options);
   return { jwt, seed: seedOf(user), inboxPrefix: prefix };
 };

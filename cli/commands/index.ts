@@ -17,6 +17,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'enable-channel': async () => (await import('./channels.ts')).enableChannel,
   'enable-event': async () => (await import('./events.ts')).enableEvent,
   'enable-rotation': async () => (await import('./rotation.ts')).enableRotation,
+  keys: async () => (await import('./keys.ts')).keys,
   load: async () => (await import('./load.ts')).load,
   list: async () => (await import('./list.ts')).list,
   metadata: async () => (await import('./regenerate.ts')).metadata,

@@ -1,10 +1,19 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { metadataText, parseTsdl } from '../../ctf/tsdl.ts';
+import { MetadataError } from '../../ctf/tsdl-types.ts';
+import { findTraces, type TraceFiles, type ViewOptions, viewPlan } from '../../ctf/view-plan.ts';
+import { loadNative } from '../../native/addon/index.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
-import { UsageError } from '../options.ts';
-import { HELP, noMoreWords } from './shared.ts';
+import { type OptionSpec, UsageError } from '../options.ts';
+import { firstMoment, parseMoment } from '../view/moments.ts';
+import { reportLines } from '../view/report.ts';
+import { HELP, listOf } from './shared.ts';
 
 const onPath = (name: string): boolean => spawnSync('sh', ['-c', 'command -v "$0"', name], { stdio: 'ignore' }).status === 0;
 
+/** A program that shows traces, and its first arguments. */
 export const viewer = (given: string | undefined): string[] => {
   if (given !== undefined) return given.split(/\s+/).filter((word) => word !== '');
   const found = ['babeltrace2', 'babeltrace'].find(onPath);
@@ -12,38 +21,138 @@ export const viewer = (given: string | undefined): string[] => {
   return [found];
 };
 
-const traceOf = async (environment: Environment): Promise<string> => {
-  const given = environment.options.get('trace-path');
-  if (given !== undefined) return given;
-  const session = environment.options.words[0] ?? environment.currentSession();
+interface Seen {
+  readonly path: string;
+  /** Its session is being recorded. */
+  readonly active: boolean;
+}
+
+const ofSession = async (environment: Environment, session: string): Promise<Seen> => {
   const answer = await environment.request('session.show', { session });
-  if (answer.session.active) throw new UsageError(`Session ${session} is running: stop it before viewing its trace`);
   if (answer.session.output === '') {
     throw new UsageError(`Session ${session} writes no trace: view one of its snapshots with --trace-path`);
   }
-  return answer.session.output;
+  return { path: answer.session.output, active: answer.session.active };
 };
 
-const run = async (environment: Environment): Promise<Outcome> => {
-  noMoreWords(environment, 1);
-  const [command, ...words] = viewer(environment.options.get('viewer'));
-  const path = await traceOf(environment);
-  if (environment.json) return { lines: [], json: { trace: path, viewer: [command, ...words] } };
-  process.stderr.write(`Trace directory: ${path}\n`);
-  const ran = spawnSync(command!, [...words, path], { stdio: 'inherit' });
+/** A word with a slash is a path, any other one a session. */
+const chosen = async (environment: Environment): Promise<Seen[]> => {
+  const { words } = environment.options;
+  const paths = environment.options.all('trace-path').map((path) => ({ path, active: false }));
+  const named = words.length > 0 || paths.length > 0 ? words : [environment.currentSession()];
+  const seen: Seen[] = [...paths];
+  for (const word of named) seen.push(word.includes('/') ? { path: word, active: false } : await ofSession(environment, word));
+  return seen;
+};
+
+const tracesOf = (seen: readonly Seen[]): TraceFiles[] => {
+  const found = seen.flatMap(({ path }) => {
+    if (!existsSync(path)) throw new UsageError(`There is no ${path}`);
+    const traces = findTraces(path);
+    if (traces.length === 0) throw new UsageError(`There is no trace in ${path}: no file named metadata is there or below`);
+    return traces;
+  });
+  return [...new Map(found.map((trace) => [trace.directory, trace])).values()];
+};
+
+const clockBase = ({ directory }: TraceFiles): bigint => {
+  const [clock] = parseTsdl(metadataText(readFileSync(join(directory, 'metadata')))).clocks;
+  return clock ? clock.offsetSeconds * 1_000_000_000n + (clock.offset * 1_000_000_000n) / clock.frequency : 0n;
+};
+
+const optionsOf = ({ options, json, colour }: Environment, traces: readonly TraceFiles[]): ViewOptions => {
+  const gmt = options.has('clock-gmt');
+  const day = (): Date => {
+    const first = firstMoment(traces, clockBase);
+    if (first === null) throw new UsageError('The traces have no index that tells their day: write the date too');
+    return new Date(Number(first / 1_000_000n));
+  };
+  const moment = (name: string): bigint | null => {
+    const text = options.get(name);
+    return text === undefined ? null : parseMoment(name, text, gmt, day);
+  };
+  const limit = options.get('limit');
+  if (limit !== undefined && !/^[1-9]\d{0,17}$/.test(limit))
+    throw new UsageError(`Option '--limit': ${limit} is no number of events`);
+  const [begin, end] = [moment('begin'), moment('end')];
+  return {
+    fd: 1,
+    json,
+    clock: options.has('clock-cycles') ? 'cycles' : options.has('clock-seconds') ? 'seconds' : 'time',
+    date: options.has('clock-date'),
+    gmt,
+    delta: !options.has('no-delta'),
+    colour: colour && !json,
+    fields: options.all('fields').flatMap(listOf),
+    ...(begin === null ? {} : { begin }),
+    ...(end === null ? {} : { end }),
+    ...(limit === undefined ? {} : { limit: BigInt(limit) }),
+  };
+};
+
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+
+const withOwn = async (environment: Environment, seen: readonly Seen[]): Promise<Outcome> => {
+  const traces = tracesOf(seen);
+  const active = seen.some((one) => one.active);
+  if (active) note('The session is running: what its files hold by now is shown.');
+  const options = optionsOf(environment, traces);
+  try {
+    const result = await loadNative().viewTraces(viewPlan(traces, options, active));
+    for (const line of reportLines(result, options.gmt === true)) note(line);
+    const failed = result.faults.length > 0 || (result.output !== null && result.output.code !== 'EPIPE');
+    return { lines: [], json: undefined, status: failed ? 1 : 0 };
+  } catch (error) {
+    if (error instanceof MetadataError) throw new UsageError(error.message);
+    throw error;
+  }
+};
+
+const OWN_ONLY = ['begin', 'end', 'limit', 'fields', 'clock-seconds', 'clock-date', 'clock-gmt', 'clock-cycles', 'no-delta'];
+
+const withViewer = (environment: Environment, seen: readonly Seen[], [command, ...words]: readonly string[]): Outcome => {
+  const own = OWN_ONLY.find((name) => environment.options.has(name));
+  if (own !== undefined)
+    throw new UsageError(`Option '--${own}' is for the own viewer: leave --viewer away, or give it to the viewer`);
+  const running = seen.find((one) => one.active);
+  if (running) throw new UsageError(`The session of ${running.path} is running: stop it before another viewer reads its trace`);
+  const paths = seen.map(({ path }) => path);
+  if (environment.json) return { lines: [], json: { traces: paths, viewer: [command, ...words] } };
+  for (const path of paths) note(`Trace directory: ${path}`);
+  const ran = spawnSync(command!, [...words, ...paths], { stdio: 'inherit' });
   if (ran.error) throw new UsageError(`Viewer ${command} cannot be run: ${ran.error.message}`);
   return { lines: [], json: null, status: ran.status ?? 1 };
 };
 
+const run = async (environment: Environment): Promise<Outcome> => {
+  const given = environment.options.get('viewer');
+  const command = given === undefined ? null : viewer(given);
+  const seen = await chosen(environment);
+  return command === null ? withOwn(environment, seen) : withViewer(environment, seen, command);
+};
+
+const OWN: readonly OptionSpec[] = [
+  { long: 'begin', value: 'TIME', help: 'Events from this moment on: [YYYY-MM-DD ]HH:MM[:SS[.NNN]], seconds since 1970' },
+  { long: 'end', value: 'TIME', help: 'Events up to this moment' },
+  { long: 'limit', value: 'N', help: 'The first N events' },
+  { long: 'fields', value: 'NAMES', repeat: true, help: 'Only these fields and contexts, with commas between' },
+  { long: 'clock-seconds', help: 'Times in seconds since 1970' },
+  { long: 'clock-date', help: 'Times with their date' },
+  { long: 'clock-gmt', help: 'Times in UTC' },
+  { long: 'clock-cycles', help: 'Times in ticks of the trace’s clock' },
+  { long: 'no-delta', help: 'No time since the event before' },
+];
+
 export const view: Command = {
   name: 'view',
-  summary: 'Show the trace of a session with a CTF viewer (babeltrace2)',
-  usage: 'view [SESSION | --trace-path=DIR] [--viewer=COMMAND]',
+  summary: 'Show the events of sessions and traces, by time',
+  usage: 'view [SESSION | PATH]... [--trace-path=DIR] [--viewer=COMMAND]',
   textOnly: true,
   options: [
     ...HELP,
-    { long: 'viewer', short: 'e', value: 'COMMAND', help: 'The viewer and its arguments' },
-    { long: 'trace-path', short: 't', value: 'DIR', help: 'A trace of no session' },
+    { long: 'viewer', short: 'e', value: 'COMMAND', help: 'Another viewer, and its arguments' },
+    { long: 'trace-path', short: 't', value: 'DIR', repeat: true, help: 'A trace of no session' },
+    ...OWN,
   ],
   run,
 };

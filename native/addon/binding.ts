@@ -17,6 +17,7 @@ import type {
   SnapshotOptions,
   SnapshotTotals,
   StreamNews,
+  ViewResult,
 } from './index.ts';
 import { STATS_FIELDS } from './index.ts';
 import { Connection, type Receiver } from './seqpacket.ts';
@@ -101,6 +102,8 @@ export interface Binding {
   lockFile(path: string): number;
   closeHandle(handle: Handle): void;
   closeHandle(none: null, fd: number): void;
+  /** Events; of each loss path, events, packets, begin, end; of each fault path, offset, message; why the output failed: errno name, message. */
+  viewTraces(plan: Uint8Array): Promise<[bigint, (string | bigint)[], (string | bigint)[], string, string]>;
   readonly constants: Readonly<Record<string, number>>;
 }
 
@@ -283,6 +286,20 @@ const openClockPage = (binding: Binding, path: string): ClockPage => {
   };
 };
 
+const viewTraces = async (binding: Binding, plan: Uint8Array): Promise<ViewResult> => {
+  const [events, losses, faults, code, message] = await awaiting(calling(() => binding.viewTraces(plan)));
+  const result: ViewResult = { events, losses: [], faults: [], output: code === '' ? null : { code, message } };
+  for (let at = 0; at < losses.length; at += 5) {
+    const [path, lost, packets, begin, end] = losses.slice(at, at + 5) as [string, bigint, bigint, bigint, bigint];
+    result.losses.push({ path, events: lost, packets, begin, end });
+  }
+  for (let at = 0; at < faults.length; at += 3) {
+    const [path, offset, text] = faults.slice(at, at + 3) as [string, bigint, string];
+    result.faults.push({ path, offset, message: text });
+  }
+  return result;
+};
+
 export const bindNative = (): Native => {
   const binding = loadBinding();
   return {
@@ -303,6 +320,7 @@ export const bindNative = (): Native => {
       return Object.fromEntries(STATS_FIELDS.map((field, i) => [field, sums[i]])) as ReturnType<Native['ringTotals']>;
     },
     ...bindMaps(binding),
+    viewTraces: (plan) => viewTraces(binding, plan),
     startReader: (options, onNews) => startReader(binding, options, onNews),
     listenSeqpacket: (path, options, onConnection) => listen(binding, path, options, onConnection),
     connectSeqpacket: (path) => open(binding, path),

@@ -217,6 +217,22 @@ export interface MapEntries {
   readonly overflows: Uint8Array;
 }
 
+export interface ViewResult {
+  readonly events: bigint;
+  /** Of each stream with losses: what its packets say; times in ns since 1970. */
+  readonly losses: {
+    readonly path: string;
+    readonly events: bigint;
+    readonly packets: bigint;
+    readonly begin: bigint;
+    readonly end: bigint;
+  }[];
+  /** Where a file could not be read on. */
+  readonly faults: { readonly path: string; readonly offset: bigint; readonly message: string }[];
+  /** Why printing ended early (EPIPE: nobody reads on). */
+  readonly output: { readonly code: string; readonly message: string } | null;
+}
+
 export interface ClockPage {
   /** ns of CLOCK_MONOTONIC as the page gives it. */
   now(): bigint;
@@ -274,6 +290,8 @@ export interface Native {
   readMap(options: { readonly fd: number; readonly all?: boolean; readonly used?: number } & MapGeometry): MapEntries;
   /** Zeroes counters and overflow bits, of `count` slots from `first` on (default: all). What is counted meanwhile may be lost or stay. */
   clearMap(options: { readonly fd: number; readonly first?: number; readonly count?: number } & MapGeometry): void;
+  /** Decodes traces into lines on an fd, on a thread of its own: ctf/view-plan.ts makes the plan. */
+  viewTraces(plan: Uint8Array): Promise<ViewResult>;
   startReader(options: ReaderOptions, onNews: (news: ReaderNews) => void): Reader;
   listenSeqpacket(
     path: string,

@@ -6,6 +6,7 @@
 #include "addon/reader_calls.h"
 #include "addon/seqpacket.h"
 #include "addon/system_calls.h"
+#include "addon/view_calls.h"
 
 namespace weft_addon {
 
@@ -23,7 +24,7 @@ constexpr struct {
     {"openClockPage", open_clock_page},     {"readClock", read_clock},          {"wakeApplications", wake_applications},
     {"tryCounter", try_counter},            {"lockFile", lock_file},            {"closeHandle", close_handle},
     {"createMap", create_map},              {"adoptMap", adopt_map},            {"readMap", read_map},
-    {"clearMap", clear_map},                {"extractRings", extract_rings},
+    {"clearMap", clear_map},                {"extractRings", extract_rings},     {"viewTraces", view_traces},
 };
 
 constexpr struct {

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { ownView } from '../support/own-view.ts';
 import { ROOT, Weft } from '../support/weft.ts';
 
 const works = (command: string): boolean => spawnSync('sh', ['-c', command]).status === 0;
@@ -55,7 +56,11 @@ const printed = (directory: string): string[] => {
       .replace(/^\[[^\]]*\] \([^)]*\) \S+ /, '')
       .replace(/cpu_id = \d+/, 'cpu_id = N')
       .replace(/(_text_length = 0, text = )"[^"]*"/, '$1""');
-  return ran.stdout.trimEnd().split('\n').map(bare);
+  const lines = (text: string): string[] => text.trimEnd().split('\n').map(bare);
+  const own = ownView(directory);
+  assert.deepEqual([own.status, own.stderr], [0, '']);
+  assert.deepEqual(lines(own.stdout), lines(ran.stdout));
+  return lines(ran.stdout);
 };
 
 for (const language of ['C', 'C++'] as const) {

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { ownView } from '../support/own-view.ts';
 import { ROOT, Weft } from '../support/weft.ts';
 
 const has = (command: string): boolean => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
@@ -78,6 +79,7 @@ const normalised = (directory: string): string[] => {
   const ran = spawnSync('babeltrace2', [directory], { encoding: 'utf8', maxBuffer: 1 << 26 });
   assert.equal(ran.status, 0, ran.stderr);
   assert.equal(ran.stderr, '');
+  assert.deepEqual(ownView(directory), { status: 0, stdout: ran.stdout, stderr: '' }); // our own decoding is the same, byte by byte
   return ran.stdout
     .trimEnd()
     .split('\n')

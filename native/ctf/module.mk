@@ -1,0 +1,2 @@
+# The decoder of traces. No napi.h here: it is tested and sanitized without Node.
+CTF_OBJECTS := $(addprefix $(B)/ctf/,text.o table.o outs.o source.o printer.o view.o)

@@ -59,6 +59,8 @@ export interface FleetAccess {
 }
 
 const JETSTREAM = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+/** Where a user's directory is copied to; a NATS context knows no relative paths (docs/deploy.md). */
+const INSTALLED = '/etc/weft/fleet';
 /** Server configurations that the package brings. */
 const TEMPLATES = join(import.meta.dirname, '../deploy/nats');
 
@@ -199,6 +201,13 @@ export class FleetKeys {
       expiresAtS,
     };
     writeWhole(join(directory, 'fleet.json'), `${JSON.stringify(access, null, 2)}\n`, 0o644);
+    const context = {
+      url: clientUrls.join(','),
+      creds: join(INSTALLED, access.credentials),
+      ca: join(INSTALLED, access.ca),
+      inbox_prefix: inboxPrefix,
+    };
+    writeWhole(join(directory, 'nats-context.json'), `${JSON.stringify(context, null, 2)}\n`, 0o644);
     return directory;
   }
 

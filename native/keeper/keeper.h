@@ -67,6 +67,7 @@ struct keeper {
     enum shutdown_phase phase;
     int64_t phase_deadline_ms;
     bool phase_killed; /* SIGKILL was sent in this phase */
+    int64_t watchdog_due_ms;
 };
 
 int64_t now_ms(void);
@@ -116,5 +117,7 @@ void shutdown_step(struct keeper *k);
 /* ready.c: tells whoever started the keeper that the session daemon is there, or that the end has begun */
 void tell_ready(struct keeper *k);
 void tell_stopping(void);
+/* Tells a watching systemd that this loop turns, as often as it wants to hear it. When it is due next; INT64_MAX: never. */
+int64_t watchdog_step(struct keeper *k);
 
 #endif

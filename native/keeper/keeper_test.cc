@@ -105,6 +105,38 @@ void ready_after_hello() {
     std::filesystem::remove_all(directory);
 }
 
+// The keeper's loop has no other reason to turn: nobody is connected, nothing is due.
+void watchdog_hears() {
+    char name[] = "/tmp/weft-notify-XXXXXX";
+    const std::string directory = mkdtemp(name);
+    sockaddr_un at = {};
+    at.sun_family = AF_UNIX;
+    std::snprintf(at.sun_path, sizeof at.sun_path, "%s/notify", directory.c_str());
+    const int systemd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    const timeval patience = {10, 0};
+    setsockopt(systemd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    bind(systemd, reinterpret_cast<sockaddr *>(&at), sizeof at);
+    const std::string notify = std::string("NOTIFY_SOCKET=") + at.sun_path;
+    {
+        TestKeeper keeper({"stay", 0, {}, {notify, "WATCHDOG_USEC=200000"}, "", 0});
+        for (int i = 0; i < 4; i++) {
+            char text[64] = "";
+            CHECK_EQUAL(std::string(text, std::max<ssize_t>(0, recv(systemd, text, sizeof text, 0))), std::string("WATCHDOG=1"));
+        }
+    }
+    char text[64];
+    while (recv(systemd, text, sizeof text, MSG_DONTWAIT) > 0) {
+    }
+    TestKeeper other({"stay", 0, {}, {notify, "WATCHDOG_USEC=200000", "WATCHDOG_PID=1"}, "", 0}); // it watches another process
+    other.heard();
+    Caller caller(other.sockets());
+    CHECK_EQUAL(hello(caller).status, 0);
+    const std::string first(text, std::max<ssize_t>(0, recv(systemd, text, sizeof text, 0)));
+    CHECK_EQUAL(first, std::string("READY=1"));
+    close(systemd);
+    std::filesystem::remove_all(directory);
+}
+
 void hello_refuses_other_abi() {
     TestKeeper keeper;
     keeper.heard();
@@ -397,6 +429,7 @@ int main(int argc, char **argv) {
         {"keeper: a second keeper of a directory is refused with status 3 and a sentence", second_keeper_refused},
         {"keeper: a log that cannot be opened and wrong usage are said on stderr", says_what_is_wrong_at_start},
         {"keeper: systemd and the starter hear `ready` when the session daemon has said hello", ready_after_hello},
+        {"keeper: a watching systemd hears that the loop turns, one that watches another process hears nothing", watchdog_hears},
         {"keeper: hello of another version is refused with the keeper's own", hello_refuses_other_abi},
         {"keeper: deposited fds outlive the depositor and the session daemon, and are the same files", deposits_outlive_depositor},
         {"keeper: a deposit is replaced by the next of its id, closed on release", deposit_replaced_and_released},

@@ -262,11 +262,14 @@ static int fill_polls(const struct keeper *k, struct pollfd *polls)
     return count;
 }
 
-static int poll_timeout(const struct keeper *k)
+static int poll_timeout(struct keeper *k)
 {
     int64_t until = processes_next_due_ms(k);
     if (k->phase != RUNNING)
         until = k->phase_deadline_ms;
+    const int64_t watchdog = watchdog_step(k);
+    if (watchdog < until)
+        until = watchdog;
     if (until == INT64_MAX)
         return -1;
     const int64_t left = until - now_ms();

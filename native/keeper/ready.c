@@ -1,8 +1,12 @@
-/* Telling whoever started the keeper: systemd by its socket (sd_notify's protocol), the command line by a pipe. */
+/*
+ * Telling whoever started the keeper: systemd by its socket (sd_notify's protocol), the command line by a pipe. The watchdog's word
+ * comes from the keeper's loop: what the keeper starts it watches itself.
+ */
 #define _GNU_SOURCE
 #include "keeper/keeper.h"
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,4 +48,28 @@ void tell_ready(struct keeper *k)
 void tell_stopping(void)
 {
     tell_systemd("STOPPING=1");
+}
+
+/* Half of what systemd grants (sd_watchdog_enabled(3)); 0: it does not watch this process. */
+static int64_t watchdog_period_ms(void)
+{
+    const char *pid = getenv("WATCHDOG_PID");
+    const char *usec = getenv("WATCHDOG_USEC");
+    if (!usec || (pid && atoll(pid) != getpid()))
+        return 0;
+    const long long granted = atoll(usec);
+    return granted <= 0 ? 0 : granted < 2000 ? 1 : (int64_t)(granted / 2000);
+}
+
+int64_t watchdog_step(struct keeper *k)
+{
+    const int64_t period = watchdog_period_ms();
+    const int64_t now = now_ms();
+    if (period == 0)
+        return INT64_MAX;
+    if (now >= k->watchdog_due_ms) {
+        tell_systemd("WATCHDOG=1");
+        k->watchdog_due_ms = now + period;
+    }
+    return k->watchdog_due_ms;
 }

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { accessOf } from '../support/fleet.ts';
+import { accessOf } from '../support/fleet-server.ts';
 import { CLI } from '../support/weft.ts';
 
 describe('weft keys', { timeout: 60_000 }, () => {

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { FleetKeys } from '../../transport/fleet-keys.ts';
 import { bucketStream, type FleetRole } from '../../transport/fleet-roles.ts';
-import { objection, TestFleet, until } from '../support/fleet.ts';
+import { objection, TestFleet, until } from '../support/fleet-server.ts';
 
 const ROLES = {
   host: { kind: 'host', name: 'web-1' },

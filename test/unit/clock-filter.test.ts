@@ -1,0 +1,153 @@
+/** The offset to the reference's clock: what is stated as uncertainty covers the truth, whatever network and clocks do. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  addExchange,
+  type ClockExchange,
+  type ClockFilter,
+  DRIFT_PER_NS,
+  EMPTY_FILTER,
+  estimateAt,
+} from '../../machines/clock-filter.ts';
+
+const MS = 1_000_000;
+const PERIOD_NS = 4_000 * MS;
+const START_NS = 1_800_000_000_000_000_000n;
+
+/** Two clocks and the way between them. Time of the world is our own monotonic time. */
+interface World {
+  readonly offsetNs: number;
+  /** How much faster the reference runs. */
+  readonly drift: number;
+  readonly thereNs: number;
+  readonly backNs: number;
+  /** What queues add at most. */
+  readonly jitterNs: number;
+}
+
+const referenceAt = (world: World, localNs: number): bigint =>
+  START_NS + BigInt(Math.round(localNs + world.offsetNs + localNs * world.drift));
+
+const exchangeAt = (world: World, atNs: number, [there = 0, back = 0]: readonly number[]): ClockExchange => {
+  // Long queues are rare: the third power leaves most of them short.
+  const heard = atNs + world.thereNs + world.jitterNs * there ** 3;
+  const answered = heard + 20_000;
+  const received = answered + world.backNs + world.jitterNs * back ** 3;
+  return {
+    askedNs: BigInt(Math.round(atNs)),
+    heardNs: referenceAt(world, heard),
+    answeredNs: referenceAt(world, answered),
+    receivedNs: BigInt(Math.round(received)),
+  };
+};
+
+/** Rounding of the test's own times, and the reference's own drift while a message travels. */
+const SLACK_NS = 2;
+
+const covers = (filter: ClockFilter, world: World, localNs: number): boolean => {
+  const estimate = estimateAt(filter, BigInt(Math.round(localNs)))!;
+  const truth = Number(referenceAt(world, localNs) - BigInt(Math.round(localNs)) - estimate.offsetNs);
+  return Math.abs(truth) <= estimate.uncertaintyNs + SLACK_NS;
+};
+
+const ways = fc.integer({ min: 1_000, max: 50 * MS });
+const worlds = fc.record({
+  offsetNs: fc.integer({ min: -5_000 * MS, max: 5_000 * MS }),
+  drift: fc.double({ min: -DRIFT_PER_NS * 0.95, max: DRIFT_PER_NS * 0.95, noNaN: true }),
+  thereNs: ways,
+  backNs: ways,
+  jitterNs: fc.integer({ min: 0, max: 200 * MS }),
+});
+const luck = fc.array(fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true })), {
+  minLength: 5,
+  maxLength: 80,
+});
+
+const run = (world: World, lucks: readonly (readonly number[])[], filter = EMPTY_FILTER, fromNs = 0) =>
+  lucks.reduce((now, one, n) => addExchange(now, exchangeAt(world, fromNs + n * PERIOD_NS, one)), filter);
+
+describe('clock filter', () => {
+  test('the stated uncertainty covers the truth in at least 99 % of all moments, for any offset, jitter and asymmetry', () => {
+    let moments = 0;
+    let covered = 0;
+    fc.assert(
+      fc.property(worlds, luck, (world, lucks) => {
+        let filter = EMPTY_FILTER;
+        for (const [n, one] of lucks.entries()) {
+          filter = addExchange(filter, exchangeAt(world, n * PERIOD_NS, one));
+          for (const later of [0.1, 0.5, 0.99]) {
+            moments++;
+            // An exchange takes its time: the moment is after it.
+            if (covers(filter, world, n * PERIOD_NS + 600 * MS + later * (PERIOD_NS - 600 * MS))) covered++;
+          }
+        }
+        assert.equal(filter.steps, 0, 'a clock that was not set is not said to be');
+      }),
+      { numRuns: 300 },
+    );
+    assert.ok(covered / moments >= 0.99, `${covered} of ${moments}`);
+  });
+
+  test('asymmetry shows in the uncertainty: the error is never hidden behind a long round trip', () => {
+    const symmetric = run({ offsetNs: 0, drift: 0, thereNs: 100_000, backNs: 100_000, jitterNs: 0 }, [[0, 0]]);
+    const skewed = run({ offsetNs: 0, drift: 0, thereNs: 100_000, backNs: 20 * MS, jitterNs: 0 }, [[0, 0]]);
+    const [even, odd] = [symmetric, skewed].map((filter) => estimateAt(filter, filter.bounds[0]!.atNs)!);
+    assert.ok(even!.uncertaintyNs < 101_000, String(even!.uncertaintyNs));
+    assert.ok(odd!.uncertaintyNs > 10 * MS, String(odd!.uncertaintyNs));
+  });
+
+  test('the quickest of many exchanges counts, until drift has made a newer one better', () => {
+    const world = { offsetNs: 5 * MS, drift: 0, thereNs: 50_000, backNs: 50_000, jitterNs: 100 * MS };
+    const quick = run(world, [
+      [1, 1],
+      [0, 0],
+      [1, 0.9],
+      [0.8, 1],
+    ]);
+    const now = BigInt(4 * PERIOD_NS);
+    assert.ok(estimateAt(quick, now)!.uncertaintyNs < 5 * MS);
+    const old = estimateAt(quick, now + 3_600_000_000_000n)!;
+    assert.ok(old.uncertaintyNs > 700 * MS, 'an hour without an answer is said');
+  });
+
+  test('a clock that is set is noticed with the next exchange, counted, and covered again at once', () => {
+    fc.assert(
+      fc.property(
+        worlds,
+        luck,
+        fc.integer({ min: 1_000 * MS, max: 86_400_000 * MS }),
+        fc.boolean(),
+        (world, lucks, by, back) => {
+          const before = run(world, lucks);
+          const set = { ...world, offsetNs: world.offsetNs + (back ? -by : by) };
+          const at = lucks.length * PERIOD_NS;
+          const after = addExchange(before, exchangeAt(set, at, [0, 0]));
+          assert.equal(after.steps, 1);
+          assert.ok(covers(after, set, at + 600 * MS));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test('times that no clocks can show change nothing', () => {
+    const filter = run({ offsetNs: 0, drift: 0, thereNs: 1_000, backNs: 1_000, jitterNs: 0 }, [[0, 0]]);
+    for (const bad of [
+      { askedNs: 10n, heardNs: 5n, answeredNs: 5n, receivedNs: 9n },
+      { askedNs: 0n, heardNs: 9n, answeredNs: 5n, receivedNs: 10n },
+      { askedNs: 0n, heardNs: 0n, answeredNs: 50n, receivedNs: 10n },
+    ])
+      assert.equal(addExchange(filter, bad), filter);
+  });
+
+  test('what is kept stays small', () => {
+    const world = { offsetNs: 0, drift: 0, thereNs: 1_000, backNs: 1_000, jitterNs: 0 };
+    // Each a little slower than the one before: none of them makes another one superfluous.
+    const filter = Array.from({ length: 500 }).reduce<ClockFilter>(
+      (now, _, n) => addExchange(now, exchangeAt({ ...world, thereNs: 1_000 + n * MS }, n * 1_000, [0, 0])),
+      EMPTY_FILTER,
+    );
+    assert.ok(filter.bounds.length <= 64, String(filter.bounds.length));
+  });
+});

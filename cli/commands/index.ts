@@ -26,6 +26,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'list-triggers': async () => (await import('./triggers.ts')).listTriggers,
   listen: async () => (await import('./listen.ts')).listen,
   'remove-trigger': async () => (await import('./triggers.ts')).removeTrigger,
+  relayd: async () => (await import('./relayd.ts')).relayd,
   save: async () => (await import('./save.ts')).save,
   sessiond: async () => (await import('./sessiond.ts')).sessiond,
   'set-session': async () => (await import('./set-session.ts')).setSession,

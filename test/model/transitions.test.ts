@@ -11,6 +11,8 @@ import { provideChannel } from '../../actors/channel.ts';
 import { provideConsumer } from '../../actors/consumer.ts';
 import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/consumer-process.ts';
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
+import { provideRelay, provideRelayLink } from '../../actors/relay.ts';
+import type { RelayParts } from '../../actors/relay-parts.ts';
 import { provideRingRegistry } from '../../actors/ring-registry.ts';
 import { provideRotation } from '../../actors/rotation.ts';
 import { provideSession } from '../../actors/session.ts';
@@ -38,6 +40,8 @@ const PROVIDED = {
   'consumer-process': provideConsumerProcess(parts),
   stream: provideStream(parts),
   trigger: provideTrigger(parts),
+  relay: provideRelay(parts as unknown as RelayParts),
+  'relay-link': provideRelayLink(parts as unknown as RelayParts),
 } as const;
 
 type Name = keyof typeof MACHINES;
@@ -132,13 +136,15 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   'consumer-process': undefined,
   stream: { ringId: 'r', plan: 'append', cpuCount: 1 },
   trigger: { triggerId: 't', sampled: true, periodMs: 1_000, requestId: null },
+  relay: undefined,
+  'relay-link': { opening: 'o' },
 };
 
 /** Events that make children: the walk stays within one machine. */
 const SPAWNING =
-  /^(CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|Stream\w+|Trigger\w+)$/;
+  /^(OpenRequested|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|Stream\w+|Trigger\w+)$/;
 
-const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process'];
+const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process', 'relay'];
 
 const eventsOf = (name: Name): EventObject[] =>
   declaredTransitions()

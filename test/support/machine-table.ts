@@ -11,6 +11,8 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   consumer: 'The supervision of one owner’s consumer process, in the session daemon (machines/consumer.ts).',
   'consumer-process': 'The root of the consumer process (machines/consumer-process.ts).',
   trigger: 'A condition and what is done when it is met (machines/trigger.ts).',
+  relay: 'The root of a relay process (machines/relay.ts).',
+  'relay-link': 'One opening of a link at a relay (machines/relay-link.ts).',
   stream: 'One ring set in the consumer process; its state is the plan of the reader thread (machines/stream.ts).',
 };
 

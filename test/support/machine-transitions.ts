@@ -3,6 +3,8 @@ import { applicationMachine } from '../../machines/application.ts';
 import { channelMachine } from '../../machines/channel.ts';
 import { consumerMachine } from '../../machines/consumer.ts';
 import { consumerProcessMachine } from '../../machines/consumer-process.ts';
+import { relayMachine } from '../../machines/relay.ts';
+import { relayLinkMachine } from '../../machines/relay-link.ts';
 import { ringRegistryMachine } from '../../machines/ring-registry.ts';
 import { rotationMachine } from '../../machines/rotation.ts';
 import { sessionMachine } from '../../machines/session.ts';
@@ -21,6 +23,8 @@ export const MACHINES = {
   'consumer-process': consumerProcessMachine,
   stream: streamMachine,
   trigger: triggerMachine,
+  relay: relayMachine,
+  'relay-link': relayLinkMachine,
 } as const;
 
 type Config = Record<string, unknown>;

@@ -4,6 +4,7 @@ import { FILTERS } from './filters.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
+import { RELAY_SCENARIOS } from './relays.ts';
 import { ROTATION } from './rotation.ts';
 import type { Scenario } from './scenario.ts';
 import { SNAPSHOTS } from './snapshots.ts';
@@ -23,4 +24,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...WRITING,
   ...SNAPSHOTS,
   ...TRIGGERS,
+  ...RELAY_SCENARIOS,
 ];

@@ -1,0 +1,263 @@
+/**
+ * One stream at the relay: whole packets appended to its data file, then their entries to its index. Where it stands follows from the
+ * files alone; what lies behind the last whole packet is cut.
+ */
+import { zstdDecompressSync } from 'node:zlib';
+import type { PacketMessage } from '../transport/link-data.ts';
+import { LinkDataError } from '../transport/link-data.ts';
+import type { RelayDisk } from './relay-disk.ts';
+
+export const INDEX_HEADER_BYTES = 16;
+export const INDEX_ENTRY_BYTES = 72;
+const MAGIC = 0xc1f1dcc1;
+const PACKET_MAGIC = 0xc1fc1fc1;
+const SEQUENCE_AT = 64;
+/** Larger sub-buffers there are not. */
+export const PACKET_BYTES_MAX = 1 << 30;
+/** A compressed packet is put together in memory. */
+const COMPRESSED_BYTES_MAX = 64 << 20;
+
+const indexHeader = (): Buffer => {
+  const bytes = Buffer.alloc(INDEX_HEADER_BYTES);
+  for (const [i, value] of [MAGIC, 1, 1, INDEX_ENTRY_BYTES].entries()) bytes.writeUInt32BE(value, i * 4);
+  return bytes;
+};
+
+export interface Limits {
+  readonly size: number;
+  /** 0: no limit. */
+  readonly count: number;
+}
+
+/** Fields of an index entry, by their place. */
+export const entryField = (entry: Uint8Array, field: number): bigint =>
+  Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).readBigUInt64BE(field * 8);
+export const FIELD = { offset: 0, packetBits: 1, contentBits: 2, begin: 3, end: 4, discarded: 5, streamClass: 6, sequence: 8 };
+
+const packetBytesOf = (entry: Uint8Array): number => Number(entryField(entry, FIELD.packetBits) / 8n);
+
+/** A packet of which the last part has not come. */
+interface Partial {
+  readonly number: number;
+  readonly index: Uint8Array;
+  readonly packetBytes: number;
+  parts: number;
+  received: number;
+  compressed: Uint8Array[] | null;
+}
+
+export interface Tail {
+  readonly file: number;
+  readonly entries: number;
+  readonly dataAt: number;
+  readonly number: number;
+}
+
+const EMPTY: Tail = { file: 0, entries: 0, dataAt: 0, number: -1 };
+
+export class RelayStream {
+  readonly disk: RelayDisk;
+  readonly limits: Limits;
+  /** Of the directory of the link. */
+  root: string;
+  /** As the link calls it, relative to the root. */
+  path: string;
+  tail: Tail = EMPTY;
+  durable = -1;
+  /** For viewers: until when nothing older will come. */
+  beacon = 0n;
+  streamClass: bigint | null = null;
+  /** How often all of it was removed: a viewer begins anew then. */
+  cleared = 0;
+  /** Numbers of the files that the disk may not hold yet. */
+  touched = new Set<number>();
+  #partial: Partial | null = null;
+
+  constructor(disk: RelayDisk, root: string, path: string, limits: Limits) {
+    this.disk = disk;
+    this.root = root;
+    this.path = path;
+    this.limits = limits;
+  }
+
+  get trace(): string {
+    return this.path.slice(0, this.path.lastIndexOf('/'));
+  }
+
+  get name(): string {
+    return this.path.slice(this.path.lastIndexOf('/') + 1);
+  }
+
+  /** The files that the disk may not hold yet; from now on they count as held. */
+  takeTouched(): string[] {
+    const files = [...this.touched].flatMap((file) => [this.dataPath(file), this.indexPath(file)]);
+    this.touched = new Set();
+    return files;
+  }
+
+  fileName(file: number): string {
+    if (this.limits.size === 0) return this.name;
+    return `${this.name}_${this.limits.count === 0 ? file : file % this.limits.count}`;
+  }
+
+  dataPath(file = this.tail.file): string {
+    return `${this.root}/${this.trace}/${this.fileName(file)}`;
+  }
+
+  indexPath(file = this.tail.file): string {
+    return `${this.root}/${this.trace}/index/${this.fileName(file)}.idx`;
+  }
+
+  /** The oldest file that is still there. */
+  get firstFile(): number {
+    return this.limits.count === 0 ? 0 : Math.max(0, this.tail.file - this.limits.count + 1);
+  }
+
+  /** The entry `at` of a file; null: none yet. */
+  entry(file: number, at: number): Buffer | null {
+    if (file === this.tail.file && at >= this.tail.entries) return null;
+    const bytes = this.disk.read(this.indexPath(file), INDEX_HEADER_BYTES + at * INDEX_ENTRY_BYTES, INDEX_ENTRY_BYTES);
+    return bytes.length === INDEX_ENTRY_BYTES ? bytes : null;
+  }
+
+  /** From the files, of which `file` is the newest; what lies behind the last whole packet is cut. */
+  recover(file: number): void {
+    const tail = this.#whole(file);
+    this.disk.cut(this.indexPath(file), tail.entries === 0 ? 0 : INDEX_HEADER_BYTES + tail.entries * INDEX_ENTRY_BYTES);
+    this.disk.cut(this.dataPath(file), tail.dataAt);
+    // All files of a stream that goes round may be there; how often it did nobody needs to know.
+    this.tail = { ...tail, file: file + this.limits.count };
+    this.touched.add(this.tail.file);
+  }
+
+  /** The last sequence number in a file; -1: none. */
+  lastNumber(file: number): number {
+    return this.#whole(file).number;
+  }
+
+  /** How many bytes longer the stream is: 0 until the packet is whole, and for one that was there before. */
+  take(message: PacketMessage): number {
+    if (message.number <= this.tail.number) {
+      this.#partial = null;
+      return 0;
+    }
+    const partial = message.part === 0 ? this.#begin(message) : this.#continue(message);
+    const last = message.part === message.parts - 1;
+    if (partial.compressed) this.#collect(partial, message.bytes, last);
+    else this.#place(partial, message);
+    partial.parts++;
+    if (last) this.#finish(partial);
+    return last ? partial.packetBytes : 0;
+  }
+
+  /** Another opening of the link begins: whole packets again. */
+  forgetPartial(): void {
+    this.#partial = null;
+  }
+
+  /** Nothing of it is left; its numbers go on. */
+  clear(): void {
+    for (let file = this.firstFile; file <= this.tail.file; file++) {
+      this.disk.remove(this.indexPath(file));
+      this.disk.remove(this.dataPath(file));
+    }
+    this.tail = { ...EMPTY, number: this.tail.number };
+    for (const path of [this.indexPath(), this.dataPath()]) this.disk.cut(path, 0);
+    this.touched = new Set([0]);
+    this.#partial = null;
+    this.cleared++;
+  }
+
+  #begin(message: PacketMessage): Partial {
+    const packetBytes = packetBytesOf(message.index);
+    if (packetBytes === 0 || packetBytes > PACKET_BYTES_MAX) throw new LinkDataError(`a packet of ${packetBytes} bytes`);
+    if (entryField(message.index, FIELD.sequence) !== BigInt(message.number))
+      throw new LinkDataError(`packet ${message.number} has another number in its index entry`);
+    if (entryField(message.index, FIELD.contentBits) > entryField(message.index, FIELD.packetBits))
+      throw new LinkDataError(`packet ${message.number} has more content than it is long`);
+    if (this.limits.size > 0 && this.tail.dataAt > 0 && this.tail.dataAt + packetBytes > this.limits.size) this.#nextFile();
+    const { number, index, zstd } = message;
+    this.#partial = { number, index, packetBytes, parts: 0, received: 0, compressed: zstd ? [] : null };
+    return this.#partial;
+  }
+
+  #continue({ number, part }: PacketMessage): Partial {
+    const partial = this.#partial;
+    if (!partial || partial.number !== number || partial.parts !== part)
+      throw new LinkDataError(`part ${part} of packet ${number} follows nothing`);
+    return partial;
+  }
+
+  #place(partial: Partial, { offset, bytes }: PacketMessage): void {
+    if (offset !== partial.received || offset + bytes.length > partial.packetBytes)
+      throw new LinkDataError(`a part at ${offset} does not follow ${partial.received} of ${partial.packetBytes} bytes`);
+    this.disk.write(this.dataPath(), this.tail.dataAt + offset, bytes);
+    partial.received += bytes.length;
+  }
+
+  #collect(partial: Partial, bytes: Uint8Array, last: boolean): void {
+    const length = partial.received + bytes.length;
+    if (length > COMPRESSED_BYTES_MAX)
+      throw new LinkDataError(`a compressed packet of more than ${COMPRESSED_BYTES_MAX} bytes`);
+    if (!last) {
+      partial.compressed!.push(bytes);
+      partial.received = length;
+      return;
+    }
+    const whole = decompressed([...partial.compressed!, bytes], partial.packetBytes);
+    this.disk.write(this.dataPath(), this.tail.dataAt, whole);
+    partial.received = whole.length;
+  }
+
+  #finish({ number, index, packetBytes, received }: Partial): void {
+    if (received !== packetBytes) throw new LinkDataError(`packet ${number} has ${received} of ${packetBytes} bytes`);
+    const { entries, dataAt, file } = this.tail;
+    const entry = Buffer.from(index);
+    entry.writeBigUInt64BE(BigInt(dataAt), FIELD.offset);
+    if (entries === 0) this.disk.write(this.indexPath(), 0, indexHeader());
+    this.disk.write(this.indexPath(), INDEX_HEADER_BYTES + entries * INDEX_ENTRY_BYTES, entry);
+    this.streamClass ??= entryField(entry, FIELD.streamClass);
+    this.touched.add(file);
+    this.tail = { file, entries: entries + 1, dataAt: dataAt + packetBytes, number };
+    this.#partial = null;
+  }
+
+  #nextFile(): void {
+    this.tail = { file: this.tail.file + 1, entries: 0, dataAt: 0, number: this.tail.number };
+    this.disk.cut(this.indexPath(), 0);
+    this.disk.cut(this.dataPath(), 0);
+  }
+
+  #whole(file: number): Tail {
+    const indexBytes = this.disk.size(this.indexPath(file));
+    const dataBytes = this.disk.size(this.dataPath(file));
+    let entries = Math.max(0, Math.floor((indexBytes - INDEX_HEADER_BYTES) / INDEX_ENTRY_BYTES));
+    for (; entries > 0; entries--) {
+      const at = INDEX_HEADER_BYTES + (entries - 1) * INDEX_ENTRY_BYTES;
+      const entry = this.disk.read(this.indexPath(file), at, INDEX_ENTRY_BYTES);
+      const end = Number(entryField(entry, FIELD.offset)) + packetBytesOf(entry);
+      if (end > dataBytes || !this.#holds(file, entry)) continue;
+      this.streamClass = entryField(entry, FIELD.streamClass);
+      return { file, entries, dataAt: end, number: Number(entryField(entry, FIELD.sequence)) };
+    }
+    return { ...EMPTY, file };
+  }
+
+  /** The packet itself says that it is this one. */
+  #holds(file: number, entry: Buffer): boolean {
+    const header = this.disk.read(this.dataPath(file), Number(entryField(entry, FIELD.offset)), SEQUENCE_AT + 8);
+    return (
+      header.length === SEQUENCE_AT + 8 &&
+      header.readUInt32LE(0) === PACKET_MAGIC &&
+      header.readBigUInt64LE(SEQUENCE_AT) === entryField(entry, FIELD.sequence)
+    );
+  }
+}
+
+const decompressed = (parts: readonly Uint8Array[], length: number): Buffer => {
+  try {
+    return zstdDecompressSync(Buffer.concat(parts), { maxOutputLength: length });
+  } catch (thrown) {
+    throw new LinkDataError(`a packet is no zstd frame of ${length} bytes (${String((thrown as NodeJS.ErrnoException).code)})`);
+  }
+};

@@ -1,0 +1,190 @@
+/** Relays: links that come, fall silent, are taken over and end; disks that fill; a bus that is cut. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { WorldRelay } from '../../support/world/relay.ts';
+import type { World } from '../../support/world/world.ts';
+import { type Scenario, scenario } from './scenario.ts';
+
+/** A scenario about one relay that receives. */
+const receiving = (name: string, tell: (relay: WorldRelay, world: World) => Promise<void>): Scenario =>
+  scenario(name, async (world) => {
+    const relay = await WorldRelay.receiving(world);
+    try {
+      assert.deepEqual(relay.links, ['"receiving"']);
+      await tell(relay, world);
+    } finally {
+      relay.dispose();
+    }
+  });
+
+const LINKS: readonly Scenario[] = [
+  receiving('a link falls silent and comes back', async (relay, world) => {
+    await world.clock.advance(5_000);
+    await relay.metadata(1);
+    await world.clock.advance(9_000);
+    assert.deepEqual(relay.links, ['"receiving"'], 'it was heard nine seconds ago');
+    await world.clock.advance(2_000);
+    assert.deepEqual(relay.links, ['"stalled"']);
+    await relay.metadata(1);
+    assert.deepEqual(relay.links, ['"receiving"']);
+    assert.deepEqual(relay.events, ['added', 'stalled', 'resumed']);
+    await world.clock.advance(1_000_000);
+    assert.deepEqual(relay.links, [], 'one that never comes back is given up');
+    await relay.metadata(1);
+    assert.equal(relay.acks.at(-1)?.reopen, true);
+  }),
+
+  receiving('the session ends: all of it is durable before the link is closed', async (relay, world) => {
+    relay.disk.syncs = 'hanging';
+    await relay.send(1, { kind: 'op', number: 1, op: 'close' });
+    await world.clock.advance(20);
+    assert.deepEqual(relay.links, ['"receiving"']);
+    relay.disk.release();
+    await world.clock.advance(100);
+    assert.deepEqual(relay.links, []);
+    assert.equal(relay.acks.at(-1)?.ops, 1);
+    assert.equal(await relay.open(2), 'ok', 'it may be asked once more whether the end is known');
+  }),
+
+  receiving('a disk so slow that the host seems silent meanwhile still closes, or fills', async (relay, world) => {
+    relay.disk.syncs = 'hanging';
+    await relay.send(1, { kind: 'op', number: 1, op: 'close' });
+    await world.clock.advance(11_000);
+    assert.deepEqual(relay.links, ['"stalled"']);
+    relay.disk.release();
+    await world.rest();
+    assert.deepEqual(relay.links, []);
+  }),
+
+  receiving('a disk that fails so late stops the sender', async (relay, world) => {
+    relay.disk.syncs = 'hanging';
+    await relay.metadata(1);
+    await world.clock.advance(11_000);
+    assert.deepEqual(relay.links, ['"stalled"']);
+    relay.disk.release('failed');
+    await world.rest();
+    assert.deepEqual(relay.links, ['"full"']);
+  }),
+
+  receiving('a full disk holds the sender back and loses nothing', async (relay, world) => {
+    relay.disk.full = true;
+    await relay.metadata(1);
+    assert.deepEqual(relay.links, ['"full"']);
+    assert.equal(relay.acks.at(-1)?.full, true);
+    await relay.metadata(1);
+    await world.clock.advance(2_000);
+    assert.deepEqual(relay.links, ['"full"']);
+    relay.disk.full = false;
+    await world.clock.advance(1_000);
+    assert.deepEqual(relay.links, ['"receiving"']);
+    const free = relay.acks.find(({ missing, full }) => missing !== undefined && full === undefined);
+    assert.equal(free?.missing, 3, 'what came while it was full is asked for again, what was kept is not');
+    assert.deepEqual(relay.events, ['added', 'full', 'writable']);
+  }),
+
+  receiving('a newer opening takes over with its first message, and the old one is told', async (relay, world) => {
+    assert.equal(await relay.open(1), 'stale-epoch');
+    assert.equal(await relay.open(3), 'ok');
+    assert.deepEqual(relay.links.length, 2, 'asking alone takes nothing from the old one');
+    await relay.metadata(3);
+    assert.deepEqual(relay.links, ['"receiving"']);
+    await relay.metadata(1);
+    assert.equal(relay.acks.at(-1)?.epoch, 3);
+    assert.equal(await relay.open(2), 'stale-epoch');
+    assert.equal(await relay.open(4), 'ok');
+    await world.clock.advance(61_000);
+    assert.equal(relay.links.length, 1, 'an offer that nobody takes ends');
+  }),
+
+  receiving('what no relay can take closes the link with a word', async (relay) => {
+    await relay.send(1, { kind: 'metadata', path: '../..', text: 'x' });
+    assert.deepEqual(relay.links, []);
+    assert.ok(relay.acks.some(({ refused }) => refused !== undefined));
+    assert.deepEqual(relay.events, ['added', 'refused']);
+  }),
+
+  scenario('files that cannot be read refuse the opening; a disk that does not answer does too', async (world) => {
+    const relay = new WorldRelay(world);
+    await world.rest();
+    relay.disk.syncs = 'failed';
+    assert.equal(await relay.open(1), 'internal');
+    relay.disk.syncs = 'hanging';
+    assert.equal(await relay.open(1), null);
+    await world.clock.advance(5_000);
+    assert.deepEqual(relay.links, []);
+    relay.dispose();
+  }),
+];
+
+const ends = (relay: WorldRelay): boolean => relay.root.getSnapshot().status === 'done';
+
+const RELAYS: readonly Scenario[] = [
+  receiving('told to end, a relay writes out what it has', async (relay, world) => {
+    relay.root.send({ type: 'ShutdownRequested' });
+    await world.rest();
+    assert.ok(ends(relay));
+  }),
+
+  receiving('told to end, it does not wait for ever for a disk that hangs', async (relay, world) => {
+    relay.disk.syncs = 'hanging';
+    await relay.metadata(1);
+    relay.root.send({ type: 'ShutdownRequested' });
+    await world.clock.advance(9_999);
+    assert.ok(!ends(relay));
+    await world.clock.advance(2);
+    assert.equal(relay.root.getSnapshot().output?.refusal?.code, 'timeout');
+  }),
+
+  receiving('a link that was given up ends though its disk hangs, or fails', async (relay, world) => {
+    relay.disk.syncs = 'hanging';
+    await relay.metadata(1);
+    await world.clock.advance(915_000);
+    assert.match(relay.links[0] ?? '', /ending/);
+    await world.clock.advance(11_000);
+    assert.deepEqual(relay.links, []);
+  }),
+
+  receiving('told to end with a disk that fails, it says so', async (relay, world) => {
+    relay.disk.syncs = 'failed';
+    relay.root.send({ type: 'ShutdownRequested' });
+    await world.rest();
+    assert.ok(relay.root.getSnapshot().output?.refusal);
+  }),
+
+  receiving('the bus is cut for a while: the key is asked for anew until it is back', async (relay, world) => {
+    relay.bus!.cut();
+    await world.clock.advance(5_000);
+    assert.equal(relay.renewed, 2);
+    relay.bus!.restore();
+    await relay.metadata(1);
+    assert.deepEqual(relay.links, ['"receiving"']);
+  }),
+
+  scenario('without a bus a relay ends with the cause, at once or after a minute, or when told to', async (world) => {
+    for (const [how, ms] of [
+      ['fails', 0],
+      ['hangs', 61_000],
+    ] as const) {
+      const relay = new WorldRelay(world, {}, how);
+      await world.clock.advance(ms);
+      assert.ok(relay.root.getSnapshot().output?.refusal, how);
+      relay.dispose();
+    }
+    const relay = new WorldRelay(world, {}, 'hangs');
+    relay.root.send({ type: 'ShutdownRequested' });
+    assert.ok(ends(relay));
+    relay.dispose();
+  }),
+
+  scenario('sessions that ended go when they are too old', async (world) => {
+    const relay = await WorldRelay.receiving(world, { retainAgeMs: 1_000 });
+    world.clock.jump(Date.now() + 3_600_000 - world.clock.now());
+    await relay.send(1, { kind: 'op', number: 1, op: 'close' });
+    await world.clock.advance(31_000);
+    assert.deepEqual(relay.events, ['added', 'closed', 'evicted']);
+    assert.deepEqual(readdirSync(relay.output), []);
+    relay.dispose();
+  }),
+];
+
+export const RELAY_SCENARIOS: readonly Scenario[] = [...LINKS, ...RELAYS];

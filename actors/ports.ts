@@ -184,6 +184,40 @@ export interface ConsumerBus {
   renew(access: Access): void;
 }
 
+/** A packet as its index file says. */
+export interface SpoolEntry {
+  readonly number: number; // packet_seq_num
+  readonly offset: number;
+  readonly bytes: number;
+  /** The entry itself. */
+  readonly index: Buffer;
+}
+
+/** The output directory of a session whose traces go elsewhere: written by readers, emptied by a link. Paths are relative to it. */
+export interface Spool {
+  /** Stream files that have an index. */
+  streams(): readonly string[];
+  /** Directories of traces. */
+  traces(): readonly string[];
+  /** Entries in the stream's index. */
+  count(path: string): number;
+  entries(path: string, from: number, most: number): readonly SpoolEntry[];
+  /** Shorter than asked for at the end of the file. */
+  read(path: string, offset: number, length: number): Buffer;
+  /** False: these bytes were given back. */
+  holds(path: string, entry: SpoolEntry): boolean;
+  release(path: string, offset: number, length: number): void;
+  /** Changes when the metadata does; null: there is none. */
+  describe(trace: string): string | null;
+  metadata(trace: string): string;
+  /** What was noted, oldest first; outlives the process. */
+  log(): readonly unknown[];
+  note(line: unknown): void;
+  remove(directory: string): void;
+  /** All of it goes. */
+  end(): void;
+}
+
 export interface ConsumerPorts {
   readonly clock: Clock;
   readonly log: Log;

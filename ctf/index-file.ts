@@ -4,8 +4,8 @@ import type { PacketHeader, Read } from './packets.ts';
 
 const MAGIC = 0xc1f1dcc1;
 const VERSION = [1, 1] as const;
-const HEADER_BYTES = 16;
-const ENTRY_BYTES = 72;
+export const HEADER_BYTES = 16;
+export const ENTRY_BYTES = 72;
 
 /** In the order in which an entry has them: each a big-endian u64. */
 const FIELDS = [

@@ -100,6 +100,7 @@ export interface Binding {
   wakeApplications(uid: number): void;
   tryCounter(type: number, config: bigint): void;
   lockFile(path: string): number;
+  punchHole(fd: number, offset: bigint, length: bigint): void;
   closeHandle(handle: Handle): void;
   closeHandle(none: null, fd: number): void;
   /** Events; of each loss path, events, packets, begin, end; of each fault path, offset, message; why the output failed: errno name, message. */
@@ -332,6 +333,7 @@ export const bindNative = (): Native => {
       const fd = calling(() => binding.lockFile(path));
       return fd < 0 ? null : { close: () => binding.closeHandle(null, fd) };
     },
+    punchHole: (fd, offset, length) => calling(() => binding.punchHole(fd, BigInt(offset), BigInt(length))),
     closeFd: (fd) => calling(() => binding.closeHandle(null, fd)),
   };
 };

@@ -309,6 +309,8 @@ export interface Native {
   tryCounter(type: number, config: bigint): void;
   /** flock on `path`, close-on-exec; null: somebody else holds it. The lock is held until process end or close(). */
   lockFile(path: string): { close(): void } | null;
+  /** The bytes read as zeros from now on and take no room; the file keeps its length. EOPNOTSUPP: not in this file system. */
+  punchHole(fd: number, offset: number, length: number): void;
   closeFd(fd: number): void;
 }
 

@@ -24,7 +24,8 @@ constexpr struct {
     {"openClockPage", open_clock_page},     {"readClock", read_clock},          {"wakeApplications", wake_applications},
     {"tryCounter", try_counter},            {"lockFile", lock_file},            {"closeHandle", close_handle},
     {"createMap", create_map},              {"adoptMap", adopt_map},            {"readMap", read_map},
-    {"clearMap", clear_map},                {"extractRings", extract_rings},     {"viewTraces", view_traces},
+    {"clearMap", clear_map},                {"extractRings", extract_rings},    {"viewTraces", view_traces},
+    {"punchHole", punch_hole},
 };
 
 constexpr struct {

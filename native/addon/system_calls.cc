@@ -95,6 +95,20 @@ napi_value lock_file(napi_env env, napi_callback_info info) {
     return error == EWOULDBLOCK ? make_number(env, -1) : throw_failure(env, weft::failure(error, path));
 }
 
+/* punchHole(fd, offset, length): the bytes read as zeros from now on and take no room; the file keeps its length */
+napi_value punch_hole(napi_env env, napi_callback_info info) {
+    Arguments arguments(env, info);
+    const int fd = arguments.fd(0);
+    const uint64_t offset = arguments.uint64(1);
+    const uint64_t length = arguments.uint64(2);
+    if (!arguments.ok())
+        return nullptr;
+    const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    if (fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(length)) != 0)
+        return throw_failure(env, weft::failure(errno, "a hole in fd " + std::to_string(fd)));
+    return nullptr;
+}
+
 namespace {
 
 template <typename T>

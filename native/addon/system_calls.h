@@ -1,4 +1,4 @@
-/* The rest of what the daemon needs of the system: its clock page, its lock, waking applications. */
+/* The rest of what the daemon needs of the system: its clock page, its lock, waking applications, holes in spools. */
 #ifndef WEFT_ADDON_SYSTEM_CALLS_H
 #define WEFT_ADDON_SYSTEM_CALLS_H
 
@@ -24,6 +24,7 @@ napi_value read_clock(napi_env env, napi_callback_info info);
 napi_value wake_applications(napi_env env, napi_callback_info info);
 napi_value try_counter(napi_env env, napi_callback_info info);
 napi_value lock_file(napi_env env, napi_callback_info info);
+napi_value punch_hole(napi_env env, napi_callback_info info);
 napi_value close_handle(napi_env env, napi_callback_info info);
 
 }  // namespace weft_addon

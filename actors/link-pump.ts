@@ -1,0 +1,248 @@
+/**
+ * Carries a spool to the other end of a link: takes what the queue wants sent, in fragments and as far as the window allows, keeps
+ * what is on the way until it has arrived, and gives back to the spool what is durable there. When it runs is the machine's business.
+ */
+import type { LinkAck, LinkContent, LinkMessage, LinkPeer, LinkPosition, Packet } from './link-peer.ts';
+import type { LinkQueue } from './link-queue.ts';
+import type { Clock, Spool } from './ports.ts';
+
+export const PART_BYTES = 256 << 10;
+const METADATA_PART = 256 << 10; // UTF-16 units: below 1 MiB in any encoding
+/** Then others have their turn. */
+const AT_ONCE_BYTES = 1 << 20;
+const OVERHEAD_BYTES = 200;
+/** The other end says what it misses with every word, and what was sent again needs its time. */
+const RESEND_PAUSE_MS = 500;
+
+export interface Tracefiles {
+  readonly size: number;
+  readonly count: number;
+}
+
+export interface PumpOptions {
+  readonly spool: Spool;
+  readonly queue: LinkQueue;
+  readonly peer: LinkPeer;
+  readonly clock: Clock;
+  /** Of a whole packet; null: as it is. */
+  readonly compress: ((packet: Buffer) => Promise<Buffer>) | null;
+  tracefiles(path: string): Tracefiles;
+  /** Something is on the way now. */
+  onSent(): void;
+  /** The other end has all that the spool holds. */
+  onDrained(): void;
+  /** What is wanted again is not here any more. */
+  onLost(): void;
+}
+
+interface Current extends Packet {
+  readonly parts: number;
+  part: number;
+  /** The packet, compressed; null: it is read part by part. */
+  readonly frame: Buffer | null;
+}
+
+interface Sent {
+  readonly message: LinkMessage;
+  readonly bytes: number;
+}
+
+const sizeOf = (content: LinkContent): number =>
+  OVERHEAD_BYTES + (content.kind === 'packet' ? content.bytes.length : content.kind === 'metadata' ? content.text.length : 0);
+
+const partsOf = (path: string, text: string): LinkContent[] => {
+  const parts: LinkContent[] = [];
+  for (let at = 0; at === 0 || at < text.length; at += METADATA_PART) {
+    const more = at + METADATA_PART < text.length;
+    parts.push({ kind: 'metadata', path, text: text.slice(at, at + METADATA_PART), first: at === 0, more });
+  }
+  return parts;
+};
+
+export class LinkPump {
+  readonly #options: PumpOptions;
+  #running = false;
+  #full = false;
+  #window = 0;
+  #opening = 0;
+  #n = 0;
+  #inFlight: Sent[] = [];
+  #inFlightBytes = 0;
+  #pending: LinkContent[] = [];
+  #current: Current | null = null;
+  #compressing = false;
+  #again: unknown = null;
+  #resent = { missing: 0, at: Number.NEGATIVE_INFINITY };
+  sentBytes = 0;
+  ackedBytes = 0;
+
+  constructor(options: PumpOptions) {
+    this.#options = options;
+  }
+
+  /** The other end stands there; everything behind that is sent anew. */
+  begin(position: LinkPosition): void {
+    this.#opening++;
+    this.#n = 0;
+    this.#window = position.window;
+    this.#inFlight = [];
+    this.#inFlightBytes = 0;
+    this.#pending = [];
+    this.#current = null;
+    this.#compressing = false;
+    this.#full = false;
+    this.#resent = { missing: 0, at: Number.NEGATIVE_INFINITY };
+    this.#options.queue.refresh();
+    this.#options.queue.begin(position.durable, position.ops);
+  }
+
+  run(): void {
+    this.#running = true;
+    this.wake();
+  }
+
+  pause(): void {
+    this.#running = false;
+  }
+
+  /** Something was written, or may be sent again. */
+  wake(): void {
+    this.#options.queue.refresh();
+    this.#send();
+    this.#tellDrained();
+  }
+
+  acked(ack: LinkAck): void {
+    while (this.#inFlight[0] && this.#inFlight[0].message.n <= ack.upTo) this.#inFlightBytes -= this.#inFlight.shift()!.bytes;
+    for (const one of ack.durable) this.ackedBytes += this.#options.queue.confirm(one);
+    this.#options.queue.confirmOps(ack.ops);
+    this.#full = ack.full;
+    if (ack.missing !== null) this.#resend(ack.missing);
+    this.#send();
+    this.#tellDrained();
+  }
+
+  /** Nothing that is not acknowledged. */
+  get quiet(): boolean {
+    return this.#inFlight.length === 0 && !this.#options.queue.outstanding;
+  }
+
+  get drained(): boolean {
+    return this.#inFlight.length === 0 && this.#pending.length === 0 && !this.#current && this.#options.queue.empty;
+  }
+
+  /** For viewers at the other end: all that happened before has been sent. */
+  beat(clock: bigint): void {
+    const paths = this.#options.queue.idlePaths;
+    const idle = this.#running && !this.#full && !this.#current && this.#pending.length === 0;
+    if (idle && paths.length > 0) this.#post({ kind: 'beat', clock, paths });
+  }
+
+  /** The files of a chunk are being emptied: what was begun of them is not finished. */
+  forget(isGone: (path: string) => boolean): void {
+    if (this.#current && isGone(this.#current.path)) this.#current = null;
+  }
+
+  #tellDrained(): void {
+    if (this.drained) this.#options.onDrained();
+  }
+
+  #send(): void {
+    let budget = AT_ONCE_BYTES;
+    while (this.#running && !this.#full && !this.#compressing && this.#inFlightBytes < this.#window) {
+      if (budget <= 0) return this.#later();
+      const content = this.#nextContent();
+      if (!content) return;
+      budget -= sizeOf(content);
+      if (!this.#post(content)) return;
+    }
+  }
+
+  #later(): void {
+    this.#again ??= this.#options.clock.setTimeout(() => {
+      this.#again = null;
+      this.#send();
+    }, 0);
+  }
+
+  #post(content: LinkContent): boolean {
+    const message: LinkMessage = { n: this.#n + 1, ...content };
+    // What a cut connection does not take is sent by the next opening.
+    if (!this.#options.peer.send(message)) {
+      this.#running = false;
+      return false;
+    }
+    this.#n++;
+    const bytes = sizeOf(content);
+    const first = this.#inFlight.length === 0;
+    this.#inFlight.push({ message, bytes });
+    this.#inFlightBytes += bytes;
+    this.sentBytes += bytes;
+    if (first) this.#options.onSent();
+    return true;
+  }
+
+  #resend(missing: number): void {
+    if (missing <= this.#n && (this.#inFlight[0]?.message.n ?? this.#n + 1) > missing) return this.#options.onLost();
+    const now = this.#options.clock.now();
+    if (this.#resent.missing === missing && now - this.#resent.at < RESEND_PAUSE_MS) return;
+    this.#resent = { missing, at: now };
+    for (const { message } of this.#inFlight) if (message.n >= missing && !this.#options.peer.send(message)) return;
+  }
+
+  #nextContent(): LinkContent | null {
+    const pending = this.#pending.shift();
+    if (pending) return pending;
+    if (this.#current) return this.#fragment(this.#current) ?? this.#nextContent();
+    const { queue } = this.#options;
+    const wanted = queue.next();
+    if (!wanted) return null;
+    if (wanted.kind === 'op') {
+      queue.sentOp(wanted.number);
+      return { kind: 'op', number: wanted.number, ...wanted.operation };
+    }
+    if (wanted.kind === 'metadata') this.#pending = partsOf(wanted.trace, queue.takeMetadata(wanted.trace));
+    else if (this.#options.compress) void this.#compress(wanted, this.#options.compress);
+    else this.#current = { ...wanted, parts: Math.max(1, Math.ceil(wanted.entry.bytes / PART_BYTES)), part: 0, frame: null };
+    return this.#compressing ? null : this.#nextContent();
+  }
+
+  /** Null: the bytes are gone, and with them the packet. */
+  #fragment(current: Current): LinkContent | null {
+    const { path, entry, part, parts, frame } = current;
+    const offset = part * PART_BYTES;
+    const length = Math.min(PART_BYTES, (frame ? frame.length : entry.bytes) - offset);
+    const bytes = frame ? frame.subarray(offset, offset + length) : this.#read(current, offset, length);
+    current.part++;
+    if (!bytes || current.part === parts) this.#current = null;
+    if (!bytes) return null;
+    const { size, count } = this.#options.tracefiles(path);
+    const place = { path, number: entry.number, index: entry.index, part, parts, offset, bytes };
+    return { kind: 'packet', ...place, ...(frame && { zstd: true }), tracefileSize: size, tracefileCount: count };
+  }
+
+  #read(packet: Packet, offset: number, length: number): Buffer | null {
+    const { spool, queue } = this.#options;
+    try {
+      const bytes = spool.read(packet.path, packet.entry.offset + offset, length);
+      if (bytes.length === length) return bytes;
+    } catch {
+      // The file was removed under us.
+    }
+    queue.drop(packet);
+    return null;
+  }
+
+  async #compress(packet: Packet, compress: (bytes: Buffer) => Promise<Buffer>): Promise<void> {
+    const opening = this.#opening;
+    const whole = this.#read(packet, 0, packet.entry.bytes);
+    if (!whole) return;
+    this.#compressing = true;
+    const frame = await compress(whole);
+    if (opening !== this.#opening) return;
+    this.#compressing = false;
+    const { path, entry } = packet;
+    this.#current = { path, entry, parts: Math.ceil(frame.length / PART_BYTES), part: 0, frame };
+    this.#send();
+  }
+}

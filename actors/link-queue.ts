@@ -1,0 +1,310 @@
+/**
+ * What a link has to send, from its spool: by stream which packets are acknowledged, on the way, and still to come; which metadata
+ * the other end has not seen; which operations wait, and for what. Knows no bus and no time.
+ */
+import type { LinkLog } from './link-log.ts';
+import type { Durable, Operation, Packet } from './link-peer.ts';
+import type { Spool, SpoolEntry } from './ports.ts';
+
+const TRACES = 'ust';
+const ENTRIES_AT_ONCE = 64;
+
+export const traceOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
+
+/** The directory of the chunk that a stream or trace lies in; empty: the output itself. */
+export const chunkOf = (path: string): string => {
+  const parts = path.split('/');
+  return parts.slice(0, Math.max(parts.indexOf(TRACES), 0)).join('/');
+};
+
+/** Chunks are numbered; the output itself is the first one. */
+const numberOf = (chunk: string): number => Number(/-(\d+)$/.exec(chunk)?.[1] ?? 0);
+
+interface Stream {
+  readonly path: string;
+  readonly chunk: string;
+  /** Entries of the index that were taken to be sent. */
+  taken: number;
+  /** Entries that may be taken. */
+  count: number;
+  /** Taken, in order, and not acknowledged. */
+  readonly outstanding: SpoolEntry[];
+  /** Read ahead. */
+  ahead: readonly SpoolEntry[];
+  /** Where the bytes begin that the spool still holds, and where they end. */
+  heldFrom: number;
+  end: number;
+}
+
+export type Wanted =
+  | { readonly kind: 'metadata'; readonly trace: string }
+  | ({ readonly kind: 'packet' } & Packet)
+  | { readonly kind: 'op'; readonly number: number; readonly operation: Operation };
+
+/** How many packets of a stream are in its files for good, by number; null: all that its index names. */
+export type Settled = (path: string) => number | null;
+
+export class LinkQueue {
+  readonly #spool: Spool;
+  readonly #log: LinkLog;
+  readonly #settled: Settled;
+  readonly #streams = new Map<string, Stream>();
+  /** By trace: of the metadata that was sent last. */
+  readonly #described = new Map<string, string>();
+  readonly #blocked = new Set<string>();
+  #durable: ReadonlyMap<string, number> = new Map();
+  #sentOps = 0;
+  #turn = 0;
+  lostPackets = 0;
+
+  constructor(spool: Spool, log: LinkLog, settled: Settled) {
+    this.#spool = spool;
+    this.#log = log;
+    this.#settled = settled;
+    this.#sentOps = log.acked;
+  }
+
+  /** A new opening: all that is not durable is sent again, and every metadata. */
+  begin(durable: readonly Durable[], ops: number): void {
+    this.#durable = new Map(durable.map(({ path, number }) => [path, number]));
+    this.#described.clear();
+    for (const stream of this.#streams.values()) {
+      stream.taken -= stream.outstanding.length;
+      stream.outstanding.length = 0;
+      stream.ahead = [];
+    }
+    this.confirmOps(ops);
+    this.#sentOps = this.#log.acked;
+    for (const one of durable) this.confirm(one);
+  }
+
+  /** What was written since. */
+  refresh(): void {
+    for (const path of this.#spool.streams()) {
+      const stream = this.#streams.get(path) ?? this.#add(path);
+      this.#grow(stream);
+    }
+  }
+
+  /** Null: nothing can be sent now. */
+  next(): Wanted | null {
+    const stream = this.#choose();
+    const op = this.#nextOp();
+    if (op) return op;
+    if (!stream) return this.#staleMetadata();
+    const trace = traceOf(stream.path);
+    if (this.#stale(trace)) return { kind: 'metadata', trace };
+    const entry = this.#take(stream);
+    return entry ? { kind: 'packet', path: stream.path, entry } : null;
+  }
+
+  /** The bytes are not there any more: somebody else took them. */
+  drop({ path, entry }: Packet): void {
+    const stream = this.#streams.get(path);
+    const at = stream?.outstanding.indexOf(entry) ?? -1;
+    if (!stream || at < 0) return;
+    stream.outstanding.splice(at, 1);
+    if (at === 0) stream.heldFrom = entry.offset + entry.bytes;
+    this.lostPackets++;
+  }
+
+  sentOp(number: number): void {
+    this.#sentOps = number;
+  }
+
+  /** Notes what is sent now; the text. */
+  takeMetadata(trace: string): string {
+    this.#described.set(trace, this.#spool.describe(trace) ?? '');
+    return this.#spool.metadata(trace);
+  }
+
+  /** Gives back what is durable elsewhere. Bytes. */
+  confirm({ path, number }: Durable): number {
+    const stream = this.#streams.get(path);
+    if (!stream) return 0;
+    if (stream.outstanding.length === 0) this.#skip(stream, number);
+    const first = stream.outstanding[0];
+    let last: SpoolEntry | null = null;
+    while (stream.outstanding[0] && stream.outstanding[0].number <= number) last = stream.outstanding.shift()!;
+    if (!first || !last) return 0;
+    const length = last.offset + last.bytes - first.offset;
+    stream.heldFrom = last.offset + last.bytes;
+    this.#spool.release(path, first.offset, length);
+    return length;
+  }
+
+  confirmOps(ops: number): void {
+    for (const { operation } of this.#log.confirm(ops)) this.#forget(operation);
+  }
+
+  /** Nothing of this chunk is read: its files are being emptied. */
+  block(chunk: string): void {
+    this.#blocked.add(chunk);
+  }
+
+  /** Its files are empty, but for what came since. */
+  emptied(chunk: string): void {
+    this.#blocked.delete(chunk);
+    for (const stream of [...this.#streams.values()]) if (stream.chunk === chunk) this.#streams.delete(stream.path);
+    this.refresh();
+  }
+
+  /** Bytes that wait, or are not acknowledged. */
+  get bytes(): number {
+    let sum = 0;
+    for (const { end, heldFrom } of this.#streams.values()) sum += end - heldFrom;
+    return sum;
+  }
+
+  /** Something was sent and is not durable at the other end. */
+  get outstanding(): boolean {
+    for (const { outstanding } of this.#streams.values()) if (outstanding.length > 0) return true;
+    return this.#log.acked < this.#sentOps;
+  }
+
+  get empty(): boolean {
+    for (const { taken, count, outstanding } of this.#streams.values())
+      if (taken < count || outstanding.length > 0) return false;
+    return this.#log.acked === this.#log.last && !this.#staleMetadata();
+  }
+
+  get paths(): readonly string[] {
+    return [...this.#streams.keys()];
+  }
+
+  /** All that waits is on its way, and the files hold nothing else: a viewer may be told so. */
+  get idlePaths(): readonly string[] {
+    return [...this.#streams.values()].filter(({ taken, count }) => taken === count).map(({ path }) => path);
+  }
+
+  #add(path: string): Stream {
+    const stream: Stream = {
+      path,
+      chunk: chunkOf(path),
+      taken: 0,
+      count: 0,
+      outstanding: [],
+      ahead: [],
+      heldFrom: 0,
+      end: 0,
+    };
+    const count = this.#spool.count(path);
+    stream.taken = this.#firstHeld(path, count);
+    if (stream.taken > 0) {
+      const [before] = this.#spool.entries(path, stream.taken - 1, 1);
+      stream.heldFrom = stream.end = before ? before.offset + before.bytes : 0;
+    }
+    stream.count = stream.taken;
+    this.#streams.set(path, stream);
+    const durable = this.#durable.get(path);
+    if (durable !== undefined) {
+      this.#grow(stream);
+      this.#skip(stream, durable);
+    }
+    return stream;
+  }
+
+  /** Packets are acknowledged in order, so what was given back is the beginning. */
+  #firstHeld(path: string, count: number): number {
+    let [low, high] = [0, count];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const [entry] = this.#spool.entries(path, middle, 1);
+      if (entry && this.#spool.holds(path, entry)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  #grow(stream: Stream): void {
+    if (this.#blocked.has(stream.chunk)) return;
+    const count = this.#spool.count(stream.path);
+    const settled = this.#settled(stream.path);
+    let usable = Math.max(count, stream.taken);
+    while (usable > stream.count) {
+      const [last] = this.#spool.entries(stream.path, usable - 1, 1);
+      if (last && (settled === null || last.number < settled)) {
+        stream.end = last.offset + last.bytes;
+        break;
+      }
+      usable--;
+    }
+    stream.count = Math.max(usable, stream.count);
+  }
+
+  /** The other end has these already, though this process did not hear it. */
+  #skip(stream: Stream, number: number): void {
+    const from = stream.heldFrom;
+    for (let entry = this.#peek(stream); entry && entry.number <= number; entry = this.#peek(stream)) {
+      this.#take(stream);
+      stream.outstanding.pop();
+      stream.heldFrom = entry.offset + entry.bytes;
+    }
+    if (stream.heldFrom > from) this.#spool.release(stream.path, from, stream.heldFrom - from);
+  }
+
+  #peek(stream: Stream): SpoolEntry | null {
+    if (stream.taken >= stream.count) return null;
+    if (stream.ahead.length === 0)
+      stream.ahead = this.#spool.entries(stream.path, stream.taken, Math.min(ENTRIES_AT_ONCE, stream.count - stream.taken));
+    return stream.ahead[0] ?? null;
+  }
+
+  #take(stream: Stream): SpoolEntry | null {
+    const entry = this.#peek(stream);
+    if (!entry) return null;
+    stream.taken++;
+    stream.ahead = stream.ahead.slice(1);
+    stream.outstanding.push(entry);
+    return entry;
+  }
+
+  /** The newest chunk in turn with what is left of older ones, and each stream in turn: who is late starves nobody. */
+  #choose(): Stream | null {
+    const ready = [...this.#streams.values()].filter((one) => one.taken < one.count && this.#open(one.chunk));
+    if (ready.length === 0) return null;
+    const newest = Math.max(...ready.map(({ chunk }) => numberOf(chunk)));
+    const isNewest = ({ chunk }: Stream): boolean => numberOf(chunk) === newest;
+    const groups = [ready.filter(isNewest), ready.filter((one) => !isNewest(one))];
+    const turn = this.#turn++;
+    const group = [groups[turn % 2]!, groups[(turn + 1) % 2]!].find((one) => one.length > 0)!;
+    return group[(turn >> 1) % group.length]!;
+  }
+
+  /** Packets behind a clearing that was not sent wait for it. */
+  #open(chunk: string): boolean {
+    if (this.#blocked.has(chunk)) return false;
+    return !this.#log.after(this.#sentOps).some(({ operation }) => operation.op === 'clear' && operation.directory === chunk);
+  }
+
+  #nextOp(): Wanted | null {
+    const [next] = this.#log.after(this.#sentOps);
+    if (!next || !this.#ready(next.operation)) return null;
+    return { kind: 'op', ...next };
+  }
+
+  #ready(operation: Operation): boolean {
+    if (operation.op === 'clear') return true;
+    const waits = [...this.#streams.values()].filter(({ taken, count }) => taken < count);
+    return operation.op === 'close' ? waits.length === 0 : !waits.some(({ chunk }) => chunk === operation.from);
+  }
+
+  #stale(trace: string): boolean {
+    const now = this.#spool.describe(trace);
+    return now !== null && now !== this.#described.get(trace);
+  }
+
+  #staleMetadata(): Wanted | null {
+    const trace = this.#spool.traces().find((one) => this.#stale(one) && this.#open(chunkOf(one)));
+    return trace === undefined ? null : { kind: 'metadata', trace };
+  }
+
+  /** All of it is elsewhere. */
+  #forget(operation: Operation): void {
+    if (operation.op !== 'archive') return;
+    const chunk = operation.from;
+    for (const stream of [...this.#streams.values()]) if (stream.chunk === chunk) this.#streams.delete(stream.path);
+    for (const trace of [...this.#described.keys()]) if (chunkOf(trace) === chunk) this.#described.delete(trace);
+    this.#spool.remove(chunk === '' ? TRACES : chunk);
+  }
+}

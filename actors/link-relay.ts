@@ -1,0 +1,94 @@
+/** A relay of ours at the other end: `weft.v1.relay.*` of docs/contracts-network.md, over whatever bus it is found on. */
+import type { Body, Bus, Subscription } from '../transport/bus.ts';
+import { FaultError } from '../transport/errors.ts';
+import { linkSubject, RELAY_OPEN } from '../transport/subjects.ts';
+import type { Durable, LinkAck, LinkMessage, LinkPeer, LinkPosition, PeerListener } from './link-peer.ts';
+
+const OPEN_MS = 5_000;
+const WINDOW_BYTES = 8 << 20;
+
+export interface RelayLink {
+  readonly host: string;
+  readonly uid: number;
+  readonly owner: string;
+  /** Of the session: 32 hex digits. */
+  readonly link: string;
+  readonly session: string;
+  readonly createdAt: string; // ISO 8601
+  readonly live: boolean;
+  readonly subdir: string;
+}
+
+const whole = (value: unknown): number => (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0);
+
+const durableOf = (value: unknown): readonly Durable[] =>
+  Array.isArray(value)
+    ? value.flatMap((one: unknown) => {
+        const { path, number } = (one ?? {}) as Body;
+        return typeof path === 'string' && typeof number === 'number' ? [{ path, number }] : [];
+      })
+    : [];
+
+const ackOf = ({ upTo, durable, ops, missing, full }: Body): LinkAck => ({
+  upTo: whole(upTo),
+  durable: durableOf(durable),
+  ops: whole(ops),
+  missing: typeof missing === 'number' ? missing : null,
+  full: full === true,
+});
+
+export class RelayPeer implements LinkPeer {
+  readonly #bus: Bus;
+  readonly #link: RelayLink;
+  readonly #listener: PeerListener;
+  readonly #status: Subscription;
+  #acks: Subscription | null = null;
+  #relay = '';
+  #epoch = 0;
+  #ids = 0;
+
+  constructor(bus: Bus, link: RelayLink, listener: PeerListener) {
+    this.#bus = bus;
+    this.#link = link;
+    this.#listener = listener;
+    this.#status = bus.onStatus((status) => (status === 'connected' ? listener.connected() : listener.cut()));
+  }
+
+  async open(epoch: number, streams: readonly string[]): Promise<LinkPosition> {
+    const { host, uid, owner, link, session, createdAt, live, subdir } = this.#link;
+    const id = `${link}-${epoch}-${++this.#ids}`;
+    const place = { v: 1, id, host, uid, owner, link, epoch, session, createdAt, live, subdir };
+    const reply = await this.#bus.request(RELAY_OPEN, { ...place, streams }, OPEN_MS);
+    if (!reply.ok) throw new FaultError(reply.fault);
+    const { relay, window, directory, streams: held, ops } = reply.body;
+    this.#epoch = epoch;
+    this.#listen(String(relay));
+    await this.#bus.flush();
+    return {
+      relay: this.#relay,
+      window: whole(window) || WINDOW_BYTES,
+      directory: typeof directory === 'string' ? directory : null,
+      durable: durableOf(held),
+      ops: whole(ops),
+    };
+  }
+
+  send({ n, ...content }: LinkMessage): boolean {
+    const subject = linkSubject('data', { ...this.#link, relay: this.#relay });
+    return this.#bus.publish(subject, { v: 1, epoch: this.#epoch, n, ...content });
+  }
+
+  async close(): Promise<void> {
+    this.#acks?.stop();
+    this.#status.stop();
+  }
+
+  #listen(relay: string): void {
+    if (relay === this.#relay && this.#acks) return;
+    this.#acks?.stop();
+    this.#relay = relay;
+    this.#acks = this.#bus.subscribe(linkSubject('ack', { ...this.#link, relay }), ({ body }) => {
+      if (body.epoch === this.#epoch) this.#listener.acked(ackOf(body));
+    });
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * The spool of a link on disk: an ordinary output directory that readers write, whose packets are taken by the entries of its index
+ * files and given back as holes. What must outlive the process beside that (epoch, operations) is a log of lines in it.
+ */
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ENTRY_BYTES, HEADER_BYTES } from '../ctf/index-file.ts';
+import type { Spool, SpoolEntry } from './ports.ts';
+
+const LOG = '.link';
+const LOG_MODE = 0o600;
+const INDEX = 'index';
+const INDEX_SUFFIX = '.idx';
+const MAGIC_BYTES = 4;
+
+const indexOf = (output: string, path: string): string =>
+  join(output, dirname(path), INDEX, `${path.slice(path.lastIndexOf('/') + 1)}${INDEX_SUFFIX}`);
+
+/** Null: the file is not there. */
+const sizeOf = (path: string): number | null => statSync(path, { throwIfNoEntry: false })?.size ?? null;
+
+const readAt = (path: string, offset: number, length: number): Buffer => {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.allocUnsafe(length);
+    let at = 0;
+    while (at < length) {
+      const read = readSync(file, bytes, at, length - at, offset + at);
+      if (read === 0) break;
+      at += read;
+    }
+    return bytes.subarray(0, at);
+  } finally {
+    closeSync(file);
+  }
+};
+
+const entryOf = (index: Buffer): SpoolEntry => ({
+  index,
+  offset: Number(index.readBigUInt64BE(0)),
+  bytes: Number(index.readBigUInt64BE(8) / 8n),
+  number: Number(index.readBigUInt64BE(64)),
+});
+
+/** Of the last line only what was written whole counts. */
+const linesOf = (path: string): readonly unknown[] => {
+  if (!existsSync(path)) return [];
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .flatMap((line) => {
+      try {
+        return [JSON.parse(line) as unknown];
+      } catch {
+        return [];
+      }
+    });
+};
+
+export type PunchHole = (fd: number, offset: number, length: number) => void;
+
+class DiskSpool implements Spool {
+  readonly output: string;
+  readonly #punchHole: PunchHole;
+
+  constructor(output: string, punchHole: PunchHole) {
+    this.output = output;
+    this.#punchHole = punchHole;
+  }
+
+  streams(): readonly string[] {
+    const found: string[] = [];
+    for (const name of this.#names()) {
+      const parts = name.split('/');
+      const file = parts.at(-1)!;
+      if (parts.at(-2) === INDEX && file.endsWith(INDEX_SUFFIX))
+        found.push([...parts.slice(0, -2), file.slice(0, -INDEX_SUFFIX.length)].join('/'));
+    }
+    return found;
+  }
+
+  traces(): readonly string[] {
+    return this.#names()
+      .filter((name) => name.endsWith('/metadata'))
+      .map((name) => dirname(name));
+  }
+
+  count(path: string): number {
+    const size = sizeOf(indexOf(this.output, path)) ?? 0;
+    return Math.max(0, Math.floor((size - HEADER_BYTES) / ENTRY_BYTES));
+  }
+
+  entries(path: string, from: number, most: number): readonly SpoolEntry[] {
+    const bytes = readAt(indexOf(this.output, path), HEADER_BYTES + from * ENTRY_BYTES, most * ENTRY_BYTES);
+    const entries: SpoolEntry[] = [];
+    for (let at = 0; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES)
+      entries.push(entryOf(bytes.subarray(at, at + ENTRY_BYTES)));
+    return entries;
+  }
+
+  read(path: string, offset: number, length: number): Buffer {
+    return readAt(join(this.output, path), offset, length);
+  }
+
+  /** A packet begins with its magic, a hole with zeros. */
+  holds(path: string, { offset }: SpoolEntry): boolean {
+    const magic = this.read(path, offset, MAGIC_BYTES);
+    return magic.length === MAGIC_BYTES && magic.readUInt32LE(0) !== 0;
+  }
+
+  release(path: string, offset: number, length: number): void {
+    const file = openSync(join(this.output, path), 'r+');
+    try {
+      this.#punchHole(file, offset, length);
+    } catch {
+      // A file system without holes gives nothing back; the zeros still say what was acknowledged.
+      writeSync(file, Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, offset);
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  describe(trace: string): string | null {
+    const status = statSync(join(this.output, trace, 'metadata'), { bigint: true, throwIfNoEntry: false });
+    return status ? `${status.ino} ${status.mtimeNs} ${status.size}` : null;
+  }
+
+  metadata(trace: string): string {
+    return readFileSync(join(this.output, trace, 'metadata'), 'utf8');
+  }
+
+  log(): readonly unknown[] {
+    return linesOf(join(this.output, LOG));
+  }
+
+  note(line: unknown): void {
+    appendFileSync(join(this.output, LOG), `${JSON.stringify(line)}\n`, { mode: LOG_MODE });
+  }
+
+  remove(directory: string): void {
+    rmSync(join(this.output, directory), { recursive: true, force: true });
+    const around = dirname(join(this.output, directory));
+    if (around.startsWith(`${this.output}/`) && existsSync(around) && readdirSync(around).length === 0) rmdirSync(around);
+  }
+
+  end(): void {
+    rmSync(this.output, { recursive: true, force: true });
+  }
+
+  #names(): readonly string[] {
+    if (!existsSync(this.output)) return [];
+    return readdirSync(this.output, { recursive: true, encoding: 'utf8' });
+  }
+}
+
+/** `output`: absolute; need not be there yet. */
+export const openSpool = (output: string, punchHole: PunchHole): Spool => new DiskSpool(output, punchHole);

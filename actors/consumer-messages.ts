@@ -8,6 +8,20 @@ const plan = z.enum(['append', 'hold', 'count']);
 const chunk = z.int().min(0);
 const uint32 = z.int().min(0).max(0xffff_ffff);
 
+/** Where traces go that do not stay on this host. */
+const destination = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('relay'), url: text }),
+  z.object({
+    kind: z.literal('lttng'),
+    ctrl: z.object({ host: text, port: z.int().min(1).max(65_535) }),
+    data: z.object({ host: text, port: z.int().min(1).max(65_535) }),
+    subdir: z.string(),
+  }),
+]);
+
+const bytes = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const drainMs = z.int().min(0).max(3_600_000);
+
 const geometry = z.object({
   cpuCount: z.int().min(1).max(4096),
   subbufSize: z
@@ -51,6 +65,8 @@ export const CONSUMER_REQUESTS = {
     switchTimerUs: uint32,
     tracefileSize: z.int().min(0),
     tracefileCount: uint32,
+    /** The directory is in the spool of a link. */
+    spooled: z.boolean().default(false),
     plan,
   }),
   flush: z.object({ session }),
@@ -69,6 +85,24 @@ export const CONSUMER_REQUESTS = {
   }),
   detach: z.object({ session, ringId: hexId.exactOptional() }),
   stats: z.object({ session }),
+  'link-open': z.object({
+    session,
+    /** Absent: the session's id. */
+    link: hexId.exactOptional(),
+    sessionName: text,
+    output: text,
+    destination,
+    liveTimerUs: uint32.nullable(),
+    hostname: text,
+    createdAt: text,
+    compress: z.boolean(),
+    spoolLimit: bytes,
+    /** Of the other end's files, by channel. */
+    tracefiles: z.array(z.object({ prefix: text, size: bytes, count: uint32 })),
+  }),
+  'link-status': z.object({ session }),
+  'link-drain': z.object({ session, timeoutMs: drainMs }),
+  'link-close': z.object({ session, timeoutMs: drainMs }),
   shutdown: z.object({}),
 } as const;
 

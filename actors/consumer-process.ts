@@ -7,6 +7,7 @@ import { linkMessage } from './consumer-messages.ts';
 import { ConsumerStreams, type StreamEntry } from './consumer-streams.ts';
 import { consumerEndpoints } from './consumer-verbs.ts';
 import { EventPublisher } from './event-publisher.ts';
+import { type LinkEntry, provideLink } from './link.ts';
 import type { ConsumerBus, ConsumerPorts } from './ports.ts';
 import { provideStream } from './stream.ts';
 
@@ -15,6 +16,7 @@ type Root = ActorRefFrom<typeof consumerProcessMachine>;
 export class ConsumerProcessParts {
   readonly ports: ConsumerPorts;
   readonly streams = new ConsumerStreams();
+  readonly links = new Map<string, LinkEntry>();
   access: Access | null = null;
   connection: ConsumerBus | null = null;
   #root: Root | null = null;
@@ -39,15 +41,25 @@ export class ConsumerProcessParts {
 
   /** Everything committed is in the files, but for streams that keep what they hold. */
   async flush(entry: StreamEntry): Promise<void> {
-    if (!this.stream(entry.attach.ringId)?.getSnapshot().hasTag('keeps')) await entry.flush();
+    const stream = this.stream(entry.attach.ringId);
+    if (stream?.getSnapshot().hasTag('keeps')) return;
+    // A spool may exceed its limit by what the rings hold: who asks for a flush wants to read it.
+    stream?.send({ type: 'SpoolFreed' });
+    await entry.flush();
+    const link = this.root.getSnapshot().context.links[entry.attach.session];
+    if (link?.getSnapshot().matches({ linked: { spool: 'full' } })) stream?.send({ type: 'SpoolFilled' });
   }
 
   publish(entry: StreamEntry, what: string, body: Body): void {
+    const { session, ringId, channelName } = entry.attach;
+    this.tell('stream', ringId, what, { session, channel: channelName, ...body });
+  }
+
+  tell(noun: string, name: string, what: string, body: Body): void {
     if (!this.access) return;
     const { host, uid } = this.access;
     this.#events ??= new EventPublisher({ host, uid }, this.ports.clock, () => this.connection?.bus ?? null);
-    const { session, ringId, channelName } = entry.attach;
-    this.#events.publish(this.ports.owner, 'stream', ringId, what, { session, channel: channelName, ...body });
+    this.#events.publish(this.ports.owner, noun, name, what, body);
   }
 }
 
@@ -133,6 +145,7 @@ export const provideConsumerProcess = (parts: ConsumerProcessParts) =>
   consumerProcessMachine.provide({
     actors: {
       stream: provideStream(parts),
+      link: provideLink(parts),
       joinBus: fromPromise(() => joinBus(parts)),
       drainStreams: fromPromise(() => drainStreams(parts)),
     },

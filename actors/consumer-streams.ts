@@ -23,6 +23,8 @@ export class StreamEntry {
   memory: RingMemory | null = null;
   reader: Reader | null = null;
   plan: string;
+  /** CPUs whose ring is closed for good. */
+  readonly corrupt = new Set<number>();
   readonly #failing = new Map<number, string>();
   #lost = 0n;
 
@@ -52,6 +54,7 @@ export class StreamEntry {
   }
 
   note(news: ReaderNews): void {
+    if (news.kind === 'corrupt') this.corrupt.add(news.cpu);
     if (news.kind === 'write-failed') this.#failing.set(news.cpu, news.message);
     if (news.kind === 'write-resumed') this.#failing.delete(news.cpu);
   }
@@ -137,6 +140,15 @@ export class ConsumerStreams {
 
   of(session: string, ringId?: string): readonly StreamEntry[] {
     return this.all().filter(({ attach }) => attach.session === session && (ringId === undefined || attach.ringId === ringId));
+  }
+
+  /** What the channels of a session limit their trace files to. */
+  tracefiles(session: string): readonly { readonly prefix: string; readonly size: number; readonly count: number }[] {
+    return this.of(session).map(({ attach }) => ({
+      prefix: attach.filePrefix,
+      size: attach.tracefileSize,
+      count: attach.tracefileCount,
+    }));
   }
 
   /** The memory of a ring that is not attached yet; what lay here under that id is given back to be closed. */

@@ -4,10 +4,12 @@ import type { Body, Endpoint, Reply } from '../transport/bus.ts';
 import { refused, succeeded } from '../transport/errors.ts';
 import { jsonSchema, parseMessage } from '../transport/schema.ts';
 import { consumerSubject } from '../transport/subjects.ts';
+import { linkClose, linkDrain, linkOpen, linkStatus } from './consumer-links.ts';
 import { CONSUMER_REQUESTS, type ConsumerRequest, type ConsumerVerb } from './consumer-messages.ts';
 import type { ConsumerProcessParts } from './consumer-process.ts';
 import { snapshot } from './consumer-snapshot.ts';
 import { StreamEntry } from './consumer-streams.ts';
+import { wakeLink } from './link.ts';
 import { faultOfRefusal, refuse, refusedFrom } from './refused.ts';
 
 export type Handler<V extends ConsumerVerb> = (parts: ConsumerProcessParts, request: ConsumerRequest<V>) => Promise<Body>;
@@ -52,11 +54,13 @@ const open: Handler<'open'> = async ({ ports }, { directory }) => {
   return {};
 };
 
-const metadata: Handler<'metadata'> = async ({ streams, ports }, { session, directory, text, first, more, classes }) => {
+const metadata: Handler<'metadata'> = async (parts, { session, directory, text, first, more, classes }) => {
+  const { streams, ports } = parts;
   const whole = streams.growMetadata(directory, text, first);
   if (more) return {};
   streams.endMetadata(directory);
   if (streams.describes(session, directory, classes)) ports.writeMetadata(directory, whole);
+  wakeLink(parts, session);
   return {};
 };
 
@@ -88,13 +92,24 @@ const rotate: Handler<'rotate'> = async ({ streams }, { ringId, chunk, directory
   return {};
 };
 
-const archive: Handler<'archive'> = async ({ ports }, { output, from, to }) => {
-  writing(join(output, to), () => ports.archive(output, from, to));
+/** Behind a link the other end moves it, once it has all of it. */
+const archive: Handler<'archive'> = async (parts, { session, output, from, to }) => {
+  const link = parts.links.get(session);
+  writing(join(output, to), () => (link ? link.archive(from, to) : parts.ports.archive(output, from, to)));
+  wakeLink(parts, session);
   return {};
 };
 
 /** Streams that are read empty their own files; what others left goes. */
-const clear: Handler<'clear'> = async ({ streams, ports }, { session, directory }) => {
+const clear: Handler<'clear'> = async (parts, { session, directory }) => {
+  const link = parts.links.get(session);
+  const work = () => emptyChunk(parts, session, directory);
+  await (link ? link.clear(directory, work) : work());
+  wakeLink(parts, session);
+  return {};
+};
+
+const emptyChunk = async ({ streams, ports }: ConsumerProcessParts, session: string, directory: string): Promise<void> => {
   const entries = streams.of(session);
   await Promise.all(entries.map((entry) => entry.clear()));
   writing(directory, () =>
@@ -103,7 +118,6 @@ const clear: Handler<'clear'> = async ({ streams, ports }, { session, directory 
       entries.map((entry) => entry.directory),
     ),
   );
-  return {};
 };
 
 const plan: Handler<'plan'> = async (parts, request) => {
@@ -144,6 +158,10 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   snapshot,
   detach,
   stats,
+  'link-open': linkOpen,
+  'link-status': linkStatus,
+  'link-drain': linkDrain,
+  'link-close': linkClose,
   shutdown,
 };
 

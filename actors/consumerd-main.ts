@@ -1,8 +1,11 @@
 /** The consumer process on a real host: fd 3 is the daemon's socket pair, stdout the log. */
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { zstdCompress } from 'node:zlib';
 import { createActor, toPromise } from 'xstate';
 import { loadNative } from '../native/addon/index.ts';
 import { connectAccess, renewAccess } from '../transport/access.ts';
+import { NatsBus } from '../transport/nats-bus.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { homes } from './bus-process.ts';
 import { chunkFiles } from './chunk-files.ts';
@@ -10,6 +13,7 @@ import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './
 import { logCrashes, openLog, realClock } from './host-ports.ts';
 import { makeDirectories } from './make-directories.ts';
 import type { ConsumerPorts } from './ports.ts';
+import { openSpool } from './spool.ts';
 
 const LINK_FD = 3;
 const STDOUT = 1;
@@ -18,6 +22,9 @@ const JOIN_MS = 20_000;
 /** A trace is its owner's, like the files of its streams. */
 const METADATA_MODE = 0o640;
 const DIRECTORY_MODE = 0o750;
+
+/** What stands behind host and port is a directory at the relay. */
+const serverOf = (url: string): string => url.replace(/^([a-z]+:\/\/[^/]*)\/.*$/i, '$1');
 
 export const runConsumer = async (): Promise<number> => {
   const native = loadNative();
@@ -35,6 +42,11 @@ export const runConsumer = async (): Promise<number> => {
       const bus = await connectAccess(access, { name: `weft-consumer-${owner}`, waitMs: JOIN_MS }, homes());
       return { bus, renew: (next) => renewAccess(bus, next) };
     },
+    connectRelay: async (url) =>
+      NatsBus.connectExternal({ servers: [serverOf(url)] }, { name: `weft-link-${owner}`, waitMs: 0 }),
+    openSpool: (output) => openSpool(output, native.punchHole),
+    compress: promisify(zstdCompress),
+    monotonicNs: () => process.hrtime.bigint(),
     ...chunkFiles,
     makeDirectory: (path) => makeDirectories(path, DIRECTORY_MODE),
     writeMetadata: (directory, text) =>

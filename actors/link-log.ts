@@ -52,6 +52,11 @@ export class LinkLog {
     this.#note({ operation });
   }
 
+  /** The other end knows that nothing more comes. */
+  get closed(): boolean {
+    return this.#acked === this.#last && this.#operations.at(-1)?.operation.op === 'close';
+  }
+
   /** Those that were sent neither. */
   after(number: number): readonly Noted[] {
     return this.#operations.filter((one) => one.number > number);

@@ -150,7 +150,10 @@ export class LinkPump {
   #send(): void {
     let budget = AT_ONCE_BYTES;
     while (this.#running && !this.#full && !this.#compressing && this.#inFlightBytes < this.#window) {
-      if (budget <= 0) return this.#later();
+      if (budget <= 0) {
+        this.#later();
+        return;
+      }
       const content = this.#nextContent();
       if (!content) return;
       budget -= sizeOf(content);
@@ -183,7 +186,10 @@ export class LinkPump {
   }
 
   #resend(missing: number): void {
-    if (missing <= this.#n && (this.#inFlight[0]?.message.n ?? this.#n + 1) > missing) return this.#options.onLost();
+    if (missing <= this.#n && (this.#inFlight[0]?.message.n ?? this.#n + 1) > missing) {
+      this.#options.onLost();
+      return;
+    }
     const now = this.#options.clock.now();
     if (this.#resent.missing === missing && now - this.#resent.at < RESEND_PAUSE_MS) return;
     this.#resent = { missing, at: now };

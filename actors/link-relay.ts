@@ -42,12 +42,15 @@ export class RelayPeer implements LinkPeer {
   readonly #link: RelayLink;
   readonly #listener: PeerListener;
   readonly #status: Subscription;
+  /** Closed with the link. */
+  readonly #own: Bus | null;
   #acks: Subscription | null = null;
   #relay = '';
   #epoch = 0;
   #ids = 0;
 
-  constructor(bus: Bus, link: RelayLink, listener: PeerListener) {
+  constructor(bus: Bus, link: RelayLink, listener: PeerListener, own: Bus | null = null) {
+    this.#own = own;
     this.#bus = bus;
     this.#link = link;
     this.#listener = listener;
@@ -81,6 +84,7 @@ export class RelayPeer implements LinkPeer {
   async close(): Promise<void> {
     this.#acks?.stop();
     this.#status.stop();
+    await this.#own?.close();
   }
 
   #listen(relay: string): void {

@@ -227,6 +227,13 @@ export interface ConsumerPorts {
   readonly link: SeqpacketConnection;
   readonly native: Pick<Native, 'startReader' | 'closeFd'>;
   connect(access: Access): Promise<ConsumerBus>;
+  /** The bus that a URL names, with the owner's credentials for it; reconnects for ever. */
+  connectRelay(url: string): Promise<Bus>;
+  openSpool(output: string): Spool;
+  /** One zstd frame. */
+  compress(bytes: Buffer): Promise<Buffer>;
+  /** CLOCK_MONOTONIC. */
+  monotonicNs(): bigint;
   /** With the owner's rights. Throws what the system says. */
   makeDirectory(path: string): void;
   /** Written beside, fsynced, renamed. */

@@ -1,5 +1,6 @@
 /** The consumer process itself: it waits for the key to the bus, serves the session daemon, and ends when nobody needs it. */
 import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { linkMachine } from './link.ts';
 import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 import { type Plan, streamMachine } from './stream.ts';
@@ -14,6 +15,8 @@ export type ConsumerProcessEvent =
   | { readonly type: 'CredentialsReceived' }
   | ({ readonly type: 'StreamRequested' } & StreamWanted)
   | { readonly type: 'StreamDrained'; readonly ringId: string }
+  | { readonly type: 'LinkRequested'; readonly sessionId: string }
+  | { readonly type: 'LinkEnded'; readonly sessionId: string }
   | { readonly type: 'ShutdownRequested' }
   /** Daemon and keeper are gone. */
   | { readonly type: 'DaemonLost' }
@@ -22,6 +25,8 @@ export type ConsumerProcessEvent =
 
 export interface ConsumerProcessContext {
   readonly streams: Readonly<Record<string, ActorRefFrom<typeof streamMachine>>>;
+  /** By session. */
+  readonly links: Readonly<Record<string, ActorRefFrom<typeof linkMachine>>>;
   readonly refusal: Refusal | null;
 }
 
@@ -42,6 +47,10 @@ const open = {
   },
 } as const;
 
+const link = {
+  actions: { type: 'addLink', params: ({ event }: { event: { sessionId: string } }) => ({ sessionId: event.sessionId }) },
+} as const;
+
 const without = <T>(streams: Readonly<Record<string, T>>, ringId: string): Record<string, T> =>
   Object.fromEntries(Object.entries(streams).filter(([id]) => id !== ringId));
 
@@ -50,10 +59,11 @@ export const consumerProcessMachine = setup({
     context: {} as ConsumerProcessContext,
     events: {} as ConsumerProcessEvent,
     output: {} as { readonly refusal: Refusal | null },
-    children: {} as Record<string, 'stream'>,
+    children: {} as Record<string, 'stream' | 'link'>,
   },
   actors: {
     stream: streamMachine,
+    link: linkMachine,
     joinBus: fromPromise<void, void>(notProvided('actor joinBus')),
     drainStreams: fromPromise<void, void>(notProvided('actor drainStreams')),
   },
@@ -69,14 +79,22 @@ export const consumerProcessMachine = setup({
       }),
     }),
     removeStream: assign(({ context }, params: { ringId: string }) => ({ streams: without(context.streams, params.ringId) })),
+    addLink: assign({
+      links: ({ context, spawn }, params: { sessionId: string }) => ({
+        ...context.links,
+        [params.sessionId]: spawn('link', { id: `link-${params.sessionId}`, input: params }),
+      }),
+    }),
+    removeLink: assign(({ context }, params: { sessionId: string }) => ({ links: without(context.links, params.sessionId) })),
   },
   guards: { holdsRings: ({ context }) => Object.keys(context.streams).length > 0 },
   delays: { credentialsTimeout: 15_000, joinTimeout: 30_000, drainTimeout: 5_000 },
 }).createMachine({
   id: 'consumer-process',
   initial: 'waiting',
-  context: { streams: {}, refusal: null },
+  context: { streams: {}, links: {}, refusal: null },
   on: {
+    LinkEnded: { actions: { type: 'removeLink', params: ({ event }) => ({ sessionId: event.sessionId }) } },
     StreamDrained: { actions: { type: 'removeStream', params: ({ event }) => ({ ringId: event.ringId }) } },
   },
   output: ({ context }) => ({ refusal: context.refusal }),
@@ -87,7 +105,7 @@ export const consumerProcessMachine = setup({
     },
     joining: {
       // Who asks finds the subjects served a moment before this process knows it.
-      on: { StreamRequested: open, ShutdownRequested: 'ended', DaemonLost: 'ended' },
+      on: { StreamRequested: open, LinkRequested: link, ShutdownRequested: 'ended', DaemonLost: 'ended' },
       invoke: {
         id: 'joinBus',
         src: 'joinBus',
@@ -100,6 +118,7 @@ export const consumerProcessMachine = setup({
       initial: 'connected',
       on: {
         StreamRequested: open,
+        LinkRequested: link,
         // The daemon was started anew, or the bus moved.
         CredentialsReceived: { actions: 'renewKey' },
         ShutdownRequested: 'draining',

@@ -140,7 +140,14 @@ export const linkMachine = setup({
               states: {
                 silent: {
                   on: {
-                    LinkAcknowledged: { target: '#link.linked.line.open.waiting', actions: tell('resumed') },
+                    LinkAcknowledged: [
+                      {
+                        guard: { type: 'isOutstanding', params: ({ event }) => ({ outstanding: event.outstanding }) },
+                        target: '#link.linked.line.open.waiting',
+                        actions: tell('resumed'),
+                      },
+                      { target: '#link.linked.line.open.idle', actions: tell('resumed') },
+                    ],
                     PeerCut: 'cut',
                   },
                   after: { reopenTimeout: '#link.linked.line.resuming' },

@@ -13,6 +13,9 @@ export type StreamEvent =
   | { readonly type: 'RingCorrupted'; readonly cpu: number; readonly cause: string }
   | { readonly type: 'WriteFailed'; readonly cpu: number; readonly cause: string }
   | { readonly type: 'WriteResumed'; readonly cpu: number }
+  /** The link's spool is beyond its limit, or below it again. */
+  | { readonly type: 'SpoolFilled' }
+  | { readonly type: 'SpoolFreed' }
   | { readonly type: 'DrainRequested' };
 
 export interface StreamContext {
@@ -127,6 +130,7 @@ export const streamMachine = setup({
         appending: {
           entry: { type: 'setPlan', params: { plan: 'append' } },
           on: {
+            SpoolFilled: 'spoolFull',
             WriteFailed: {
               target: 'writeFailed',
               actions: [
@@ -144,6 +148,14 @@ export const streamMachine = setup({
           tags: 'keeps',
           entry: { type: 'setPlan', params: { plan: 'hold' } },
           on: { DrainRequested: '#stream.closing' },
+        },
+        // What comes stays in the rings until they are full, and is lost as the channel says.
+        spoolFull: {
+          entry: { type: 'setPlan', params: { plan: 'hold' } },
+          on: {
+            SpoolFreed: 'appending',
+            DrainRequested: { target: '#stream.draining', actions: { type: 'setPlan', params: { plan: 'append' } } },
+          },
         },
         counting: { entry: { type: 'setPlan', params: { plan: 'count' } } },
         // The reader keeps its packets and tries again by itself; nothing is consumed meanwhile.

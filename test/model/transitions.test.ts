@@ -11,8 +11,10 @@ import { provideChannel } from '../../actors/channel.ts';
 import { provideConsumer } from '../../actors/consumer.ts';
 import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/consumer-process.ts';
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
+import { provideLink } from '../../actors/link.ts';
 import { provideRelay, provideRelayLink } from '../../actors/relay.ts';
 import type { RelayParts } from '../../actors/relay-parts.ts';
+
 import { provideRingRegistry } from '../../actors/ring-registry.ts';
 import { provideRotation } from '../../actors/rotation.ts';
 import { provideSession } from '../../actors/session.ts';
@@ -39,6 +41,7 @@ const PROVIDED = {
   consumer: provideConsumer(parts),
   'consumer-process': provideConsumerProcess(parts),
   stream: provideStream(parts),
+  link: provideLink(parts),
   trigger: provideTrigger(parts),
   relay: provideRelay(parts as unknown as RelayParts),
   'relay-link': provideRelayLink(parts as unknown as RelayParts),
@@ -119,7 +122,17 @@ const alone = (name: Name): AnyStateMachine => {
 
 /** One event of every kind that a machine can hear, with every payload that a guard asks about. */
 const PAYLOADS: readonly Record<string, unknown>[] = [
-  { plan: 'hold', cpu: 0, implied: 'destroying', recording: true, pass: 1, requestId: 'r', edit: { kind: 'x' } },
+  {
+    plan: 'hold',
+    cpu: 0,
+    full: true,
+    outstanding: true,
+    implied: 'destroying',
+    recording: true,
+    pass: 1,
+    requestId: 'r',
+    edit: { kind: 'x' },
+  },
   { plan: 'count', cpu: 0, met: true, implied: 'stopping', recording: false, pass: 1, requestId: 'r', edit: { kind: 'x' } },
   { plan: 'append', cpu: 0, implied: 'active', pass: 2, requestId: 'r', edit: { kind: 'x' } },
   { plan: 'append', cpu: 0, implied: 'inactive', pass: 2, requestId: 'r', edit: { kind: 'x' } },
@@ -135,6 +148,7 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   consumer: { uid: 1, gid: 1 },
   'consumer-process': undefined,
   stream: { ringId: 'r', plan: 'append', cpuCount: 1 },
+  link: { sessionId: 's' },
   trigger: { triggerId: 't', sampled: true, periodMs: 1_000, requestId: null },
   relay: undefined,
   'relay-link': { opening: 'o' },
@@ -142,7 +156,7 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
 
 /** Events that make children: the walk stays within one machine. */
 const SPAWNING =
-  /^(OpenRequested|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|Stream\w+|Trigger\w+)$/;
+  /^(OpenRequested|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|(Stream|Link)(Requested|Drained|Ended)|Trigger\w+)$/;
 
 const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process', 'relay'];
 
@@ -163,6 +177,7 @@ const eventsOf = (name: Name): EventObject[] =>
         timerUs: 1,
         sizeBytes: 1,
         monitorMs: 1,
+        timeoutMs: 1,
         ...(failing ? { error: new Error('x') } : { output: name === 'session-daemon' ? [] : payload }),
       }));
     });

@@ -13,6 +13,7 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   trigger: 'A condition and what is done when it is met (machines/trigger.ts).',
   relay: 'The root of a relay process (machines/relay.ts).',
   'relay-link': 'One opening of a link at a relay (machines/relay-link.ts).',
+  link: 'What carries a session’s spool to a relay, in the consumer process (machines/link.ts).',
   stream: 'One ring set in the consumer process; its state is the plan of the reader thread (machines/stream.ts).',
 };
 

@@ -3,8 +3,10 @@ import { applicationMachine } from '../../machines/application.ts';
 import { channelMachine } from '../../machines/channel.ts';
 import { consumerMachine } from '../../machines/consumer.ts';
 import { consumerProcessMachine } from '../../machines/consumer-process.ts';
+import { linkMachine } from '../../machines/link.ts';
 import { relayMachine } from '../../machines/relay.ts';
 import { relayLinkMachine } from '../../machines/relay-link.ts';
+
 import { ringRegistryMachine } from '../../machines/ring-registry.ts';
 import { rotationMachine } from '../../machines/rotation.ts';
 import { sessionMachine } from '../../machines/session.ts';
@@ -22,6 +24,7 @@ export const MACHINES = {
   consumer: consumerMachine,
   'consumer-process': consumerProcessMachine,
   stream: streamMachine,
+  link: linkMachine,
   trigger: triggerMachine,
   relay: relayMachine,
   'relay-link': relayLinkMachine,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { native, temporary } from './native-support.ts';
@@ -43,4 +44,20 @@ test('waking applications without any waiting does no harm', () => {
 
 test('closing an fd that is not open is an error with a code', () => {
   assert.throws(() => native.closeFd(999_999), { name: 'NativeError', code: 'EBADF' });
+});
+
+test('a hole reads as zeros, takes no room and leaves the length', () => {
+  using folder = temporary();
+  const path = join(folder.path, 'file');
+  writeFileSync(path, Buffer.alloc(1 << 20, 1));
+  const fd = openSync(path, 'r+');
+  try {
+    native.punchHole(fd, 4096, 1 << 19);
+    assert.throws(() => native.punchHole(fd, 0, 0), { name: 'NativeError', code: 'EINVAL' });
+  } finally {
+    closeSync(fd);
+  }
+  const bytes = readFileSync(path);
+  assert.deepEqual([bytes.length, bytes[4095], bytes[4096], bytes[4096 + (1 << 19)]], [1 << 20, 1, 0, 1]);
+  assert.ok(statSync(path).blocks * 512 <= (1 << 19) + 8192);
 });

@@ -1,6 +1,7 @@
 import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
+import { LINKS } from './links.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
@@ -18,6 +19,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...PROGRAMS,
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
+  ...LINKS,
   ...ROTATION,
   ...BEGINNING,
   ...STARTING,

@@ -7,6 +7,7 @@ import type { MemoryBus } from '../../../transport/memory-bus.ts';
 import type { SocketEnd } from './kernel.ts';
 import { Life, mortal } from './mortal.ts';
 import { WorldReader } from './rings.ts';
+import { WorldSpool } from './spool.ts';
 import type { World } from './world.ts';
 
 export class WorldConsumer {
@@ -92,6 +93,10 @@ export class WorldConsumer {
           },
         };
       },
+      connectRelay: async () => world.connectBus(),
+      openSpool: (output) => new WorldSpool(output, files),
+      compress: async (bytes) => bytes,
+      monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n,
       makeDirectory: (path) => void files.directories.add(path),
       writeMetadata: (directory, text) => void files.metadata.set(directory, text),
       archive: (output, from, to) => files.archive(output, from, to),

@@ -48,6 +48,8 @@ export class TraceFiles {
   readonly streams = new Map<string, WorldEvent[]>();
   readonly metadata = new Map<string, string>();
   readonly directories = new Set<string>();
+  /** By output: what a link gave back, and what it noted. */
+  readonly spools = new Map<string, { readonly given: Map<string, Set<number>>; readonly lines: string[] }>();
   /** Events that were written before the metadata knew them. */
   readonly unreadable: WorldEvent[] = [];
   /** What every write says. */
@@ -252,6 +254,7 @@ export class WorldReader {
     if (this.#failing) this.#news({ kind: 'write-resumed', cpu: 0 });
     this.#failing = false;
     const { filePrefix, streamClassId } = this.options;
+    this.stats.values[STATS_FIELDS.indexOf('packets')] = BigInt(events.at(-1)!.number + 1);
     if (this.plan === 'append') this.#files.append(this.#directory, `${filePrefix}_0`, streamClassId, events);
     this.memory.consumed += events.length;
     this.#report(events);

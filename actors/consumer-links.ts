@@ -1,0 +1,51 @@
+/** The verbs of links (docs/contracts-network.md). */
+import type { Body } from '../transport/bus.ts';
+import type { ConsumerRequest } from './consumer-messages.ts';
+import type { ConsumerProcessParts } from './consumer-process.ts';
+import { LinkEntry, linkView } from './link.ts';
+import { refuse } from './refused.ts';
+
+const refOf = (parts: ConsumerProcessParts, session: string) => parts.root.getSnapshot().context.links[session];
+
+export const linkOpen = async (parts: ConsumerProcessParts, request: ConsumerRequest<'link-open'>): Promise<Body> => {
+  const { session, output } = request;
+  if (parts.links.has(session)) return {};
+  try {
+    parts.ports.makeDirectory(output);
+    parts.links.set(session, new LinkEntry(parts, request));
+  } catch (thrown) {
+    throw refuse('output-not-writable', { path: output, cause: thrown instanceof Error ? thrown.message : String(thrown) });
+  }
+  parts.root.send({ type: 'LinkRequested', sessionId: session });
+  return {};
+};
+
+export const linkStatus = async (parts: ConsumerProcessParts, { session }: ConsumerRequest<'link-status'>): Promise<Body> =>
+  linkView(parts, session);
+
+/** Resolves when the other end has everything, or after `timeoutMs`. */
+export const linkDrain = async (
+  parts: ConsumerProcessParts,
+  { session, timeoutMs }: ConsumerRequest<'link-drain'>,
+): Promise<Body> => {
+  const entry = parts.links.get(session);
+  if (entry) {
+    const settled = new Promise<void>((resolve) => entry.waiters.push(resolve));
+    refOf(parts, session)?.send({ type: 'DrainRequested', timeoutMs });
+    await settled;
+  }
+  const drained = entry ? (entry.pump ? entry.pump.drained : entry.queue.empty) : true;
+  return { ...linkView(parts, session), drained };
+};
+
+/** The trace is complete: the other end is told, and the spool goes when nothing is left in it. */
+export const linkClose = async (parts: ConsumerProcessParts, request: ConsumerRequest<'link-close'>): Promise<Body> => {
+  const { session, timeoutMs } = request;
+  const entry = parts.links.get(session);
+  if (!entry) return linkView(parts, session);
+  entry.log.add({ op: 'close' });
+  const left = await linkDrain(parts, { session, timeoutMs });
+  refOf(parts, session)?.send({ type: 'CloseRequested' });
+  await entry.closed.promise;
+  return left;
+};

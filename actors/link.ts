@@ -1,0 +1,274 @@
+/** The link of a session in its consumer: what the machine's states do, and what the verbs of the daemon ask of it. */
+import { relative } from 'node:path';
+import { type ActorRefFrom, fromPromise } from 'xstate';
+import { linkMachine } from '../machines/link.ts';
+import type { Body } from '../transport/bus.ts';
+import type { ConsumerRequest } from './consumer-messages.ts';
+import type { ConsumerProcessParts } from './consumer-process.ts';
+import { deferred } from './deferred.ts';
+import { LinkLog } from './link-log.ts';
+import type { LinkPeer, PeerListener } from './link-peer.ts';
+import { LinkPump } from './link-pump.ts';
+import { chunkOf, LinkQueue } from './link-queue.ts';
+import { RelayPeer } from './link-relay.ts';
+import { settledIn } from './link-settled.ts';
+import type { Spool } from './ports.ts';
+import { refuse, refusedFrom } from './refused.ts';
+
+type LinkOpenRequest = ConsumerRequest<'link-open'>;
+type LinkRef = ActorRefFrom<typeof linkMachine>;
+
+/** Of the limit: so much must be free again before readers go on. */
+const FREED = 7 / 8;
+
+export class LinkEntry {
+  readonly request: LinkOpenRequest;
+  readonly spool: Spool;
+  readonly log: LinkLog;
+  readonly queue: LinkQueue;
+  readonly closed = deferred<void>();
+  peer: LinkPeer | null = null;
+  pump: LinkPump | null = null;
+  relay: string | null = null;
+  directory: string | null = null;
+  cause: string | null = null;
+  readonly waiters: (() => void)[] = [];
+  #beat: unknown = null;
+
+  constructor(parts: ConsumerProcessParts, request: LinkOpenRequest) {
+    this.request = request;
+    this.spool = parts.ports.openSpool(request.output);
+    this.log = new LinkLog(this.spool);
+    this.queue = new LinkQueue(this.spool, this.log, settledIn(parts.streams, request.session));
+    this.queue.refresh();
+  }
+
+  /** A chunk's directory, as the relay knows it. */
+  chunk(directory: string): string {
+    return relative(this.request.output, directory);
+  }
+
+  archive(from: string, to: string): void {
+    this.log.add({ op: 'archive', from, to });
+  }
+
+  /** The files of a chunk are emptied by `work`. */
+  async clear(directory: string, work: () => Promise<void>): Promise<void> {
+    const chunk = this.chunk(directory);
+    this.queue.block(chunk);
+    this.pump?.forget((path) => chunkOf(path) === chunk);
+    try {
+      await work();
+      this.log.add({ op: 'clear', directory: chunk });
+    } finally {
+      this.queue.emptied(chunk);
+    }
+  }
+
+  beatEvery(ms: number, parts: ConsumerProcessParts, beat: () => Promise<void>): void {
+    const { clock } = parts.ports;
+    this.stopBeating(parts);
+    this.#beat = clock.setTimeout(() => {
+      void beat()
+        .catch(() => {}) // The files take nothing: the stream says so itself.
+        .then(() => {
+          if (this.#beat !== null) this.beatEvery(ms, parts, beat);
+        });
+    }, ms);
+  }
+
+  stopBeating({ ports }: ConsumerProcessParts): void {
+    if (this.#beat !== null) ports.clock.clearTimeout(this.#beat);
+    this.#beat = null;
+  }
+}
+
+const refOf = (parts: ConsumerProcessParts, session: string): LinkRef | undefined =>
+  parts.root.getSnapshot().context.links[session];
+
+const toStreams = (parts: ConsumerProcessParts, session: string, type: 'SpoolFilled' | 'SpoolFreed'): void => {
+  for (const { attach } of parts.streams.of(session)) parts.stream(attach.ringId)?.send({ type });
+};
+
+/** Room and wishes follow from what the spool holds now. */
+const look = (parts: ConsumerProcessParts, entry: LinkEntry): void => {
+  const { session, spoolLimit } = entry.request;
+  const { bytes } = entry.queue;
+  if (bytes > spoolLimit) {
+    refOf(parts, session)?.send({ type: 'SpoolFilled' });
+    // Also to streams that have come since, or were busy with something else.
+    toStreams(parts, session, 'SpoolFilled');
+  } else if (bytes <= spoolLimit * FREED) refOf(parts, session)?.send({ type: 'SpoolFreed' });
+};
+
+/** Something was written into the spool of this session. */
+export const wakeLink = (parts: ConsumerProcessParts, session: string): void => {
+  const entry = parts.links.get(session);
+  if (!entry) return;
+  if (entry.pump) entry.pump.wake();
+  else entry.queue.refresh();
+  look(parts, entry);
+};
+
+const listenerOf = (parts: ConsumerProcessParts, entry: LinkEntry): PeerListener => {
+  const send = (event: Parameters<LinkRef['send']>[0]): void => refOf(parts, entry.request.session)?.send(event);
+  return {
+    acked: (ack) => {
+      const { pump } = entry;
+      if (!pump) return;
+      pump.acked(ack);
+      send({ type: 'LinkAcknowledged', outstanding: !pump.quiet, full: ack.full });
+      look(parts, entry);
+    },
+    cut: () => send({ type: 'PeerCut' }),
+    connected: () => send({ type: 'PeerConnected' }),
+  };
+};
+
+const newPump = (parts: ConsumerProcessParts, entry: LinkEntry, peer: LinkPeer): LinkPump => {
+  const { session, compress, tracefiles } = entry.request;
+  const send = (type: 'MessagesPosted' | 'SpoolDrained' | 'PositionLost') => () => refOf(parts, session)?.send({ type });
+  return new LinkPump({
+    spool: entry.spool,
+    queue: entry.queue,
+    peer,
+    clock: parts.ports.clock,
+    compress: compress ? (bytes) => parts.ports.compress(bytes) : null,
+    tracefiles: (path) => {
+      const name = path.slice(path.lastIndexOf('/') + 1);
+      const limits = [...tracefiles, ...parts.streams.tracefiles(session)];
+      return limits.find(({ prefix }) => name === prefix || name.replace(/_\d+$/, '') === prefix) ?? { size: 0, count: 0 };
+    },
+    onSent: send('MessagesPosted'),
+    onDrained: send('SpoolDrained'),
+    onLost: send('PositionLost'),
+  });
+};
+
+/** Directories below the relay's: what stands behind the host in the URL. */
+const subdirOf = (url: string): string => {
+  const path = /^[a-z]+:(?:\/\/[^/]*)?\/?(.*)$/i.exec(url)?.[1] ?? '';
+  return path.replace(/^\/+|\/+$/g, '');
+};
+
+const connectPeer = async (parts: ConsumerProcessParts, entry: LinkEntry): Promise<LinkPeer> => {
+  const { session, sessionName, destination, hostname, createdAt, liveTimerUs } = entry.request;
+  const listener = listenerOf(parts, entry);
+  if (destination.kind !== 'relay') {
+    throw refuse('unsupported', { what: 'A destination that speaks the protocol of LTTng’s relay' });
+  }
+  const own = destination.url.startsWith('relay:');
+  const bus = own ? parts.connection?.bus : await parts.ports.connectRelay(destination.url);
+  if (!bus) throw refuse('bus-cut', {});
+  const link = {
+    host: hostname,
+    uid: parts.access!.uid,
+    owner: parts.ports.owner,
+    link: entry.request.link ?? session,
+    session: sessionName,
+    createdAt,
+    live: liveTimerUs !== null,
+    subdir: subdirOf(destination.url),
+  };
+  return new RelayPeer(bus, link, listener, own ? null : bus);
+};
+
+const openPeer = async (parts: ConsumerProcessParts, session: string): Promise<void> => {
+  const entry = parts.links.get(session)!;
+  try {
+    entry.peer ??= await connectPeer(parts, entry);
+    entry.pump ??= newPump(parts, entry, entry.peer);
+    entry.queue.refresh();
+    const position = await entry.peer.open(entry.log.nextEpoch(), entry.queue.paths);
+    entry.relay = position.relay;
+    entry.directory = position.directory;
+    entry.cause = null;
+    entry.pump.begin(position);
+  } catch (thrown) {
+    const why = refusedFrom(thrown);
+    entry.cause = thrown instanceof Error && 'fault' in thrown ? thrown.message : why.message;
+    throw why;
+  }
+};
+
+/** All that was recorded until now is at the other end, or on its way: viewers may show what lies before. */
+const beat = async (parts: ConsumerProcessParts, entry: LinkEntry): Promise<void> => {
+  const now = parts.ports.monotonicNs();
+  await Promise.all(parts.streams.of(entry.request.session).map((stream) => parts.flush(stream)));
+  wakeLink(parts, entry.request.session);
+  entry.pump?.beat(now > SLACK_NS ? now - SLACK_NS : 0n);
+};
+
+/** Between looking at the clock and committing a thread may be interrupted. */
+const SLACK_NS = 2_000_000n;
+const US_PER_MS = 1_000;
+
+const endLink = (parts: ConsumerProcessParts, session: string): void => {
+  const entry = parts.links.get(session)!;
+  parts.links.delete(session);
+  entry.stopBeating(parts);
+  entry.pump?.pause();
+  void entry.peer?.close();
+  if (entry.queue.empty && entry.log.closed) entry.spool.end();
+  for (const settle of entry.waiters.splice(0)) settle();
+  parts.root.send({ type: 'LinkEnded', sessionId: session });
+  entry.closed.resolve();
+};
+
+export const provideLink = (parts: ConsumerProcessParts) => {
+  const at = (session: string): LinkEntry => parts.links.get(session)!;
+  const told = (session: string, what: string): void => {
+    const entry = at(session);
+    parts.ports.log.warn(`link ${what}`, { session, relay: entry.relay, cause: entry.cause });
+    parts.tell('link', session, what, { session, ...linkView(parts, session) });
+  };
+  return linkMachine.provide({
+    actors: { openPeer: fromPromise(({ input }) => openPeer(parts, input.sessionId)) },
+    actions: {
+      pumpLink: (_, { sessionId }) => {
+        const entry = at(sessionId);
+        const { liveTimerUs } = entry.request;
+        entry.pump?.run();
+        if (liveTimerUs !== null) entry.beatEvery(liveTimerUs / US_PER_MS, parts, () => beat(parts, entry));
+        look(parts, entry);
+      },
+      pauseLink: (_, { sessionId }) => {
+        at(sessionId).stopBeating(parts);
+        at(sessionId).pump?.pause();
+      },
+      holdStreams: (_, { sessionId }) => toStreams(parts, sessionId, 'SpoolFilled'),
+      releaseStreams: (_, { sessionId }) => toStreams(parts, sessionId, 'SpoolFreed'),
+      seekDrained: ({ self }, { sessionId }) => {
+        const entry = at(sessionId);
+        wakeLink(parts, sessionId);
+        if (entry.pump ? entry.pump.drained : entry.queue.empty) self.send({ type: 'SpoolDrained' });
+      },
+      reportDrain: (_, { sessionId }) => {
+        for (const settle of parts.links.get(sessionId)?.waiters.splice(0) ?? []) settle();
+      },
+      publishLink: (_, { sessionId, what }) => told(sessionId, what),
+      endLink: (_, { sessionId }) => endLink(parts, sessionId),
+    },
+  });
+};
+
+/** What the daemon shows of it. */
+export const linkView = (parts: ConsumerProcessParts, session: string): Body => {
+  const entry = parts.links.get(session);
+  const snapshot = refOf(parts, session)?.getSnapshot();
+  if (!entry || !snapshot)
+    return { state: 'closed', relay: null, sentBytes: 0, ackedBytes: 0, spoolBytes: 0, lostPackets: 0, cause: null };
+  const value = snapshot.value as { linked?: { line: string | Record<string, unknown>; spool: string } };
+  const line = value.linked?.line ?? 'closed';
+  return {
+    state: typeof line === 'string' ? line : Object.keys(line)[0],
+    spool: value.linked?.spool ?? 'roomy',
+    relay: entry.relay,
+    directory: entry.directory,
+    sentBytes: entry.pump?.sentBytes ?? 0,
+    ackedBytes: entry.pump?.ackedBytes ?? 0,
+    spoolBytes: entry.queue.bytes,
+    lostPackets: entry.queue.lostPackets,
+    cause: entry.cause,
+  };
+};

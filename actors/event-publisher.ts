@@ -9,6 +9,14 @@ export interface Happened {
   readonly what: string;
 }
 
+/** Whole numbers as a reader of msgpack finds them: numbers where these are exact, and only else what the codec makes of 64 bits. */
+const eased = (value: unknown): unknown => {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (Array.isArray(value)) return value.map(eased);
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, eased(entry)]));
+};
+
 export class EventPublisher {
   readonly #place: Place;
   readonly #clock: Clock;
@@ -27,10 +35,10 @@ export class EventPublisher {
     this.#observers.add(observer);
   }
 
-  /** While the bus is cut the number grows all the same: the gap tells. */
+  /** In JSON, so that any tool can listen. While the bus is cut the number grows all the same: the gap tells. */
   publish(owner: string | number, noun: string, name: string, what: string, body: Body = {}): void {
     for (const observer of this.#observers) observer({ noun, name, what });
     const subject = eventSubject({ ...this.#place, owner, noun, name, what });
-    this.#bus()?.publish(subject, { ...body, v: 1, n: ++this.#count, at: this.#clock.now() });
+    this.#bus()?.publish(subject, { ...(eased(body) as Body), v: 1, n: ++this.#count, at: this.#clock.now() }, 'json');
   }
 }

@@ -60,8 +60,11 @@ export interface Bus {
    * faults (`no-responder`, `bus-cut`, `timeout`, `permission-denied`, `bad-encoding`, `bad-message`).
    */
   request(subject: string, body: Body, timeoutMs: number): Promise<Reply>;
-  /** False: nothing was sent, for the connection is cut or the body is none (codec.ts; over 1 MiB). */
-  publish(subject: string, body: Body): boolean;
+  /**
+   * False: nothing was sent, for the connection is cut or the body is none (codec.ts; over 1 MiB). `encoding`: what strangers are to
+   * read is JSON.
+   */
+  publish(subject: string, body: Body, encoding?: 'msgpack' | 'json'): boolean;
   /** What is no body is dropped. `onRefused`: the server does not allow it. */
   subscribe(subject: string, listener: (message: BusMessage) => void, onRefused?: (fault: Fault) => void): Subscription;
   /** Resolves when the server has taken all that was published and subscribed before; at once while cut. */

@@ -46,8 +46,8 @@ export class WireBus implements Bus {
     return answer.ok ? decodeAnswer(answer.bytes, body) : answer;
   }
 
-  publish(subject: string, body: Body): boolean {
-    const encoded = encodeBody(body, this.#encoding);
+  publish(subject: string, body: Body, encoding: Encoding = this.#encoding): boolean {
+    const encoded = encodeBody(body, encoding);
     return encoded.ok && this.#wire.send(subject, encoded.bytes);
   }
 

@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import type { ActorRefFrom } from 'xstate';
 import type { relayMachine } from '../machines/relay.ts';
 import type { RelayLinkEvent } from '../machines/relay-link.ts';
+import type { ViewerEvent } from '../machines/viewer.ts';
 import type { Body, Bus } from '../transport/bus.ts';
 import { type OpenRequest, orderOf } from '../transport/link-data.ts';
 import { type LinkAddress, linkSubject, relayEventSubject } from '../transport/subjects.ts';
+import type { Connected } from './live-server.ts';
+import { Viewer, type ViewerSocket } from './live-viewer.ts';
 import type { Clock, Ids, Log } from './ports.ts';
 import type { RelayDisk } from './relay-disk.ts';
 import { Opening } from './relay-opening.ts';
@@ -15,6 +18,8 @@ export interface RelaySettings {
   /** Its id on the bus: the same as long as its directory is. */
   readonly relay: string;
   readonly output: string;
+  /** The user of the relay, who may watch everything. */
+  readonly uid: number;
   readonly groupBy: 'host' | 'session';
   readonly allowClear: boolean;
   /** Bytes that a sender may have on the way. */
@@ -30,6 +35,8 @@ export interface RelayPorts {
   readonly ids: Ids;
   readonly log: Log;
   readonly disk: RelayDisk;
+  /** Absent: nobody can watch. Resolves with how to end that. */
+  listen?(connected: (socket: ViewerSocket) => Connected): Promise<() => void>;
   /** `renew` is asked for while the bus is cut. */
   connect(): Promise<{ readonly bus: Bus; renew(): Promise<void> }>;
 }
@@ -67,9 +74,13 @@ export class RelayParts {
   root!: ActorRefFrom<typeof relayMachine>;
   bus: Bus | null = null;
   renew: () => Promise<void> = async () => {};
+  stopListening: () => void = () => {};
+  readonly viewers = new Map<string, Viewer>();
   readonly #reopened = new Map<string, number>();
   #events = 0;
   #openings = 0;
+  #stores = 0n;
+  #viewers = 0n;
 
   constructor(ports: RelayPorts, settings: RelaySettings) {
     this.ports = ports;
@@ -116,8 +127,40 @@ export class RelayParts {
     const { entry } = opening;
     if (entry.active === opening) entry.active = null;
     if (entry.offered === opening) entry.offered = null;
-    if (!entry.active && !entry.offered) this.links.delete(entry.key);
+    if (!entry.active && !entry.offered) {
+      this.links.delete(entry.key);
+      entry.store.over = true;
+    }
     this.root.send({ type: 'OpeningGone', opening: opening.id });
+  }
+
+  /** What can be watched. */
+  openStores(): LinkStore[] {
+    return [...this.links.values()].filter(({ active, store }) => active && !store.over).map(({ store }) => store);
+  }
+
+  watchersOf(store: LinkStore): number {
+    return [...this.viewers.values()].filter(({ watches }) => watches === store).length;
+  }
+
+  connected(socket: ViewerSocket): Connected {
+    const viewer = new Viewer(++this.#viewers, socket, this);
+    this.viewers.set(viewer.id, viewer);
+    this.root.send({ type: 'ViewerConnected', viewer: viewer.id });
+    return {
+      receive: (chunk) => viewer.receive(chunk),
+      gone: () => this.tellViewer(viewer.id, { type: 'ViewerGone' }),
+    };
+  }
+
+  tellViewer(viewer: string, event: ViewerEvent): void {
+    this.root.getSnapshot().context.viewers[viewer]?.send(event);
+  }
+
+  endViewer(viewer: Viewer): void {
+    viewer.close();
+    this.viewers.delete(viewer.id);
+    this.root.send({ type: 'ViewerGone', viewer: viewer.id });
   }
 
   acknowledge({ store }: LinkEntry, body: Body): void {
@@ -170,6 +213,9 @@ export class RelayParts {
     const { host, uid, owner, link, session, createdAt, subdir } = request;
     const identity = { host, uid, owner, link, session, createdAt, subdir };
     const base = mine(wanted) ? wanted : `${wanted}-${link.slice(0, 8)}`;
-    return new LinkStore(this.ports.disk, base, identity, this.settings.allowClear);
+    return new LinkStore(this.ports.disk, base, identity, {
+      allowClear: this.settings.allowClear,
+      number: ++this.#stores,
+    });
   }
 }

@@ -50,13 +50,6 @@ export const readRecord = (directory: string): LinkRecord | null => {
   }
 };
 
-/** What viewers are told of. */
-export interface StoreWatcher {
-  packet(stream: RelayStream): void;
-  metadata(trace: Trace): void;
-  ended(): void;
-}
-
 export interface Trace {
   path: string;
   text: string;
@@ -72,24 +65,27 @@ export class LinkStore {
   readonly root: string;
   readonly streams = new Map<string, RelayStream>();
   readonly traces = new Map<string, Trace>();
-  readonly watchers = new Set<StoreWatcher>();
   readonly allowClear: boolean;
+  /** What viewers call it. */
+  readonly number: bigint;
   record: LinkRecord;
-  /** Milliseconds between beats; 0: not live. */
+  /** Nothing comes any more: the session ended, or its sender is gone. */
+  over = false;
+  /** Between beats; 0: not live. */
   liveUs = 0;
   /** Whether anything of it is on the disk. */
   present: boolean;
-  bytes = 0;
   #dirty = new Set<RelayStream>();
   #texts = new Map<string, string>();
   #dirtyTexts = new Set<string>();
   #committing: Promise<void> | null = null;
 
-  constructor(disk: RelayDisk, base: string, identity: Identity, allowClear: boolean) {
+  constructor(disk: RelayDisk, base: string, identity: Identity, options: { allowClear: boolean; number: bigint }) {
     this.disk = disk;
+    this.number = options.number;
     this.base = base;
     this.root = identity.subdir === '' ? base : join(base, identity.subdir);
-    this.allowClear = allowClear;
+    this.allowClear = options.allowClear;
     const known = readRecord(base);
     this.present = known !== null;
     this.record = known ?? { v: 1, ...identity, epoch: -1, ops: 0, closed: false, limits: {} };
@@ -123,11 +119,7 @@ export class LinkStore {
 
   packet(message: PacketMessage): void {
     const stream = this.streams.get(message.path) ?? this.#add(message);
-    const bytes = stream.take(message);
-    if (bytes === 0) return;
-    this.bytes += bytes;
-    this.#dirty.add(stream);
-    for (const watcher of this.watchers) watcher.packet(stream);
+    if (stream.take(message)) this.#dirty.add(stream);
   }
 
   metadata({ path, text, first, more }: MetadataMessage): void {
@@ -142,15 +134,12 @@ export class LinkStore {
     this.#writeText(path, whole);
     const trace = this.traces.get(path) ?? this.#addTrace(path);
     trace.text = whole;
-    for (const watcher of this.watchers) watcher.metadata(trace);
   }
 
   beat(clock: bigint, paths: readonly string[]): void {
     for (const path of paths) {
       const stream = this.streams.get(path);
-      if (!stream || clock <= stream.beacon) continue;
-      stream.beacon = clock;
-      for (const watcher of this.watchers) watcher.packet(stream);
+      if (stream && clock > stream.beacon) stream.beacon = clock;
     }
   }
 
@@ -159,7 +148,7 @@ export class LinkStore {
     if (message.number <= this.record.ops) return;
     if (message.op === 'archive') this.#archive(message.from, message.to);
     if (message.op === 'clear' && this.allowClear) this.#clear(message.directory);
-    if (message.op === 'close') this.#end();
+    if (message.op === 'close') this.over = true;
     this.#write({ ops: message.number, closed: message.op === 'close' });
   }
 
@@ -252,17 +241,11 @@ export class LinkStore {
     this.#dirtyTexts = new Set([...this.#dirtyTexts].map((path) => (inside(source, path) ? moved(path) : path)));
     const limits = Object.entries(this.record.limits).map(([path, one]) => [inside(source, path) ? moved(path) : path, one]);
     this.record = { ...this.record, limits: Object.fromEntries(limits) };
-    for (const watcher of this.watchers) watcher.ended();
   }
 
   #clear(directory: string): void {
     const root = directory === '' ? TRACES : directory;
     for (const [path, stream] of this.streams) if (inside(root, path)) stream.clear();
-  }
-
-  #end(): void {
-    for (const trace of this.traces.values()) trace.ended = true;
-    for (const watcher of this.watchers) watcher.ended();
   }
 
   #write(changes: Partial<LinkRecord>): void {

@@ -135,11 +135,11 @@ export class RelayStream {
     return this.#whole(file).number;
   }
 
-  /** How many bytes longer the stream is: 0 until the packet is whole, and for one that was there before. */
-  take(message: PacketMessage): number {
+  /** True: the packet is whole now. One that was there before counts for nothing. */
+  take(message: PacketMessage): boolean {
     if (message.number <= this.tail.number) {
       this.#partial = null;
-      return 0;
+      return false;
     }
     const partial = message.part === 0 ? this.#begin(message) : this.#continue(message);
     const last = message.part === message.parts - 1;
@@ -147,7 +147,7 @@ export class RelayStream {
     else this.#place(partial, message);
     partial.parts++;
     if (last) this.#finish(partial);
-    return last ? partial.packetBytes : 0;
+    return last;
   }
 
   /** Another opening of the link begins: whole packets again. */

@@ -2,12 +2,14 @@
 import { fromPromise } from 'xstate';
 import { relayMachine } from '../machines/relay.ts';
 import { relayLinkMachine } from '../machines/relay-link.ts';
+import { viewerMachine } from '../machines/viewer.ts';
 import type { BusMessage, Reply } from '../transport/bus.ts';
 import { failed, refused } from '../transport/errors.ts';
 import { openRequestSchema, parseOpenRequest } from '../transport/link-data.ts';
 import { jsonSchema } from '../transport/schema.ts';
 import { ANY, type LinkPlace, linkSubject, parseLinkSubject, RELAY_OPEN } from '../transport/subjects.ts';
 import { VERSION } from './host-ports.ts';
+import type { Viewer } from './live-viewer.ts';
 import type { Opening } from './relay-opening.ts';
 import type { RelayParts } from './relay-parts.ts';
 import { evictOld } from './relay-retention.ts';
@@ -32,6 +34,7 @@ const open = async (parts: RelayParts, { body }: BusMessage): Promise<Reply> => 
 };
 
 const serve = async (parts: RelayParts): Promise<void> => {
+  parts.stopListening = (await parts.ports.listen?.((socket) => parts.connected(socket))) ?? (() => {});
   const { bus, renew } = await parts.ports.connect();
   parts.bus = bus;
   parts.renew = renew;
@@ -76,12 +79,26 @@ export const provideRelayLink = (parts: RelayParts) => {
   });
 };
 
+export const provideViewer = (parts: RelayParts) => {
+  const at = (viewer: string): Viewer => parts.viewers.get(viewer)!;
+  return viewerMachine.provide({
+    actions: {
+      reply: ({ context }, { how }) => at(context.viewer).reply(how),
+      logViewer: ({ context }, { cause }) =>
+        parts.ports.log.warn('a viewer is refused', { viewer: context.viewer, uid: at(context.viewer).socket.uid, cause }),
+      closeViewer: ({ context }) => parts.endViewer(at(context.viewer)),
+    },
+  });
+};
+
 const drain = async (parts: RelayParts): Promise<void> => {
   for (const opening of [...parts.openings.values()]) parts.tell(opening.id, { type: 'ShutdownRequested' });
   await Promise.all([...parts.links.values()].map(({ store }) => store.commit()));
 };
 
 const leave = (parts: RelayParts): void => {
+  parts.stopListening();
+  for (const viewer of parts.viewers.values()) viewer.close();
   void parts.bus?.close();
   parts.ports.disk.close();
 };
@@ -90,6 +107,7 @@ export const provideRelay = (parts: RelayParts) =>
   relayMachine.provide({
     actors: {
       relayLink: provideRelayLink(parts),
+      viewer: provideViewer(parts),
       joinBus: fromPromise(() => serve(parts)),
       drainLinks: fromPromise(() => drain(parts)),
     },

@@ -9,6 +9,8 @@ import type { Bus, Fault } from '../transport/bus.ts';
 import { failure } from '../transport/errors.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { logCrashes, openLog, realClock, realIds } from './host-ports.ts';
+import { type Connected, type LivePort, listenLive } from './live-server.ts';
+import type { ViewerSocket } from './live-viewer.ts';
 import { makeDirectories } from './make-directories.ts';
 import { faultOfRefusal } from './refused.ts';
 import { provideRelay } from './relay.ts';
@@ -27,6 +29,7 @@ export interface RelayOptions extends Pick<RelaySettings, 'output' | 'groupBy' |
   readonly log: string | number;
   readonly descriptors: number | null;
   readonly pidFile: string | null;
+  readonly live: LivePort;
   connect(relay: string): Promise<{ readonly bus: Bus; renew(): Promise<void> }>;
   onReady(): void;
 }
@@ -74,8 +77,12 @@ export const runRelay = async (options: RelayOptions): Promise<Fault | null> => 
   const log = openLog('weft-relayd', options.log);
   logCrashes(log);
   const disk = new RelayDisk(Math.max(DESCRIPTORS_LEAST, options.descriptors ?? descriptorLimit() - RESERVED));
-  const ports = { clock: realClock, ids: realIds, log, disk, connect: () => options.connect(relay) };
-  const settings = { relay, output, groupBy, allowClear, window: WINDOW, retainBytes, retainAgeMs };
+  const listen = async (connected: (socket: ViewerSocket) => Connected) => {
+    const server = await listenLive(options.live, connected);
+    return () => void server.close();
+  };
+  const ports = { clock: realClock, ids: realIds, log, disk, listen, connect: () => options.connect(relay) };
+  const settings = { uid: process.getuid!(), relay, output, groupBy, allowClear, window: WINDOW, retainBytes, retainAgeMs };
   const parts = new RelayParts(ports, settings);
   const root = createActor(provideRelay(parts), { id: 'relay', clock: ports.clock });
   parts.root = root;

@@ -3,18 +3,25 @@ import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
 import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 import { relayLinkMachine } from './relay-link.ts';
+import { viewerMachine } from './viewer.ts';
 
 export type RelayEvent =
   | { readonly type: 'OpenRequested'; readonly opening: string }
   | { readonly type: 'OpeningGone'; readonly opening: string }
+  | { readonly type: 'ViewerConnected'; readonly viewer: string }
+  | { readonly type: 'ViewerGone'; readonly viewer: string }
   | { readonly type: 'ShutdownRequested' }
   | { readonly type: 'BusCut' }
   | { readonly type: 'BusConnected' };
 
 export interface RelayContext {
   readonly openings: Readonly<Record<string, ActorRefFrom<typeof relayLinkMachine>>>;
+  readonly viewers: Readonly<Record<string, ActorRefFrom<typeof viewerMachine>>>;
   readonly refusal: Refusal | null;
 }
+
+const without = <T>(children: Readonly<Record<string, T>>, name: string): Record<string, T> =>
+  Object.fromEntries(Object.entries(children).filter(([id]) => id !== name));
 
 const failedWith = {
   type: 'rememberRefusal',
@@ -29,10 +36,11 @@ export const relayMachine = setup({
     context: {} as RelayContext,
     events: {} as RelayEvent,
     output: {} as { readonly refusal: Refusal | null },
-    children: {} as Record<string, 'relayLink'>,
+    children: {} as Record<string, 'relayLink' | 'viewer'>,
   },
   actors: {
     relayLink: relayLinkMachine,
+    viewer: viewerMachine,
     joinBus: fromPromise<void, void>(notProvided('actor joinBus')),
     drainLinks: fromPromise<void, void>(notProvided('actor drainLinks')),
   },
@@ -49,16 +57,24 @@ export const relayMachine = setup({
       }),
     }),
     removeOpening: assign(({ context }, params: { opening: string }) => ({
-      openings: Object.fromEntries(Object.entries(context.openings).filter(([id]) => id !== params.opening)),
+      openings: without(context.openings, params.opening),
     })),
+    addViewer: assign({
+      viewers: ({ context, spawn }, params: { viewer: string }) => ({
+        ...context.viewers,
+        [params.viewer]: spawn('viewer', { id: params.viewer, input: params }),
+      }),
+    }),
+    removeViewer: assign(({ context }, params: { viewer: string }) => ({ viewers: without(context.viewers, params.viewer) })),
   },
   delays: { joinTimeout: 60_000, drainTimeout: 10_000, evictPeriod: 30_000, renewPeriod: 2_000 },
 }).createMachine({
   id: 'relay',
   initial: 'joining',
-  context: { openings: {}, refusal: null },
+  context: { openings: {}, viewers: {}, refusal: null },
   on: {
     OpeningGone: { actions: [{ type: 'removeOpening', params: ({ event }) => ({ opening: event.opening }) }, 'evictOld'] },
+    ViewerGone: { actions: { type: 'removeViewer', params: ({ event }) => ({ viewer: event.viewer }) } },
   },
   output: ({ context }) => ({ refusal: context.refusal }),
   states: {
@@ -71,6 +87,7 @@ export const relayMachine = setup({
       type: 'parallel',
       on: {
         OpenRequested: { actions: { type: 'addOpening', params: ({ event }) => ({ opening: event.opening }) } },
+        ViewerConnected: { actions: { type: 'addViewer', params: ({ event }) => ({ viewer: event.viewer }) } },
         ShutdownRequested: 'draining',
       },
       states: {

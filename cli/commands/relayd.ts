@@ -17,6 +17,7 @@ const OPTIONS: readonly OptionSpec[] = [
   { long: 'background', short: 'b', help: 'Return when it is ready; keep stderr' },
   { long: 'daemonize', short: 'd', help: 'Return when it is ready' },
   { long: 'config', short: 'f', value: 'PATH', help: 'Read options from PATH: lines `option = value` below [relayd]' },
+  { long: 'live-port', short: 'L', value: 'URL', help: 'Serve viewers here (default: tcp://localhost:5344)' },
   { long: 'output', short: 'o', value: 'DIR', help: 'Write traces below DIR (default: weft-traces in the home directory)' },
   { long: 'group-output-by-host', short: 'p', help: 'DIR/HOST/SESSION-DATE (default)' },
   { long: 'group-output-by-session', short: 's', help: 'DIR/SESSION/HOST-DATE' },
@@ -79,6 +80,14 @@ const number = (options: Parsed, name: string, parse: (text: string) => number |
 
 const count = (text: string): number | null => (/^\d+$/.test(text) ? Number(text) : null);
 
+/** Loopback unless told otherwise: whoever reaches another address may read all sessions. */
+const livePort = (text: string): { host: string; port: number } => {
+  const [, v6, name, port] = /^tcp:\/\/(?:\[([0-9a-fA-F:]+)\]|([^/:[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535) throw new UsageError(`--live-port: ${text} is no tcp://HOST:PORT`);
+  const host = v6 ?? name!;
+  return { host: host === 'localhost' ? '127.0.0.1' : host, port: Number(port) };
+};
+
 const groupOf = (options: Parsed): 'host' | 'session' => {
   const bySession = options.has('group-output-by-session');
   if (bySession && options.has('group-output-by-host'))
@@ -104,6 +113,7 @@ const foreground = async (environment: Environment, options: Parsed): Promise<Ou
     retainBytes: number(options, 'retain-bytes', parseSize),
     retainAgeMs: number(options, 'retain-age', parseTime) / 1000,
     descriptors: descriptors === 0 ? null : descriptors,
+    live: livePort(options.get('live-port') ?? 'tcp://localhost:5344'),
     pidFile: options.has('pid-file') ? resolve(options.get('pid-file')!) : null,
   };
   if (working !== undefined) process.chdir(working);

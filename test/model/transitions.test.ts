@@ -12,9 +12,8 @@ import { provideConsumer } from '../../actors/consumer.ts';
 import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/consumer-process.ts';
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
 import { provideLink } from '../../actors/link.ts';
-import { provideRelay, provideRelayLink } from '../../actors/relay.ts';
+import { provideRelay, provideRelayLink, provideViewer } from '../../actors/relay.ts';
 import type { RelayParts } from '../../actors/relay-parts.ts';
-
 import { provideRingRegistry } from '../../actors/ring-registry.ts';
 import { provideRotation } from '../../actors/rotation.ts';
 import { provideSession } from '../../actors/session.ts';
@@ -45,6 +44,7 @@ const PROVIDED = {
   trigger: provideTrigger(parts),
   relay: provideRelay(parts as unknown as RelayParts),
   'relay-link': provideRelayLink(parts as unknown as RelayParts),
+  viewer: provideViewer(parts as unknown as RelayParts),
 } as const;
 
 type Name = keyof typeof MACHINES;
@@ -133,7 +133,18 @@ const PAYLOADS: readonly Record<string, unknown>[] = [
     requestId: 'r',
     edit: { kind: 'x' },
   },
-  { plan: 'count', cpu: 0, met: true, implied: 'stopping', recording: false, pass: 1, requestId: 'r', edit: { kind: 'x' } },
+  {
+    plan: 'count',
+    cpu: 0,
+    met: true,
+    known: true,
+    accepted: true,
+    implied: 'stopping',
+    recording: false,
+    pass: 1,
+    requestId: 'r',
+    edit: { kind: 'x' },
+  },
   { plan: 'append', cpu: 0, implied: 'active', pass: 2, requestId: 'r', edit: { kind: 'x' } },
   { plan: 'append', cpu: 0, implied: 'inactive', pass: 2, requestId: 'r', edit: { kind: 'x' } },
 ];
@@ -152,11 +163,12 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   trigger: { triggerId: 't', sampled: true, periodMs: 1_000, requestId: null },
   relay: undefined,
   'relay-link': { opening: 'o' },
+  viewer: { viewer: 'v' },
 };
 
 /** Events that make children: the walk stays within one machine. */
 const SPAWNING =
-  /^(OpenRequested|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|(Stream|Link)(Requested|Drained|Ended)|Trigger\w+)$/;
+  /^(OpenRequested|ViewerConnected|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|(Stream|Link)(Requested|Drained|Ended)|Trigger\w+)$/;
 
 const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process', 'relay'];
 

@@ -23,7 +23,6 @@ export const CHOSEN: readonly string[] = [
 
 const NO_KERNEL = 'none: there is no kernel domain';
 const NO_AGENTS = 'none: there are no agent domains';
-const NO_RELAY = 'none: there is no relay daemon';
 const OWN_CONSUMER = 'none: the consumer is part of Weft';
 
 export const ENVIRONMENT: Readonly<Record<string, string>> = {
@@ -48,10 +47,11 @@ export const ENVIRONMENT: Readonly<Record<string, string>> = {
   LTTNG_KMOD_PROBES: NO_KERNEL,
   LTTNG_EXTRA_KMOD_PROBES: NO_KERNEL,
   LTTNG_DEBUG_NOCLONE: 'none: consumers always run as the user whose events they write',
-  LTTNG_RELAYD_DISALLOW_CLEAR: NO_RELAY,
-  LTTNG_RELAYD_HEALTH: NO_RELAY,
-  LTTNG_RELAYD_WORKING_DIRECTORY: NO_RELAY,
-  LTTNG_RELAYD_TCP_KEEP_ALIVE: `${NO_RELAY} (also the other \`LTTNG_RELAYD_TCP_…\`)`,
+  LTTNG_RELAYD_DISALLOW_CLEAR: 'none: `weft relayd --disallow-clear`',
+  LTTNG_RELAYD_HEALTH: 'none: the relay shows itself to `nats micro ls` and reports events',
+  LTTNG_RELAYD_WORKING_DIRECTORY: 'none: `weft relayd --working-directory`',
+  LTTNG_RELAYD_TCP_KEEP_ALIVE:
+    'none: hosts reach the relay over the bus, which has its own limits (also the other `LTTNG_RELAYD_TCP_…`)',
   LTTNG_UST_REGISTER_TIMEOUT: '`WEFT_REGISTER_TIMEOUT`: milliseconds',
   LTTNG_UST_ALLOW_BLOCKING: 'none: `enable-channel --blocking-timeout` alone decides',
   LTTNG_UST_APP_PATH: '`WEFT_HOME`',

@@ -14,6 +14,7 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   relay: 'The root of a relay process (machines/relay.ts).',
   'relay-link': 'One opening of a link at a relay (machines/relay-link.ts).',
   link: 'What carries a session’s spool to a relay, in the consumer process (machines/link.ts).',
+  viewer: 'One connection to the live port of a relay (machines/viewer.ts).',
   stream: 'One ring set in the consumer process; its state is the plan of the reader thread (machines/stream.ts).',
 };
 

@@ -13,6 +13,7 @@ import { sessionMachine } from '../../machines/session.ts';
 import { sessionDaemonMachine } from '../../machines/session-daemon.ts';
 import { streamMachine } from '../../machines/stream.ts';
 import { triggerMachine } from '../../machines/trigger.ts';
+import { viewerMachine } from '../../machines/viewer.ts';
 
 export const MACHINES = {
   'session-daemon': sessionDaemonMachine,
@@ -28,6 +29,7 @@ export const MACHINES = {
   trigger: triggerMachine,
   relay: relayMachine,
   'relay-link': relayLinkMachine,
+  viewer: viewerMachine,
 } as const;
 
 type Config = Record<string, unknown>;

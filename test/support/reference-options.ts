@@ -70,6 +70,13 @@ export const REFERENCE_PROGRAMS: Readonly<Record<string, { readonly command: str
       'consumerd64-path consumerd32-libdir consumerd64-libdir event-notifier-error-buffer-size-kernel ' +
       'event-notifier-error-buffer-size-userspace quiet/q verbose/v verbose-consumer help/h version/V',
   },
+  'lttng-relayd': {
+    command: 'relayd',
+    options:
+      'background/b daemonize/d config/f group/g control-port/C data-port/D live-port/L dynamic-port-allocation output/o ' +
+      'group-output-by-host/p group-output-by-session/s working-directory/w disallow-clear/x fd-pool-size pid-file/P sig-parent/S ' +
+      'verbose/v help/h version/V',
+  },
   'lttng-crash': { command: 'crash', options: 'extract/x viewer/e verbose/v help/h version/V' },
 };
 

@@ -40,7 +40,7 @@ export class TestRelay {
 
   /** Resolves when it serves. */
   async up(...words: readonly string[]): Promise<void> {
-    const all = ['relayd', '--bus-url', this.url, '-o', this.output, '--sig-parent', ...words];
+    const all = ['relayd', '--bus-url', this.url, '-o', this.output, '--sig-parent', '-L', this.live, ...words];
     const env = { ...process.env, WEFT_HOME: this.home };
     const ready = once(process, 'SIGUSR1' as unknown as 'message');
     const child = spawn(CLI, all, { env, stdio: ['ignore', 'ignore', 'inherit'] });
@@ -48,6 +48,10 @@ export class TestRelay {
     ended.catch(() => {});
     await Promise.race([ready, ended]);
     this.#relay = child;
+  }
+
+  get live(): string {
+    return `tcp://127.0.0.1:${this.livePort}`;
   }
 
   get relayPid(): number {

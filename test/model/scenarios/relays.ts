@@ -187,4 +187,87 @@ const RELAYS: readonly Scenario[] = [
   }),
 ];
 
-export const RELAY_SCENARIOS: readonly Scenario[] = [...LINKS, ...RELAYS];
+const connect = (major = 2): Buffer => {
+  const payload = Buffer.alloc(20);
+  payload.writeUInt32BE(major, 8);
+  return payload;
+};
+
+const attach = (seek: number, session = 1n): Buffer => {
+  const payload = Buffer.alloc(20);
+  payload.writeBigUInt64BE(session, 0);
+  payload.writeUInt32BE(seek, 16);
+  return payload;
+};
+
+/** Each request that viewers make, with something in it. */
+const REQUESTS: readonly (readonly [number, Buffer])[] = [
+  [1, connect()],
+  [2, Buffer.alloc(0)],
+  [3, attach(1)],
+  [4, Buffer.alloc(8)],
+  [8, Buffer.alloc(0)],
+  [9, Buffer.alloc(8)],
+];
+
+const VIEWERS: readonly Scenario[] = [
+  receiving('a viewer greets, lists, attaches, reads, detaches and goes', async (relay) => {
+    const viewer = relay.viewer(0);
+    assert.equal((await viewer.ask(1, connect())).readUInt32BE(12), 4);
+    assert.equal((await viewer.ask(3, attach(1))).readUInt32BE(0), 6, 'no viewer session was made');
+    assert.equal((await viewer.ask(2)).readUInt32BE(0), 1);
+    await viewer.ask(8);
+    assert.equal((await viewer.ask(2)).length, 4 + 339);
+    assert.equal((await viewer.ask(3, attach(3))).readUInt32BE(0), 5, 'no such position');
+    assert.equal((await viewer.ask(3, attach(1, 77n))).readUInt32BE(0), 3, 'no such session');
+    assert.equal((await viewer.ask(9, Buffer.alloc(8))).readUInt32BE(0), 2);
+    assert.equal((await viewer.ask(3, attach(2))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(2)).readUInt32BE(4 + 12), 1, 'one watches');
+    assert.equal((await viewer.ask(3, attach(2))).readUInt32BE(0), 2, 'it watches already');
+    assert.equal((await viewer.ask(4, Buffer.alloc(8))).readUInt32BE(56), 4);
+    assert.equal((await viewer.ask(9, Buffer.alloc(8))).readUInt32BE(0), 1);
+    viewer.gone();
+    assert.ok(viewer.closed);
+  }),
+
+  receiving('only the owner, root and the user of the relay see a session', async (relay) => {
+    for (const [uid, count] of [
+      [7, 1],
+      [8, 0],
+      [0, 1],
+      [null, 1],
+    ] as const) {
+      const viewer = relay.viewer(uid);
+      await viewer.ask(1, connect());
+      assert.equal((await viewer.ask(2)).readUInt32BE(0), count, `uid ${uid}`);
+      await viewer.ask(8);
+      assert.equal((await viewer.ask(3, attach(1))).readUInt32BE(0), count === 1 ? 1 : 3);
+    }
+  }),
+
+  receiving('what is no request, out of turn, of another version, or never comes ends the connection', async (relay, world) => {
+    for (const [command, payload] of REQUESTS.slice(1)) {
+      const viewer = relay.viewer(0);
+      await viewer.ask(command, payload);
+      assert.ok(viewer.closed, `${command} as a greeting`);
+    }
+    const twice = relay.viewer(0);
+    await twice.ask(1, connect());
+    await twice.ask(1, connect());
+    assert.ok(twice.closed);
+    const early = relay.viewer(0);
+    await early.ask(1, connect());
+    assert.equal((await early.ask(8)).length, 4);
+    assert.equal((await early.ask(8)).length, 4, 'another one takes nothing away');
+    await early.ask(4, Buffer.alloc(8));
+    assert.ok(early.closed);
+    const [other, unknown, silent] = [relay.viewer(0), relay.viewer(0), relay.viewer(0)];
+    await other.ask(1, connect(3));
+    await unknown.ask(42);
+    assert.ok(other.closed && unknown.closed && !silent.closed);
+    await world.clock.advance(10_001);
+    assert.ok(silent.closed);
+  }),
+];
+
+export const RELAY_SCENARIOS: readonly Scenario[] = [...LINKS, ...RELAYS, ...VIEWERS];

@@ -45,6 +45,7 @@ export class WorldRelay {
   readonly acks: Body[] = [];
   readonly events: string[] = [];
   readonly root: ActorRefFrom<typeof relayMachine>;
+  readonly #parts: RelayParts;
   renewed = 0;
   bus: ReturnType<World['connectBus']> | null = null;
   readonly #sender: Bus;
@@ -65,7 +66,7 @@ export class WorldRelay {
         return { bus: this.bus, renew: async () => void this.renewed++ };
       },
     };
-    const plain = { relay: 'r', output: this.output, groupBy: 'host', allowClear: true, window: 1 << 20 } as const;
+    const plain = { relay: 'r', output: this.output, uid: 0, groupBy: 'host', allowClear: true, window: 1 << 20 } as const;
     const parts = new RelayParts(ports, { ...plain, retainBytes: 0, retainAgeMs: 0, ...settings });
     this.root = createActor(provideRelay(parts), {
       id: 'relay',
@@ -73,6 +74,7 @@ export class WorldRelay {
       inspect: (event) => world.inspect(event),
     }) as ActorRefFrom<typeof relayMachine>;
     parts.root = this.root;
+    this.#parts = parts;
     this.root.subscribe({ error: (thrown) => world.crashed('relay', thrown) });
     this.#sender.subscribe(linkSubject('ack', { relay: 'r', host: 'h', uid: 0, owner: '7', link: LINK }), ({ body }) => {
       this.acks.push(body);
@@ -117,6 +119,38 @@ export class WorldRelay {
 
   metadata(epoch: number): Promise<void> {
     return this.send(epoch, { kind: 'metadata', path: 'ust/uid/7/64-bit', text: '/* CTF 1.8 */' });
+  }
+
+  /** Somebody at the live port. */
+  viewer(uid: number | null) {
+    let replied: Buffer = Buffer.alloc(0);
+    const seen = { closed: false };
+    const socket = {
+      uid,
+      send: async (bytes: Buffer) => {
+        replied = bytes;
+      },
+      close: () => {
+        seen.closed = true;
+      },
+    };
+    const connected = this.#parts.connected(socket);
+    return {
+      get closed(): boolean {
+        return seen.closed;
+      },
+      gone: () => connected.gone(),
+      /** The reply; empty: there was none. */
+      ask: async (command: number, payload: Uint8Array = new Uint8Array()): Promise<Buffer> => {
+        const header = Buffer.alloc(16);
+        header.writeBigUInt64BE(BigInt(payload.length), 0);
+        header.writeUInt32BE(command, 8);
+        replied = Buffer.alloc(0);
+        await connected.receive(Buffer.concat([header, payload]));
+        await this.world.rest();
+        return replied;
+      },
+    };
   }
 
   dispose(): void {

@@ -1,11 +1,12 @@
 /** The bus of a real host: our own nats-server as a child of the keeper, or the operator's. */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type Access, connectAccess, connectExternal } from '../transport/access.ts';
 import type { Bus } from '../transport/bus.ts';
 import { writeBusFile } from '../transport/bus-file.ts';
 import { failure } from '../transport/errors.ts';
+import { storedFleet, storeFleet } from '../transport/fleet-file.ts';
 import { grantAccess } from '../transport/grant.ts';
 import type { Role } from '../transport/identity.ts';
 import type { External, Homes } from '../transport/nats-context.ts';
@@ -74,6 +75,18 @@ const orphanPid = (state: string): number | null => {
 
 const placeOf = (host: Host) => ({ host: host.hostname, uid: host.uid });
 
+/** What nats-server was started with last. */
+const configured = (state: string): string | null => {
+  const path = join(state, 'bus', 'nats-server.conf');
+  return existsSync(path) ? readFileSync(path, 'utf8') : null;
+};
+
+/** It reloads no leaf nodes: its keeper starts it again. */
+const restartServer = async (keeper: KeeperLink, log: Log): Promise<void> => {
+  log.warn('the bus starts anew with another configuration');
+  await keeper.kill(BUS_ID, 'SIGTERM');
+};
+
 export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => {
   let server: PreparedServer | null = null;
   const grant = (role: Role, expiresAtS?: number): Promise<Access> =>
@@ -97,9 +110,11 @@ export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => 
     granted.clear();
     const found = await runningPid(keeper);
     const running = found !== undefined || orphanPid(state) !== null;
+    const before = configured(state);
     server = await prepareServer({ stateDirectory: state, running });
     // `null`: it ended a moment ago and the keeper is about to start it again.
     const pid = found === undefined ? await engage(keeper) : found;
+    if (running && before !== configured(state)) await restartServer(keeper, log);
     log.info('bus', { pid, port: server.port });
   };
   return {
@@ -118,6 +133,12 @@ export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => 
       return bus;
     },
     adopt: async (keeper) => void (await engage(keeper)),
+    fleetDomain: () => storedFleet(state)?.domain ?? null,
+    setFleet: async (fleet, keeper) => {
+      storeFleet(state, fleet);
+      server = await prepareServer({ stateDirectory: state, running: true });
+      await restartServer(keeper, log);
+    },
     grant: (role) => (role.kind === 'caller' ? grantCaller(role) : grant(role)),
   };
 };
@@ -133,6 +154,9 @@ export const externalBus = ({ host, runtime, log }: Surroundings, external: Exte
       return bus;
     },
     adopt: async () => {},
+    // Whoever is on the operator's server is in the operator's fleet.
+    fleetDomain: () => 'fleet',
+    setFleet: () => Promise.reject(failure('unsupported', { what: 'Joining a fleet on a server given by --bus-url' })),
     grant: async (role) => ({
       ...placeOf(host),
       who: role.kind === 'caller' ? role.who : role.kind === 'consumer' ? role.owner : String(host.uid),

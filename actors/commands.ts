@@ -16,7 +16,7 @@ import { distinctFilters, filtersFit } from '../rules/filter/channel.ts';
 import { checkFilter } from '../rules/filter/check.ts';
 import { checkExclusions } from '../rules/match.ts';
 import { isReservedChannel, isReservedPattern } from '../rules/reserved.ts';
-import type { Body, BusMessage, Endpoint, Fault, Reply } from '../transport/bus.ts';
+import type { Body, BusMessage, Endpoint, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
 import {
   COMMAND_NAMES,
@@ -29,6 +29,7 @@ import {
 import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { FLEET_HANDLERS } from './fleet-commands.ts';
 import { localStamp, localTime } from './local-time.ts';
 import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
@@ -425,6 +426,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'daemon.shutdown': shutdown,
   'relay.join': joinRelay,
   'inspect.watch': watch,
+  ...FLEET_HANDLERS,
   ...TRIGGER_HANDLERS,
 };
 
@@ -435,26 +437,42 @@ const callerOf = (parts: DaemonParts, { subject }: BusMessage): Caller | null =>
   return { who: address.who, uid, all: uid === 0 || uid === parts.place.uid };
 };
 
+/** A command whose caller is known, whatever way it came. */
+export const carryOut = async (parts: DaemonParts, caller: Caller, name: CommandName, body: Body): Promise<Reply> => {
+  const parsed = parseRequest(name, body);
+  if (!parsed.ok) return refused(parsed.fault);
+  const request = parsed.value as CommandRequest<CommandName>;
+  const key = `${caller.who} ${request.id}`;
+  const handler = HANDLERS[name] as Handler<CommandName>;
+  return parts.replies.once(key, request.id, () => handler(parts, caller, request, key));
+};
+
+/** Whatever can fail of a command, before it is carried out. */
+export const prepareCommand = async (parts: DaemonParts, caller: Caller, name: CommandName, body: Body): Promise<Reply> => {
+  const parsed = parseRequest(name, body);
+  if (!parsed.ok) return refused(parsed.fault);
+  const { session, id } = parsed.value as { session: string; id: string };
+  const document = find(parts, caller, session);
+  if (!document) return failed('session-not-found', { session });
+  if (name === 'session.stop' && !document.active) return failed('already-stopped', { session });
+  if (name === 'snapshot.record' && !document.snapshot) return failed('not-a-snapshot-session', { session });
+  if (name !== 'session.start') return succeeded({});
+  const key = `prepare ${caller.who} ${id}`;
+  parts.replies.prepare(key, succeeded({}));
+  return command(parts, caller, session, key, { type: 'PrepareRequested', requestId: key });
+};
+
 /** A command that the daemon gives itself, with the rights of a local user. */
 export const commandAs = async (parts: DaemonParts, uid: number, name: string, fields: Body): Promise<Reply> => {
   if (!isCommandName(name)) return failed('unsupported', { what: `Command ${name}` });
   const caller: Caller = { who: String(uid), uid, all: uid === 0 || uid === parts.place.uid };
-  const id = parts.ports.ids.hex(16);
-  const parsed = parseRequest(name, { v: 1, id, ...fields });
-  if (!parsed.ok) return refused(parsed.fault);
-  const key = `${caller.who} ${id}`;
-  const handler = HANDLERS[name] as Handler<CommandName>;
-  return parts.replies.once(key, id, () => handler(parts, caller, parsed.value as CommandRequest<CommandName>, key));
+  return carryOut(parts, caller, name, { v: 1, id: parts.ports.ids.hex(16), ...fields });
 };
 
-const handle = async <C extends CommandName>(parts: DaemonParts, name: C, message: BusMessage): Promise<Reply> => {
+const handle = async (parts: DaemonParts, name: CommandName, message: BusMessage): Promise<Reply> => {
   const caller = callerOf(parts, message);
   if (!caller) return failed('permission-denied', { what: 'commands come from local users in this version' });
-  const parsed = parseRequest(name, message.body);
-  if (!parsed.ok) return refused(parsed.fault as Fault);
-  const request = parsed.value as CommandRequest<C>;
-  const key = `${caller.who} ${request.id}`;
-  return parts.replies.once(key, request.id, () => HANDLERS[name](parts, caller, request, key));
+  return carryOut(parts, caller, name, message.body);
 };
 
 export const commandEndpoints = (parts: DaemonParts): readonly Endpoint[] =>

@@ -1,8 +1,8 @@
 /** The seam on a real host: its clock, its users and memory, its disk. */
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, unlinkSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, loadavg } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { completeDocument, DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
@@ -100,7 +100,23 @@ const user = (uid: number): User | null => {
   return fields ? { gid: Number(fields[3]), home: fields[5] ?? '/' } : null;
 };
 
-export const realHost = (options: { readonly host: string | null; readonly group: string }): Host => {
+const MACHINE_ID = '/etc/machine-id';
+
+/** Machines made from one image may have one id, and several daemons of one machine have several state directories. */
+const machineIdOf = (stateDirectory: string): string =>
+  createHash('sha256')
+    .update(`${readLine(MACHINE_ID) ?? hostname()}\0${stateDirectory}`)
+    .digest('hex')
+    .slice(0, 32);
+
+export interface RealHostOptions {
+  readonly host: string | null;
+  readonly group: string;
+  readonly state: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export const realHost = (options: RealHostOptions): Host => {
   const tracingGid = (): number | null => {
     const fields = entry('group', options.group);
     return fields ? Number(fields[2]) : null;
@@ -112,6 +128,9 @@ export const realHost = (options: { readonly host: string | null; readonly group
     pid: process.pid,
     version: VERSION,
     bootId: (readLine('/proc/sys/kernel/random/boot_id') ?? '0'.repeat(32)).replaceAll('-', ''),
+    machineId: machineIdOf(options.state),
+    labels: options.labels,
+    load: () => loadavg()[0] ?? 0,
     clockOffsetNs,
     monotonicNs: () => process.hrtime.bigint(),
     possibleCpus: Math.max(...cpus('possible')) + 1,

@@ -7,6 +7,7 @@ import type { TriggerDocument } from '../machines/trigger-document.ts';
 import type { Native, SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
+import type { FleetFile } from '../transport/fleet-file.ts';
 import type { Role } from '../transport/identity.ts';
 import type { KeeperClient } from './keeper-client.ts';
 
@@ -40,6 +41,12 @@ export interface Host {
   readonly pid: number;
   readonly version: string;
   readonly bootId: string; // 32 hex digits
+  /** The same after a reboot; of two daemons on one machine each has its own. 32 hex digits. */
+  readonly machineId: string;
+  /** What this host is for, in the words of its operator. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Of the last minute, in processors. */
+  load(): number;
   /** Real time minus CLOCK_MONOTONIC, sampled now. */
   clockOffsetNs(): bigint;
   /** CLOCK_MONOTONIC, which timestamps count in. */
@@ -124,6 +131,10 @@ export interface BusPort {
   /** After a keeper's death: the server as a child of the new one. */
   adopt(keeper: KeeperLink): Promise<void>;
   grant(role: Exclude<Role, { kind: 'daemon' }>): Promise<Access>;
+  /** The domain of the fleet's JetStream; null: this host belongs to no fleet. Known once `open` resolved. */
+  fleetDomain(): string | null;
+  /** Joins a fleet, or leaves it (null): the server starts anew, and all its connections come back by themselves. */
+  setFleet(fleet: FleetFile | null, keeper: KeeperLink): Promise<void>;
 }
 
 /** How a consumer is started, as the owner. */

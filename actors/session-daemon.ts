@@ -4,12 +4,13 @@ import { mapGroupsOf } from '../machines/map-edits.ts';
 import { type LoadedSession, type NewTrigger, sessionDaemonMachine } from '../machines/session-daemon.ts';
 import type { SeqpacketServer } from '../native/addon/index.ts';
 import type { Served } from '../transport/bus.ts';
-import { inspectSubject, subtree } from '../transport/subjects.ts';
+import { inspectSubject, realmSubtree } from '../transport/subjects.ts';
 import { provideApplication } from './application.ts';
 import { commandEndpoints } from './commands.ts';
 import { consumerId, consumerSpec, provideConsumer } from './consumer.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { openSockets } from './doors.ts';
+import { provideFleetMember } from './fleet-member.ts';
 import { Inspector } from './inspector.ts';
 import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
@@ -130,10 +131,11 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
     name: 'weft-sessiond',
     version,
     description: 'Recording sessions of one user on one host',
-    otherwise: subtree(parts.place, 'cmd'),
+    otherwise: realmSubtree(parts.place.host, parts.place.uid, 'local'),
   };
   opened.served = await parts.bus.serve(service, commandEndpoints(parts));
   opened.sockets = openSockets(parts);
+  if (parts.ports.bus.fleetDomain() !== null) parts.root.send({ type: 'FleetJoined' });
   parts.ports.native.wakeApplications(parts.place.uid);
   parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });
 };
@@ -206,6 +208,7 @@ export const provideSessionDaemon = (parts: DaemonParts) => {
       consumer: provideConsumer(parts),
       application: provideApplication(parts),
       trigger: provideTrigger(parts),
+      fleetMember: provideFleetMember(parts),
       loadTriggers: fromPromise(() => loadTriggers(parts)),
       openHost: fromPromise(() => openHost(parts, opened)),
       openBus: fromPromise(() => openBus(parts)),

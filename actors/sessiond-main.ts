@@ -5,11 +5,13 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createActor, toPromise } from 'xstate';
 import { loadNative, type Native } from '../native/addon/index.ts';
+import { readFleet, storeFleet } from '../transport/fleet-file.ts';
 import type { External } from '../transport/nats-context.ts';
 import { externalBus, ownBus } from './bus-process.ts';
 import { DaemonParts } from './daemon-parts.ts';
 import { logCrashes, openLog, realClock, realDisk, realHost, realIds } from './host-ports.ts';
 import { KeeperClient } from './keeper-client.ts';
+import { labelsOf } from './labels.ts';
 import { localStamp } from './local-time.ts';
 import type { ConsumerProgram, DaemonPorts, Host, KeeperPort, Log } from './ports.ts';
 import { realRingFiles } from './ring-files.ts';
@@ -28,6 +30,10 @@ export interface SessionDaemonOptions {
   readonly traces: string | null;
   readonly group: string;
   readonly host?: string | undefined;
+  /** A file that says which fleet to join; absent: the one of last time. */
+  readonly fleet?: string | undefined;
+  /** `KEY=VALUE`, besides those of the labels files. */
+  readonly labels: readonly string[];
   readonly external?: External | undefined;
   /** The words after the program with which a keeper starts this daemon again. */
   readonly arguments: readonly string[];
@@ -84,8 +90,13 @@ const defaultOutput =
 
 const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
   const native = loadNative();
-  const host = realHost({ host: options.host ?? null, group: options.group });
-  const { runtime, state } = options;
+  const { runtime, state, group } = options;
+  const host = realHost({
+    host: options.host ?? null,
+    group,
+    state,
+    labels: labelsOf(options, (message) => log.error(message)),
+  });
   const around = { host, runtime, state, log };
   return {
     clock: realClock,
@@ -113,6 +124,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
 export const runSessionDaemon = async (options: SessionDaemonOptions): Promise<number> => {
   const log = openLog('weft-sessiond', join(options.state, 'log/sessiond.log'));
   logCrashes(log);
+  if (options.fleet !== undefined) storeFleet(options.state, readFleet(options.fleet));
   const ports = portsOf(options, log);
   const parts = new DaemonParts(ports);
   const root = createActor(provideSessionDaemon(parts), { id: 'sessiond', clock: ports.clock });

@@ -48,9 +48,16 @@ class Session implements Environment {
   readonly verbose: boolean;
   readonly colour: boolean;
   readonly group: string;
+  readonly #fleet: import('./fleet-run.ts').FleetRun | null;
   #daemon: Promise<import('./connect.ts').Daemon> | null = null;
 
-  constructor(general: Parsed, options: Parsed, words: readonly string[]) {
+  constructor(
+    general: Parsed,
+    options: Parsed,
+    words: readonly string[],
+    fleet: import('./fleet-run.ts').FleetRun | null = null,
+  ) {
+    this.#fleet = fleet;
     this.words = words;
     this.options = options;
     this.json = general.has('json') || options.has('json');
@@ -67,6 +74,9 @@ class Session implements Environment {
     const { Daemon } = await import('./connect.ts');
     this.#daemon ??= Daemon.connect({ env: this.env, group: this.group, start: !this.noSessiond });
     const daemon = await this.#daemon;
+    if (this.#fleet) {
+      return (await this.#fleet.request(daemon, name, fields)) as import('../transport/messages.ts').CommandAnswer<C>;
+    }
     return (await daemon.request(name, fields)) as import('../transport/messages.ts').CommandAnswer<C>;
   }
 
@@ -140,6 +150,28 @@ const rawWords = (argv: readonly string[]) =>
     argv.filter((word) => ['--json', '--help', '-h', '--list-options'].includes(word)),
   );
 
+const fleetRun = async (general: Parsed, command: string): Promise<import('./fleet-run.ts').FleetRun | null> => {
+  const selector = general.get('on');
+  if (selector === undefined) {
+    const alone = ['all', 'stall'].find((name) => general.has(name));
+    if (alone !== undefined) throw new UsageError(`--${alone} before the command needs --on`);
+    return null;
+  }
+  const { FleetRun } = await import('./fleet-run.ts');
+  const terminal = process.stderr.isTTY && !general.has('quiet') ? process.stderr : null;
+  return new FleetRun({ selector, all: general.has('all'), stall: general.get('stall'), command, terminal });
+};
+
+/** What the hosts did is told, whether the command got all it wanted or not. */
+const runOnFleet = async (command: Command, session: Session, fleet: import('./fleet-run.ts').FleetRun): Promise<Outcome> => {
+  try {
+    await command.run(session);
+  } catch (error) {
+    if (error instanceof UsageError || !fleet.asked) throw error;
+  }
+  return fleet.outcome();
+};
+
 const runCommand = async (general: Parsed, words: readonly string[]): Promise<Outcome> => {
   const [name, ...argv] = words as [string, ...string[]];
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
@@ -150,9 +182,10 @@ const runCommand = async (general: Parsed, words: readonly string[]): Promise<Ou
   const { parsed } = command.raw ? rawWords(argv) : parseOptions([...command.options, JSON_OPTION], argv);
   if (parsed.has('help')) return text(commandHelp(command));
   if (parsed.has('list-options')) return text(listOptions([...command.options, JSON_OPTION]));
-  const session = new Session(general, parsed, behind);
+  const fleet = await fleetRun(general, name);
+  const session = new Session(general, parsed, behind, fleet);
   try {
-    return await command.run(session);
+    return fleet ? await runOnFleet(command, session, fleet) : await command.run(session);
   } finally {
     await session.close().catch(() => {});
   }

@@ -8,6 +8,8 @@ import { type OptionSpec, type Parsed, parseOptions } from './options.ts';
 const OPTIONS: readonly OptionSpec[] = [
   { long: 'group', value: 'GROUP', help: 'Group that may command root’s daemon' },
   { long: 'host', value: 'NAME', help: 'Name of this host on the bus' },
+  { long: 'fleet', value: 'FILE', help: 'The fleet to join' },
+  { long: 'label', value: 'KEY=VALUE', repeat: true, help: 'A label of this host' },
   { long: 'bus-url', value: 'URL', help: 'A NATS server' },
   { long: 'bus-context', value: 'NAME', help: 'A NATS context' },
 ];
@@ -32,6 +34,8 @@ export const sessiond = async (argv: readonly string[]): Promise<never> => {
     traces: process.env.WEFT_HOME ? directories.traces : null,
     group: parsed.get('group') ?? 'tracing',
     host: parsed.get('host'),
+    fleet: parsed.get('fleet'),
+    labels: parsed.all('label'),
     external: externalOf(parsed),
     arguments: [...process.execArgv, ...process.argv.slice(1)],
   });

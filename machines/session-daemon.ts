@@ -5,6 +5,7 @@
 import { type ActorRefFrom, assign, fromPromise, setup, stopChild } from 'xstate';
 import { applicationMachine } from './application.ts';
 import { type ConsumerEvent, consumerMachine } from './consumer.ts';
+import { fleetMemberMachine } from './fleet-member.ts';
 import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 import { sessionMachine } from './session.ts';
@@ -21,6 +22,8 @@ export type SessionDaemonEvent =
   | { readonly type: 'ApplicationGone'; readonly application: number }
   | { readonly type: 'TriggerRequested'; readonly trigger: NewTrigger }
   | { readonly type: 'TriggerRemoved'; readonly triggerId: string }
+  | { readonly type: 'FleetJoined' }
+  | { readonly type: 'FleetLeft' }
   | { readonly type: 'WatchRequested'; readonly leaseMs: number }
   | { readonly type: 'KeeperLost' }
   | { readonly type: 'BusCut' }
@@ -36,6 +39,8 @@ export interface SessionDaemonContext {
   readonly consumers: Refs<ActorRefFrom<typeof consumerMachine>>;
   readonly applications: Refs<ActorRefFrom<typeof applicationMachine>>;
   readonly triggers: Refs<ActorRefFrom<typeof triggerMachine>>;
+  /** Null: this host belongs to no fleet. */
+  readonly fleet: ActorRefFrom<typeof fleetMemberMachine> | null;
   /** Sessions that have not reached the state that their documents imply. */
   readonly recovering: readonly string[];
   readonly leaseMs: number;
@@ -72,13 +77,14 @@ const daemonSetup = setup({
     context: {} as SessionDaemonContext,
     events: {} as SessionDaemonEvent,
     output: {} as { readonly refusal: Refusal | null },
-    children: {} as Record<string, 'session' | 'consumer' | 'application' | 'trigger'>,
+    children: {} as Record<string, 'session' | 'consumer' | 'application' | 'trigger' | 'fleetMember'>,
   },
   actors: {
     session: sessionMachine,
     consumer: consumerMachine,
     application: applicationMachine,
     trigger: triggerMachine,
+    fleetMember: fleetMemberMachine,
     loadTriggers: fromPromise<readonly NewTrigger[], void>(notProvided('actor loadTriggers')),
     openHost: fromPromise<void, void>(notProvided('actor openHost')),
     openBus: fromPromise<void, void>(notProvided('actor openBus')),
@@ -148,6 +154,9 @@ const daemonSetup = setup({
     removeTrigger: assign(({ context }, params: { triggerId: string }) => ({
       triggers: without(context.triggers, params.triggerId),
     })),
+    joinFleet: assign({ fleet: ({ context, spawn }) => context.fleet ?? spawn('fleetMember', { id: 'fleet' }) }),
+    tellFleet: ({ context }) => context.fleet?.send({ type: 'FleetLeft' }),
+    forgetFleet: assign({ fleet: null }),
     tellConsumers: ({ context }, params: { type: 'BusCut' | 'BusConnected' }) => {
       for (const consumer of Object.values(context.consumers)) consumer.send(params);
     },
@@ -276,7 +285,16 @@ const inspection = daemonSetup.createStateConfig({
 export const sessionDaemonMachine = daemonSetup.createMachine({
   id: 'session-daemon',
   initial: 'starting',
-  context: { sessions: {}, consumers: {}, applications: {}, triggers: {}, recovering: [], leaseMs: 0, refusal: null },
+  context: {
+    sessions: {},
+    consumers: {},
+    applications: {},
+    triggers: {},
+    fleet: null,
+    recovering: [],
+    leaseMs: 0,
+    refusal: null,
+  },
   output: ({ context }) => ({ refusal: context.refusal }),
   states: {
     starting: {
@@ -342,7 +360,9 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
         ApplicationGone: {
           actions: { type: 'removeApplication', params: ({ event }) => ({ application: event.application }) },
         },
-        ShutdownRequested: 'shuttingDown',
+        FleetJoined: { actions: 'joinFleet' },
+        FleetLeft: { actions: ['tellFleet', 'forgetFleet'] },
+        ShutdownRequested: { target: 'shuttingDown', actions: 'tellFleet' },
       },
       states: { service, keeper, bus, inspection },
     },

@@ -49,6 +49,18 @@ const refuseEditError = {
   }),
 } as const;
 
+/** For a start that begins on many hosts at once: each prepares first. Given up, it leaves what a stopped session has. */
+export const arranging = sessionSetup.createStateConfig({
+  invoke: {
+    id: 'arrangeStart',
+    src: 'prepareStart',
+    input: id,
+    onDone: { target: INACTIVE, actions: answer },
+    onError: { target: INACTIVE, actions: refuseError },
+  },
+  after: { prepareTimeout: { target: INACTIVE, actions: refuse(late('preparing the start', 20_000)) } },
+});
+
 export const starting = sessionSetup.createStateConfig({
   initial: 'preparing',
   on: { ApplicationChanged: { actions: passForApplication }, ConsumerReady: { actions: passForAll } },

@@ -12,6 +12,8 @@ import type { SnapshotPlace, SnapshotWanted } from './snapshot-edits.ts';
 export type SessionEvent =
   | { readonly type: 'EditRequested'; readonly requestId: string; readonly edit: SessionEdit }
   | { readonly type: 'SnapshotRequested'; readonly requestId: string; readonly wanted: SnapshotWanted }
+  /** Whatever a start may fail of is done; nothing is recorded yet. */
+  | { readonly type: 'PrepareRequested'; readonly requestId: string }
   | { readonly type: 'StartRequested'; readonly requestId: string }
   | { readonly type: 'StopRequested'; readonly requestId: string }
   | { readonly type: 'DestroyRequested'; readonly requestId: string }

@@ -19,7 +19,7 @@ import {
   rest,
   take,
 } from './session-actions.ts';
-import { destroying, documentRegion, starting, stopping } from './session-operations.ts';
+import { arranging, destroying, documentRegion, starting, stopping } from './session-operations.ts';
 import { sessionSetup } from './session-setup.ts';
 import { snapshotRegion } from './snapshot.ts';
 
@@ -106,16 +106,19 @@ export const sessionMachine = sessionSetup.createMachine({
           on: {
             // What a stop could not have written out is written now.
             ConsumerReady: { actions: { type: 'holdRings', params: id } },
+            PrepareRequested: { target: 'arranging', actions: take },
             StartRequested: { target: 'starting', actions: take },
             StopRequested: { actions: refuseAtOnce('already-stopped') },
             DestroyRequested: { target: 'destroying', actions: [take, remember(false)] },
           },
         },
+        arranging,
         starting,
         active: {
           on: {
             ApplicationChanged: { actions: passForApplication },
             ConsumerReady: { actions: passForAll },
+            PrepareRequested: { actions: refuseAtOnce('already-started') },
             StartRequested: { actions: refuseAtOnce('already-started') },
             StopRequested: { target: 'stopping', actions: take },
             DestroyRequested: { target: 'destroying', actions: [take, remember(true)] },

@@ -33,7 +33,8 @@ export interface Endpoint {
   readonly schema: Body;
   /** Of several that serve this subject under one such name, one gets each request; absent: every one gets it. */
   readonly queue?: string;
-  handle(message: BusMessage): Promise<Reply>;
+  /** Null: somebody else is meant; no answer is sent. */
+  handle(message: BusMessage): Promise<Reply | null>;
 }
 
 /** How a service shows itself; name is `[A-Za-z0-9_-]+`, version is semantic. */
@@ -46,6 +47,13 @@ export interface Service {
 }
 
 export type BusStatus = 'connected' | 'cut' | 'closed';
+
+/** Questions to many, whose answers come to one inbox. */
+export interface Gathering {
+  /** False: nothing was sent, as `publish` says. */
+  ask(subject: string, body: Body): boolean;
+  stop(): void;
+}
 
 export interface Bus {
   readonly status: BusStatus;
@@ -60,6 +68,8 @@ export interface Bus {
    * faults (`no-responder`, `bus-cut`, `timeout`, `permission-denied`, `bad-encoding`, `bad-message`).
    */
   request(subject: string, body: Body, timeoutMs: number): Promise<Reply>;
+  /** `heard`: each answer as it came, with `v` and `id`; what is no body is dropped. */
+  gather(heard: (answer: Body) => void): Gathering;
   /**
    * False: nothing was sent, for the connection is cut or the body is none (codec.ts; over 1 MiB). `encoding`: what strangers are to
    * read is JSON.

@@ -4,6 +4,7 @@
  */
 import type { Body, Fault, Reply } from './bus.ts';
 import { EXIT_STATUS, type ExitClass, type NoParams, type Row, row } from './fault-row.ts';
+import { FLEET_FAULTS } from './fleet-faults.ts';
 import { RELAY_FAULTS } from './relay-faults.ts';
 
 export { EXIT_STATUS, type ExitClass } from './fault-row.ts';
@@ -414,6 +415,7 @@ const FAULTS = {
     ({ cause, ...place }) => `${placeText(place)}: ${cause.replace(/\.$/, '')}.`,
     'Nothing of this file was loaded; what had been created for it was destroyed again.',
   ),
+  ...FLEET_FAULTS,
   ...RELAY_FAULTS,
 } as const satisfies Record<string, Row<never>>;
 

@@ -10,7 +10,18 @@ import { Algorithms, encodeAccount, encodeOperator, encodeUser } from '@nats-io/
 import { createAccount, createOperator, createUser, fromSeed, type KeyPair } from '@nats-io/nkeys';
 import type { Credentials } from './nats-bus.ts';
 import { writeWhole } from './private-file.ts';
-import { ANY, beatSubject, inspectSubject, linkSubtree, type Place, RELAY_OPEN, relaySubtree, subtree } from './subjects.ts';
+import {
+  ANY,
+  beatSubject,
+  fleetSubtrees,
+  fleetWho,
+  inspectSubject,
+  linkSubtree,
+  type Place,
+  RELAY_OPEN,
+  relaySubtree,
+  subtree,
+} from './subjects.ts';
 
 export interface Keys {
   readonly v: 1;
@@ -92,7 +103,11 @@ const callerPermissions = (place: Place, who: string, all: boolean): Permissions
   const whose = all ? ANY : who;
   const everything = all ? [`${inspectSubject({ ...place, process: ANY })}`, beatSubject(place)] : [];
   return {
-    publish: [subtree(place, 'cmd', 'local', who), '$SRV.>'],
+    publish: [
+      subtree(place, 'cmd', 'local', who),
+      ...(all ? fleetSubtrees(place.uid, fleetWho(who, String(place.host))) : []),
+      '$SRV.>',
+    ],
     subscribe: [subtree(place, 'evt', whose), subtree(place, 'live', whose), ...everything],
     answers: false,
   };
@@ -137,9 +152,9 @@ const nameOf = (role: Role): string => {
  * inbox while its key is renewed: its prefix is derived, a caller's is random.
  */
 const inboxPrefix = (keys: Keys, role: Role): string => {
-  if (role.kind === 'caller') return `_INBOX_${randomBytes(16).toString('hex')}`;
+  if (role.kind === 'caller') return `_INBOX.${randomBytes(16).toString('hex')}`;
   const name = nameOf(role).replace(' ', ':');
-  return `_INBOX_${createHmac('sha256', keys.accountSeed).update(`inbox:${name}`).digest('hex').slice(0, 32)}`;
+  return `_INBOX.${createHmac('sha256', keys.accountSeed).update(`inbox:${name}`).digest('hex').slice(0, 32)}`;
 };
 
 /** `expiresAtS`: seconds of Unix time; absent: never (for the daemon itself). */

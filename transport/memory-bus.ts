@@ -207,6 +207,10 @@ export class MemoryWire implements Wire {
     return { stop };
   }
 
+  newInbox(): string {
+    return `${this.#inbox}.${++this.#requests}`;
+  }
+
   flush(): Promise<void> {
     if (this.status !== 'connected') return Promise.resolve();
     return new Promise((resolve) => this.#scheduler.defer(resolve));

@@ -15,6 +15,7 @@ import type {
 import type { Body } from './bus.ts';
 import { command } from './command-shape.ts';
 import { fault } from './errors.ts';
+import { FLEET_COMMANDS } from './fleet-messages.ts';
 import { MAP_COMMANDS, mapChannelView } from './map-messages.ts';
 import { count64, envelope, jsonSchema, type Parsed, parseMessage, text, uid } from './schema.ts';
 import { TRIGGER_COMMANDS } from './trigger-messages.ts';
@@ -299,6 +300,7 @@ export const COMMANDS = {
     { leaseMs: z.int().min(1).max(60_000) },
     { process: text, until: z.int() },
   ),
+  ...FLEET_COMMANDS,
   ...MAP_COMMANDS,
   ...TRIGGER_COMMANDS,
 } as const;

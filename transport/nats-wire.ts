@@ -5,6 +5,7 @@
 import {
   type ConnectionOptions,
   connect,
+  createInbox,
   errors,
   type Msg,
   type MsgHdrs,
@@ -83,7 +84,7 @@ export const connectNatsWire = async (
       pingInterval: PING_INTERVAL_MS,
       timeout: CONNECT_TIMEOUT_MS,
     });
-    return new NatsWire(connection, () => pace.cut(), onRefused);
+    return new NatsWire(connection, options.inboxPrefix, () => pace.cut(), onRefused);
   } catch (thrown) {
     const cause = thrown instanceof Error ? thrown.message : String(thrown);
     if (thrown instanceof errors.AuthorizationError || thrown instanceof errors.UserAuthenticationExpiredError) {
@@ -95,14 +96,21 @@ export const connectNatsWire = async (
 
 export class NatsWire implements Wire {
   readonly #connection: NatsConnection;
+  readonly #inboxPrefix: string | undefined;
   readonly #listeners = new Set<(status: BusStatus) => void>();
   readonly #waiting = new Set<(answer: RawAnswer) => void>();
   readonly #onRefused: (fault: Fault) => void;
   readonly #onCut: () => void;
   #status: BusStatus = 'connected';
 
-  constructor(connection: NatsConnection, onCut: () => void, onRefused: (fault: Fault) => void) {
+  constructor(
+    connection: NatsConnection,
+    inboxPrefix: string | undefined,
+    onCut: () => void,
+    onRefused: (fault: Fault) => void,
+  ) {
     this.#connection = connection;
+    this.#inboxPrefix = inboxPrefix;
     this.#onCut = onCut;
     this.#onRefused = onRefused;
     void this.#watch();
@@ -158,6 +166,10 @@ export class NatsWire implements Wire {
     };
     const subscription: NatsSubscription = this.#connection.subscribe(subject, { callback, ...(queue && { queue }) });
     return { stop: () => subscription.unsubscribe() };
+  }
+
+  newInbox(): string {
+    return createInbox(this.#inboxPrefix);
   }
 
   async flush(): Promise<void> {

@@ -1,12 +1,13 @@
 /**
  * Our own nats-server (>= 2.9): certificate, configuration and port, all below `bus/` of the state directory. Loopback only, TLS
- * only, no monitoring port, no JetStream; users are known by what the account signed.
+ * only, no monitoring port, no JetStream; users are known by what the account signed. A host of a fleet joins the fleet's servers as a leaf node.
  */
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { MAX_BODY_BYTES } from './codec.ts';
+import { type FleetFile, LOCAL_ONLY, storedFleet } from './fleet-file.ts';
 import { type Keys, loadKeys } from './identity.ts';
 import { writeWhole } from './private-file.ts';
 
@@ -80,14 +81,34 @@ export interface ServerFiles {
   readonly certificate: Certificate;
   readonly logPath: string;
   readonly pidPath: string;
+  /** The fleet that this host belongs to; null: none. */
+  readonly fleet: FleetFile | null;
 }
 
 const quoted = (text: string): string => `"${text.replace(/[\\"]/g, '\\$&')}"`;
 
-export const serverConfig = ({ port, keys, certificate, logPath, pidPath }: ServerFiles): string =>
+const listed = (texts: readonly string[]): string => `[${texts.map(quoted).join(', ')}]`;
+
+/** As a leaf node this server opens the connection, so nothing of it listens to the fleet. */
+const leafNode = ({ urls, ca, credentials }: FleetFile, account: string): string[] => [
+  'leafnodes {',
+  '  reconnect: 1',
+  '  remotes: [{',
+  `    urls: ${listed(urls)}`,
+  `    account: ${account}`,
+  ...(credentials === undefined ? [] : [`    credentials: ${quoted(credentials)}`]),
+  ...(ca === undefined ? [] : [`    tls { ca_file: ${quoted(ca)} }`]),
+  `    deny_imports: ${listed(LOCAL_ONLY)}`,
+  `    deny_exports: ${listed(LOCAL_ONLY)}`,
+  '  }]',
+  '}',
+];
+
+export const serverConfig = ({ port, keys, certificate, logPath, pidPath, fleet }: ServerFiles): string =>
   [
     `listen: "${LOOPBACK}:${port}"`,
-    'server_name: "weft"',
+    // Two leaf nodes of one name are one to the fleet, which would close the first.
+    `server_name: "weft_${keys.account}"`,
     'tls {',
     `  cert_file: ${quoted(certificate.certificatePath)}`,
     `  key_file: ${quoted(certificate.keyPath)}`,
@@ -107,6 +128,7 @@ export const serverConfig = ({ port, keys, certificate, logPath, pidPath }: Serv
     `log_file: ${quoted(logPath)}`,
     'logfile_size_limit: 4MB',
     `pid_file: ${quoted(pidPath)}`,
+    ...(fleet ? leafNode(fleet, keys.account) : []),
     '',
   ].join('\n');
 
@@ -163,8 +185,9 @@ export const prepareServer = async (options: {
   const kept = stored !== null && (options.running || (await isPortFree(stored))) ? stored : null;
   const port = kept ?? (await freePort());
   if (port !== stored) writeWhole(portPath, `${port}\n`, 0o600);
+  const fleet = storedFleet(options.stateDirectory);
   const configPath = join(directory, 'nats-server.conf');
   const pidPath = join(directory, 'nats-server.pid');
-  writeWhole(configPath, serverConfig({ port, keys, certificate, logPath: join(logs, 'bus.log'), pidPath }), 0o600);
+  writeWhole(configPath, serverConfig({ port, keys, certificate, logPath: join(logs, 'bus.log'), pidPath, fleet }), 0o600);
   return { port, urls: [`tls://${LOOPBACK}:${port}`], ca: certificate.ca, keys, configPath, pidPath };
 };

@@ -35,20 +35,22 @@ const answer = (wire: Wire, message: RawMessage, encoded: EncodedAnswer): void =
   if (message.reply !== null) wire.send(message.reply, encoded.bytes, { headers: encoded.headers });
 };
 
-const handled = async (endpoint: Endpoint, message: RawMessage): Promise<EncodedAnswer> => {
+/** Null: somebody else is meant. */
+const handled = async (endpoint: Endpoint, message: RawMessage): Promise<EncodedAnswer | null> => {
   const decoded = decodeBody(message.bytes);
   // What cannot be decoded is answered in its own kind if that is known, else in the one that anybody can read.
   if (!decoded.ok) return encodeAnswer(decoded, {}, encodingOf(message.bytes) ?? 'json');
   const reply = await endpoint
     .handle({ subject: message.subject, body: decoded.body })
     .catch((thrown: unknown): Reply => ({ ok: false, fault: faultOf(thrown) }));
-  return encodeAnswer(reply, decoded.body, decoded.encoding);
+  return reply && encodeAnswer(reply, decoded.body, decoded.encoding);
 };
 
 const serveEndpoint = async (wire: Wire, { endpoint, counts }: Running, message: RawMessage, clock: () => number) => {
   if (message.reply === null || !isInbox(message.reply)) return;
   const begin = clock();
   const encoded = await handled(endpoint, message);
+  if (!encoded) return;
   counts.requests++;
   counts.busyMs += clock() - begin;
   if (encoded.failed !== undefined) {

@@ -57,9 +57,9 @@ export interface CommandPlace extends Place {
 
 export const commandSubject = ({ host, uid, realm, who, noun, verb }: CommandPlace): string =>
   join(host, uid, 'cmd', realm, who, noun, verb);
-/** What the daemon serves: a command of whoever the server vouches for. */
+/** What the daemon serves: a command of whoever the server vouches for. What comes from the fleet has subjects of its own. */
 export const commandPattern = (place: Place, noun: string, verb: string): string =>
-  commandSubject({ ...place, realm: ANY, who: ANY, noun, verb });
+  commandSubject({ ...place, realm: 'local', who: ANY, noun, verb });
 
 export const consumerSubject = ({ host, uid, owner, verb }: Place & { owner: Part; verb: Part }): string =>
   join(host, uid, 'consumer', owner, verb);
@@ -85,6 +85,36 @@ export const inspectSubject = ({ host, uid, process }: Place & { process: Part }
   join(host, uid, 'inspect', process);
 
 export const beatSubject = ({ host, uid }: Place): string => join(host, uid, 'beat');
+
+/** HOST of what goes to all hosts; no host may be called so, nor like a relay's subjects. */
+const FLEET = 'fleet';
+export const RESERVED_HOSTS: readonly string[] = [FLEET, 'relay'];
+
+/** Commands to every host whose daemon runs as UID. */
+export const scatterSubject = (of: { uid: Part; who: Part; noun: Part; verb: Part }): string =>
+  commandSubject({ host: FLEET, realm: FLEET, ...of });
+
+/** Who somebody is on the fleet who comes over the bus of a host: the fleet's server lets that host's key say so, and no other. */
+export const fleetWho = (who: string, host: string): string => `${who}@${host}`;
+
+/** All that this WHO may command: every host alone, and all at once. */
+export const fleetSubtrees = (uid: Part, who: Part): readonly string[] =>
+  ([ANY, FLEET] as const).map((host) => `${join(host, uid, 'cmd', FLEET, who)}.>`);
+
+/** Commands of one realm to a daemon, or to all (`host: null`). */
+export const realmSubtree = (host: Part | null, uid: Part, realm: 'local' | 'fleet'): string =>
+  `${join(host ?? FLEET, uid, 'cmd', realm)}.>`;
+
+/** Whoever hears it beats at once. */
+export const callSubject = (uid: Part): string => join(FLEET, uid, 'call');
+
+/** Null: no beat. */
+export const parseBeatSubject = (subject: string): { readonly host: string; readonly uid: string } | null => {
+  const tokens = subject.split('.');
+  if (tokens.length !== 5 || `${tokens[0]}.${tokens[1]}` !== PREFIX || tokens[4] !== 'beat') return null;
+  const [host, uid] = [decodeToken(tokens[2]!), decodeToken(tokens[3]!)];
+  return host === null || uid === null || RESERVED_HOSTS.includes(host) ? null : { host, uid };
+};
 
 /** Where every relay listens, as one queue. */
 export const RELAY_OPEN = `${PREFIX}.relay.open`;

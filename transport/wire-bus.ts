@@ -1,6 +1,18 @@
 /** The Bus over a wire: bodies are encoded and decoded here, once for NATS and memory. */
 import { decodeAnswer } from './answers.ts';
-import type { Body, Bus, BusMessage, BusStatus, Endpoint, Fault, Reply, Served, Service, Subscription } from './bus.ts';
+import type {
+  Body,
+  Bus,
+  BusMessage,
+  BusStatus,
+  Endpoint,
+  Fault,
+  Gathering,
+  Reply,
+  Served,
+  Service,
+  Subscription,
+} from './bus.ts';
 import { decodeBody, type Encoding, encodeBody } from './codec.ts';
 import { serveOn } from './service.ts';
 import type { Wire } from './wire.ts';
@@ -44,6 +56,18 @@ export class WireBus implements Bus {
     if (!encoded.ok) return encoded;
     const answer = await this.#wire.request(subject, encoded.bytes, timeoutMs);
     return answer.ok ? decodeAnswer(answer.bytes, body) : answer;
+  }
+
+  gather(heard: (answer: Body) => void): Gathering {
+    const reply = this.#wire.newInbox();
+    const subscription = this.subscribe(reply, ({ body }) => heard(body));
+    return {
+      ask: (subject, body) => {
+        const encoded = encodeBody(body, this.#encoding);
+        return encoded.ok && this.#wire.send(subject, encoded.bytes, { reply });
+      },
+      stop: () => subscription.stop(),
+    };
   }
 
   publish(subject: string, body: Body, encoding: Encoding = this.#encoding): boolean {

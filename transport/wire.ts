@@ -33,6 +33,8 @@ export interface Wire {
     onRefused?: (fault: Fault) => void,
     queue?: string,
   ): Subscription;
+  /** A subject that nobody else can guess, for answers. */
+  newInbox(): string;
   /** Resolves when the server has seen all that was done before; at once while cut (it will be done again when connected). */
   flush(): Promise<void>;
   close(): Promise<void>;

@@ -18,6 +18,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'enable-event': async () => (await import('./events.ts')).enableEvent,
   'enable-rotation': async () => (await import('./rotation.ts')).enableRotation,
   keys: async () => (await import('./keys.ts')).keys,
+  fleet: async () => (await import('./fleet.ts')).fleet,
+  hosts: async () => (await import('./hosts.ts')).hosts,
   load: async () => (await import('./load.ts')).load,
   list: async () => (await import('./list.ts')).list,
   metadata: async () => (await import('./regenerate.ts')).metadata,

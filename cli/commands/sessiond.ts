@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, openSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseLabel } from '../../actors/labels.ts';
 import { type Directories, directoriesOf } from '../../actors/paths.ts';
 import { failure } from '../../transport/errors.ts';
+import { readFleet } from '../../transport/fleet-file.ts';
+import { RESERVED_HOSTS } from '../../transport/subjects.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { askForAccess, KEEPER, keeperArguments, prepareDirectories } from '../connect.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
@@ -13,7 +16,15 @@ const words = ({ options, group }: Environment): string[] => [
   '--group',
   options.get('group') ?? group,
   ...['bus-url', 'bus-context', 'host'].flatMap((name) => (options.has(name) ? [`--${name}`, options.get(name)!] : [])),
+  ...options.all('label').flatMap((label) => ['--label', label]),
+  ...(options.has('fleet') ? ['--fleet', resolve(options.get('fleet')!)] : []),
 ];
+
+const checkHost = (host: string | undefined): void => {
+  if (host !== undefined && RESERVED_HOSTS.includes(host)) {
+    throw new UsageError(`No host can be called \`${host}\`: subjects of the bus begin so`);
+  }
+};
 
 const refuseSecond = async (directories: Directories): Promise<void> => {
   const running = await askForAccess(directories);
@@ -149,6 +160,8 @@ export const sessiond: Command = {
     { long: 'stop', help: 'End the running session daemon; sessions are kept' },
     { long: 'group', short: 'g', value: 'GROUP', help: 'Group that may command root’s daemon (default: tracing)' },
     { long: 'host', value: 'NAME', help: 'Name of this host on the bus' },
+    { long: 'label', value: 'KEY=VALUE', repeat: true, help: 'What this host is for, for selectors of the fleet' },
+    { long: 'fleet', value: 'FILE', help: 'Join the fleet that this file describes' },
     { long: 'bus-url', value: 'URL', help: 'Use this NATS server instead of an own one' },
     { long: 'bus-context', value: 'NAME', help: 'The same by a NATS context' },
     { long: 'pidfile', short: 'p', value: 'PATH', help: 'Write the pid here (with --background, --daemonize)' },
@@ -161,6 +174,9 @@ export const sessiond: Command = {
     if (environment.options.has('bus-url') && environment.options.has('bus-context')) {
       throw new UsageError('--bus-url and --bus-context exclude each other');
     }
+    checkHost(environment.options.get('host'));
+    for (const label of environment.options.all('label')) parseLabel(label);
+    if (environment.options.has('fleet')) readFleet(resolve(environment.options.get('fleet')!));
     const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);
     await refuseSecond(directories);
     prepareDirectories(directories);

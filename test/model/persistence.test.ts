@@ -10,6 +10,7 @@ import { declaredStates } from '../support/machine-transitions.ts';
 import { World } from '../support/world/world.ts';
 import { CONSUMER_PROCESSES } from './scenarios/consumer-processes.ts';
 import { CONSUMERS } from './scenarios/consumers.ts';
+import { PHASES } from './scenarios/fleet.ts';
 import { PROGRAMS } from './scenarios/programs.ts';
 import { RECORDING } from './scenarios/recording.ts';
 import { RECOVERY } from './scenarios/recovery.ts';
@@ -45,6 +46,7 @@ const STORIES = [
   ...ROTATION,
   ...SNAPSHOTS,
   ...BEGINNING,
+  ...PHASES,
 ].filter(tells);
 
 const wanted = declaredStates()

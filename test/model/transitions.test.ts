@@ -11,6 +11,8 @@ import { provideChannel } from '../../actors/channel.ts';
 import { provideConsumer } from '../../actors/consumer.ts';
 import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/consumer-process.ts';
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
+import { provideFleetMember, provideLease } from '../../actors/fleet-member.ts';
+import { provideFleetOperation } from '../../actors/fleet-operation.ts';
 import { provideLink } from '../../actors/link.ts';
 import { provideRelay, provideRelayLink, provideViewer } from '../../actors/relay.ts';
 import type { RelayParts } from '../../actors/relay-parts.ts';
@@ -45,6 +47,10 @@ const PROVIDED = {
   relay: provideRelay(parts as unknown as RelayParts),
   'relay-link': provideRelayLink(parts as unknown as RelayParts),
   viewer: provideViewer(parts as unknown as RelayParts),
+  'fleet-member': provideFleetMember(parts),
+  'fleet-operation': provideFleetOperation({} as never, { send: () => {} }),
+  host: MACHINES.host,
+  lease: provideLease(parts),
 } as const;
 
 type Name = keyof typeof MACHINES;
@@ -160,17 +166,27 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   'consumer-process': undefined,
   stream: { ringId: 'r', plan: 'append', cpuCount: 1 },
   link: { sessionId: 's' },
+  'fleet-member': undefined,
+  'fleet-operation': { selector: '', twoPhase: true, all: false, stallMs: 1 },
+  host: { host: 'h' },
+  lease: { operation: 'o', session: 's', command: 'session.start', untilMs: 0 },
   trigger: { triggerId: 't', sampled: true, periodMs: 1_000, requestId: null },
   relay: undefined,
   'relay-link': { opening: 'o' },
   viewer: { viewer: 'v' },
 };
 
+/** What invoked actors answer, where it is looked at. */
+const OUTPUTS: Partial<Readonly<Record<Name, unknown>>> = {
+  'session-daemon': [],
+  'fleet-operation': ['h', 'i'].map((host) => ({ host, reachable: true })),
+};
+
 /** Events that make children: the walk stays within one machine. */
 const SPAWNING =
-  /^(OpenRequested|ViewerConnected|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|(Stream|Link)(Requested|Drained|Ended)|Trigger\w+)$/;
+  /^(OpenRequested|ViewerConnected|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|(Stream|Link)(Requested|Drained|Ended)|Trigger\w+|FleetJoined|Beat\w+|Host\w+|Lease\w+)$/;
 
-const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process', 'relay'];
+const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process', 'relay', 'fleet-member'];
 
 const eventsOf = (name: Name): EventObject[] =>
   declaredTransitions()
@@ -185,12 +201,16 @@ const eventsOf = (name: Name): EventObject[] =>
         ...payload,
         sessionId: 's',
         flush: 1,
+        beat: { machine: `${payload.plan}${payload.pass}` },
+        machine: 'append2',
+        phase: payload.pass === 1 ? 'prepare' : 'commit',
+        answer: { host: payload.implied === 'inactive' ? 'i' : 'h', refusal: null, body: {} },
         leaseMs: 5,
         timerUs: 1,
         sizeBytes: 1,
         monitorMs: 1,
         timeoutMs: 1,
-        ...(failing ? { error: new Error('x') } : { output: name === 'session-daemon' ? [] : payload }),
+        ...(failing ? { error: new Error('x') } : { output: OUTPUTS[name] ?? payload }),
       }));
     });
 
@@ -217,7 +237,7 @@ for (const name of names) {
 
 /** States that are left at once, and what begins only with another input or with children. */
 const PASSED =
-  /\.choosing$|^session\.life\.destroying\.refused$|^session\.life\.creating$|^session-daemon\.running\.service\.recovering$|^trigger\.(writing|armed\.listening)$/;
+  /\.(choosing|deciding|judging)$|^session\.life\.destroying\.refused$|^session\.life\.creating$|^session-daemon\.running\.service\.recovering$|^trigger\.(writing|armed\.listening)$/;
 
 /** What guards look at, besides the state. */
 const summary = (snapshot: unknown): string => {
@@ -234,6 +254,9 @@ const summary = (snapshot: unknown): string => {
     plan,
     wasActive,
     creates,
+    heard: (context.beat as { machine: string } | null | undefined)?.machine,
+    former: context.former,
+    results: Object.values((context.hosts ?? {}) as Record<string, { state?: string }>).map(({ state }) => state),
   });
 };
 

@@ -15,6 +15,10 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   'relay-link': 'One opening of a link at a relay (machines/relay-link.ts).',
   link: 'What carries a session’s spool to a relay, in the consumer process (machines/link.ts).',
   viewer: 'One connection to the live port of a relay (machines/viewer.ts).',
+  'fleet-member': 'A session daemon as a member of a fleet; only where there is one (machines/fleet-member.ts).',
+  'fleet-operation': 'One command for many hosts, in whoever gives it (machines/fleet-operation.ts).',
+  host: 'A host of the fleet, as another one hears it (machines/host.ts).',
+  lease: 'What a host prepared for an operation of the fleet (machines/lease.ts).',
   stream: 'One ring set in the consumer process; its state is the plan of the reader thread (machines/stream.ts).',
 };
 

@@ -3,10 +3,13 @@ import { applicationMachine } from '../../machines/application.ts';
 import { channelMachine } from '../../machines/channel.ts';
 import { consumerMachine } from '../../machines/consumer.ts';
 import { consumerProcessMachine } from '../../machines/consumer-process.ts';
+import { fleetMemberMachine } from '../../machines/fleet-member.ts';
+import { fleetOperationMachine } from '../../machines/fleet-operation.ts';
+import { hostMachine } from '../../machines/host.ts';
+import { leaseMachine } from '../../machines/lease.ts';
 import { linkMachine } from '../../machines/link.ts';
 import { relayMachine } from '../../machines/relay.ts';
 import { relayLinkMachine } from '../../machines/relay-link.ts';
-
 import { ringRegistryMachine } from '../../machines/ring-registry.ts';
 import { rotationMachine } from '../../machines/rotation.ts';
 import { sessionMachine } from '../../machines/session.ts';
@@ -30,6 +33,10 @@ export const MACHINES = {
   relay: relayMachine,
   'relay-link': relayLinkMachine,
   viewer: viewerMachine,
+  'fleet-member': fleetMemberMachine,
+  'fleet-operation': fleetOperationMachine,
+  host: hostMachine,
+  lease: leaseMachine,
 } as const;
 
 type Config = Record<string, unknown>;

@@ -232,7 +232,7 @@ describe('whom a client believes', { timeout: 60_000 }, () => {
   test('two callers never share an inbox', async () => {
     const role: Role = { kind: 'caller', who: '4201', all: false };
     const [one, two] = [await server.grant(role), await server.grant(role)];
-    assert.match(one.inboxPrefix, /^_INBOX_[0-9a-f]{32}$/);
+    assert.match(one.inboxPrefix, /^_INBOX\.[0-9a-f]{32}$/);
     assert.notEqual(one.inboxPrefix, two.inboxPrefix);
     const bus = await server.connectWith(one);
     const refused = new Promise<Fault>((resolve) => bus.subscribe(`${two.inboxPrefix}.>`, () => {}, resolve));

@@ -63,7 +63,7 @@ test('each kind of subject looks as the design says', () => {
       commandSubject({ ...place, realm: 'local', who: 1000, noun: 'session', verb: 'create' }),
       'weft.v1.db-1.1000.cmd.local.1000.session.create',
     ],
-    [commandPattern(place, 'session', 'create'), 'weft.v1.db-1.1000.cmd.*.*.session.create'],
+    [commandPattern(place, 'session', 'create'), 'weft.v1.db-1.1000.cmd.local.*.session.create'],
     [consumerSubject({ ...place, owner: '0', verb: 'flush' }), 'weft.v1.db-1.1000.consumer.0.flush'],
     [consumerSubject({ ...place, owner: '0', verb: ANY }), 'weft.v1.db-1.1000.consumer.0.*'],
     [

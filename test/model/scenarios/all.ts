@@ -1,6 +1,8 @@
 import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
+import { FLEET } from './fleet.ts';
+import { FLEET_OPERATIONS } from './fleet-operations.ts';
 import { LINKS } from './links.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
@@ -27,4 +29,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...SNAPSHOTS,
   ...TRIGGERS,
   ...RELAY_SCENARIOS,
+  ...FLEET,
+  ...FLEET_OPERATIONS,
 ];

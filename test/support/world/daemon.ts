@@ -74,6 +74,9 @@ export class WorldDaemon {
       pid,
       version: '0.1.0',
       bootId: world.bootId,
+      machineId: 'a'.repeat(32),
+      labels: { role: 'test' },
+      load: () => 0,
       clockOffsetNs: () => BigInt(world.clock.now()) * 1_000_000n,
       monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n,
       possibleCpus: 2,
@@ -171,6 +174,10 @@ export class WorldDaemon {
         return mortal('bus', this.bus, ['serve', 'request'], this.life, world.faults);
       },
       adopt: async () => world.note('bus adopted'),
+      fleetDomain: () => world.fleet,
+      setFleet: async (fleet) => {
+        world.fleet = fleet?.domain ?? null;
+      },
       grant: async (role) => ({
         host: 'host',
         uid: 1000,

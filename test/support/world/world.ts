@@ -44,6 +44,8 @@ export class World {
   daemon: WorldDaemon | null = null;
   memory = 1 << 30;
   bootId = 'b'.repeat(32);
+  /** The domain of the fleet that the host belongs to. */
+  fleet: string | null = null;
   lockHolder: unknown = null;
   /** Ends the scenario at its next wait. */
   broken: Error | null = null;

@@ -1,0 +1,127 @@
+/**
+ * Commands of the fleet: to this host, or to all hosts that a selector matches. The sessions of fleet callers belong to the system user
+ * `weft` where there is one, else to the daemon's own user; they write where that user's traces are and nowhere else.
+ */
+import { dirname, resolve } from 'node:path';
+import { LEASE_MS } from '../machines/lease.ts';
+import { parseSelector } from '../rules/selector.ts';
+import type { Body, BusMessage, Endpoint, Reply } from '../transport/bus.ts';
+import { failed, refused, succeeded } from '../transport/errors.ts';
+import { scatterRequest } from '../transport/fleet-messages.ts';
+import { type CommandName, isCommandName } from '../transport/messages.ts';
+import { parseMessage } from '../transport/schema.ts';
+import { parseCommandSubject, realmSubtree } from '../transport/subjects.ts';
+import { type Caller, carryOut, prepareCommand } from './commands.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+import { hostViews } from './hosts.ts';
+
+const SYSTEM_USER = 'weft';
+/** What the fleet may ask of a host: all about sessions, nothing about its processes. */
+const NOUNS = /^(session|channel|event|context|tracker|rotation|snapshot|map|point|trigger)\.|^daemon\.status$|^hosts\.list$/;
+const ownUsers = new WeakMap<DaemonParts, number>();
+
+export const fleetUid = (parts: DaemonParts): number => {
+  const known = ownUsers.get(parts);
+  if (known !== undefined) return known;
+  const { host } = parts.ports;
+  // Only root can give a session to another user.
+  const uid = (host.uid === 0 ? host.idOf('user', SYSTEM_USER) : null) ?? host.uid;
+  ownUsers.set(parts, uid);
+  return uid;
+};
+
+const callerOf = (parts: DaemonParts, who: string): Caller => ({ who: `fleet.${who}`, uid: fleetUid(parts), all: false });
+
+/** Paths come from whoever may command the fleet, and are written with this host's rights. */
+const pathFault = (parts: DaemonParts, body: Body): Reply | null => {
+  const base = dirname(parts.ports.defaultOutput(fleetUid(parts), 'name', parts.ports.clock.now()));
+  const paths = [body.output, body.path, body.shmPath].filter((path) => typeof path === 'string');
+  const outside = paths.find((path) => path.startsWith('/') && !resolve(path).startsWith(`${base}/`));
+  return outside === undefined ? null : failed('fleet-path-refused', { path: outside, base });
+};
+
+/** Two machines of one name would both answer: the fleet is told which two, and neither does anything. */
+const conflictFault = (parts: DaemonParts): Reply | null => {
+  const { host } = parts.place;
+  const own = hostViews(parts).find((view) => view.host === host && view.state === 'conflict');
+  return own ? failed('host-conflict', { host, machines: own.machines.join(' and ') }) : null;
+};
+
+const prepare = async (parts: DaemonParts, caller: Caller, name: CommandName, body: Body): Promise<Reply> => {
+  const operation = String(body.operation ?? body.id);
+  const session = String(body.session ?? '');
+  const { fleet } = parts.root.getSnapshot().context;
+  const held = Object.values(fleet?.getSnapshot().context.leases ?? {}).some((ref) => {
+    const { context, status } = ref.getSnapshot();
+    return status === 'active' && context.session === session && context.operation !== operation;
+  });
+  if (held) return failed('session-busy', { session, doing: 'prepared for another operation of the fleet' });
+  const prepared = await prepareCommand(parts, caller, name, body);
+  if (!prepared.ok) return prepared;
+  const untilMs = parts.ports.clock.now() + LEASE_MS;
+  fleet?.send({ type: 'LeaseRequested', lease: { operation, session, command: name, untilMs } });
+  return succeeded({ lease: { operation, untilMs } });
+};
+
+const settle = async (
+  parts: DaemonParts,
+  phase: 'commit' | 'abort',
+  caller: Caller,
+  name: CommandName,
+  body: Body,
+): Promise<Reply> => {
+  const operation = String(body.operation ?? body.id);
+  const lease = parts.root.getSnapshot().context.fleet?.getSnapshot().context.leases[operation];
+  const held = lease?.getSnapshot().status === 'active' && lease.getSnapshot().context.command === name;
+  lease?.send({ type: phase === 'commit' ? 'Committed' : 'Aborted' });
+  if (phase === 'abort') return succeeded({});
+  return held ? carryOut(parts, caller, name, body) : failed('lease-ended', { operation });
+};
+
+const act = async (parts: DaemonParts, who: string, name: string, body: Body): Promise<Reply> => {
+  if (!isCommandName(name)) return failed('unsupported', { what: `Command ${name}` });
+  if (!NOUNS.test(name)) return failed('permission-denied', { what: `${name} is a command of local users` });
+  const wrong = conflictFault(parts) ?? pathFault(parts, body);
+  if (wrong) return wrong;
+  const caller = callerOf(parts, who);
+  if (body.phase === 'prepare') return prepare(parts, caller, name, body);
+  if (body.phase === 'commit' || body.phase === 'abort') return settle(parts, body.phase, caller, name, body);
+  return carryOut(parts, caller, name, body);
+};
+
+const toThisHost = async (parts: DaemonParts, { subject, body }: BusMessage): Promise<Reply> => {
+  const address = parseCommandSubject(subject);
+  if (!address) return failed('unsupported', { what: `Subject ${subject}` });
+  return act(parts, address.who, `${address.noun}.${address.verb}`, body);
+};
+
+/** The caller reads many answers from one inbox: each says whose it is. */
+const named = (parts: DaemonParts, reply: Reply): Reply => {
+  const { host } = parts.place;
+  return succeeded(reply.ok ? { ...reply.body, host, ok: true } : { host, ok: false, error: reply.fault });
+};
+
+/** Null: other hosts are meant. */
+const toAll = async (parts: DaemonParts, message: BusMessage): Promise<Reply | null> => {
+  const parsed = parseMessage(scatterRequest, message.body);
+  if (!parsed.ok) return named(parts, refused(parsed.fault));
+  const { selector } = parsed.value;
+  const selected = parseSelector(selector);
+  if (!selected.ok)
+    return named(parts, failed('selector-invalid', { selector, column: selected.column, cause: selected.cause }));
+  if (!selected.matches({ host: parts.place.host, labels: parts.ports.host.labels })) return null;
+  return named(parts, await toThisHost(parts, message));
+};
+
+export const fleetEndpoints = (parts: DaemonParts): readonly Endpoint[] => {
+  const { host, uid } = parts.place;
+  return [
+    {
+      name: 'host',
+      subject: realmSubtree(host, uid, 'fleet'),
+      schema: {},
+      handle: (message) => toThisHost(parts, message),
+    },
+    { name: 'fleet', subject: realmSubtree(null, uid, 'fleet'), schema: {}, handle: (message) => toAll(parts, message) },
+  ];
+};

@@ -1,0 +1,30 @@
+/** The registry of hosts, as questions ask for it. */
+import type { ActorRefFrom } from 'xstate';
+import type { Beat, hostMachine } from '../machines/host.ts';
+import type { HostView } from '../transport/fleet-messages.ts';
+import type { DaemonParts } from './daemon-parts.ts';
+
+const NOT_HEARD: Omit<Beat, 'machine' | 'atMs'> = {
+  machineId: '',
+  bootId: '',
+  labels: {},
+  version: '',
+  sessions: 0,
+  load: 0,
+  clock: { reference: null, offsetNs: 0, uncertaintyNs: null },
+};
+
+const viewOf = (uid: number, ref: ActorRefFrom<typeof hostMachine>): HostView => {
+  const { value: state, context } = ref.getSnapshot();
+  const { host, beat, former } = context;
+  const { machineId, bootId, labels, version, sessions, load, clock } = beat ?? NOT_HEARD;
+  const machines = state === 'conflict' && beat && former !== null ? [beat.machine, former].sort() : [];
+  const said = { machineId, bootId, labels, version, sessions, load, clock };
+  return { host, uid, state, ...said, lastBeatMs: beat?.atMs ?? null, machines };
+};
+
+/** By name. Empty: this host belongs to no fleet. */
+export const hostViews = (parts: DaemonParts): readonly HostView[] =>
+  Object.values(parts.root.getSnapshot().context.fleet?.getSnapshot().context.hosts ?? {})
+    .map((ref) => viewOf(parts.place.uid, ref))
+    .sort((a, b) => (a.host < b.host ? -1 : 1));

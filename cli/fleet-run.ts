@@ -1,0 +1,143 @@
+/** `weft --on SELECTOR COMMAND`: the command's requests go to every host that matches, and the answer is a table with a row per host. */
+import { randomUUID } from 'node:crypto';
+import { type HostReport, type OperationReport, runFleetOperation } from '../actors/fleet-operation.ts';
+import { realClock } from '../actors/host-ports.ts';
+import { localStamp } from '../actors/local-time.ts';
+import type { Body, Fault } from '../transport/bus.ts';
+import { FaultError } from '../transport/errors.ts';
+import { type HostView, TWO_PHASE } from '../transport/fleet-messages.ts';
+import { fleetWho } from '../transport/subjects.ts';
+import type { Outcome } from './command.ts';
+import type { Daemon } from './connect.ts';
+import { UsageError } from './options.ts';
+import { table } from './table.ts';
+
+/** Commands about sessions, which every host has; the others are about this host. */
+const COMMANDS =
+  /^(create|destroy|start|stop|list|status|rotate|clear|regenerate|metadata|snapshot|track|untrack|add-context|show-maps|add-map-channel|(enable|disable)-(channel|event|rotation)|(add|remove)-trigger|list-triggers)$/;
+const DEFAULT_STALL_S = 5;
+const EXIT = { done: 0, partial: 4, failed: 1 } as const;
+
+export interface OnOptions {
+  readonly selector: string;
+  readonly all: boolean;
+  readonly stall: string | undefined;
+  readonly command: string;
+  /** Where progress is shown; null: nowhere. */
+  readonly terminal: NodeJS.WriteStream | null;
+}
+
+const stallMsOf = (text: string | undefined): number => {
+  const seconds = text === undefined ? DEFAULT_STALL_S : Number(text);
+  if (!(seconds > 0 && seconds <= 600)) throw new UsageError(`--stall=${text}: a number of seconds up to 600 is needed`);
+  return seconds * 1000;
+};
+
+interface Row {
+  readonly host: string;
+  answer: Body | null;
+  error: Fault | null;
+}
+
+/** What hosts answered differs; who asks wants one answer to go on with. */
+const merged = (answers: readonly Body[]): Body => {
+  const [first = {}] = answers;
+  if (!Array.isArray(first.sessions)) return first;
+  const sessions = answers.flatMap((one) => one.sessions as { name: string }[]);
+  return { ...first, sessions: [...new Map(sessions.map((one) => [one.name, one])).values()] };
+};
+
+type Stats = { readonly recorded?: unknown; readonly lost?: unknown };
+type Session = {
+  readonly name: string;
+  readonly active?: boolean;
+  readonly state?: string;
+  readonly channels?: readonly { stats: { events: unknown } }[];
+};
+
+const sessionText = ({ name, active, state, channels }: Session): string => {
+  const events = channels?.reduce((sum, { stats }) => sum + BigInt(String(stats.events)), 0n);
+  return `${name}: ${state ?? (active ? 'active' : 'inactive')}${events === undefined ? '' : `, ${events} events`}`;
+};
+
+/** In some words what a host answered. */
+export const detailOf = (answer: Body): string => {
+  const parts: string[] = [];
+  if (typeof answer.session === 'object' && answer.session) parts.push(sessionText(answer.session as Session));
+  if (Array.isArray(answer.sessions)) parts.push((answer.sessions as Session[]).map(sessionText).join('; ') || 'no sessions');
+  const stats = answer.stats as Stats | undefined;
+  if (stats) parts.push(`${stats.recorded} recorded, ${stats.lost} lost`);
+  for (const key of ['path', 'location', 'archive']) if (typeof answer[key] === 'string') parts.push(String(answer[key]));
+  return parts.join(', ');
+};
+
+export class FleetRun {
+  readonly #options: OnOptions;
+  readonly #stallMs: number;
+  readonly #rows = new Map<string, Row>();
+
+  constructor(options: OnOptions) {
+    if (!COMMANDS.test(options.command))
+      throw new UsageError(`--on is for commands about sessions, and ${options.command} is none`);
+    this.#options = options;
+    this.#stallMs = stallMsOf(options.stall);
+  }
+
+  /** The merged answer of all hosts that did it; throws FaultError when none did. */
+  async request(daemon: Daemon, name: string, fields: Body): Promise<Body> {
+    const { host, uid, who } = daemon.access;
+    const report = await runFleetOperation({
+      bus: daemon.bus,
+      clock: realClock,
+      uid,
+      who: fleetWho(who, host),
+      operation: randomUUID(),
+      name,
+      fields: this.#completed(name, fields),
+      selector: this.#options.selector,
+      all: this.#options.all && TWO_PHASE.includes(name),
+      stallMs: this.#stallMs,
+      hosts: async () => (await daemon.request('hosts.list', {})).hosts as readonly HostView[],
+      progress: (answered, meant) => this.#options.terminal?.write(`\r${answered}/${meant} hosts `),
+    });
+    this.#options.terminal?.write('\r\x1b[K');
+    return this.#note(report);
+  }
+
+  /** One name for all: each host would make one of its own time. */
+  #completed(name: string, fields: Body): Body {
+    const unnamed = name === 'session.create' && fields.name === undefined;
+    return unnamed ? { ...fields, name: `auto-${localStamp(Date.now())}` } : fields;
+  }
+
+  #note({ hosts }: OperationReport): Body {
+    for (const { host, answer, error } of hosts) {
+      const row = this.#rows.get(host) ?? { host, answer: null, error: null };
+      this.#rows.set(host, { host, answer: answer ?? row.answer, error: row.error ?? error });
+    }
+    const answers = hosts.filter((one): one is HostReport & { answer: Body } => one.ok).map(({ answer }) => answer);
+    if (answers.length === 0) throw new FaultError(hosts.find(({ error }) => error)!.error!);
+    return merged(answers);
+  }
+
+  get asked(): boolean {
+    return this.#rows.size > 0;
+  }
+
+  /** Instead of what the command would say of one host. */
+  outcome(notes: readonly string[] = []): Outcome {
+    const rows = [...this.#rows.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+    const failures = rows.filter(({ error }) => error).length;
+    const state = failures === 0 ? 'done' : failures < rows.length ? 'partial' : 'failed';
+    const lines = table([
+      ['HOST', 'RESULT', 'DETAIL'],
+      ...rows.map(({ host, answer, error }) => [
+        host,
+        error ? error.code : 'ok',
+        error ? error.message : answer ? detailOf(answer) : '',
+      ]),
+    ]);
+    const hosts = rows.map(({ host, answer, error }) => (error ? { host, ok: false, error } : { host, ok: true, answer }));
+    return { lines, json: { state, selector: this.#options.selector, hosts }, notes, status: EXIT[state] };
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * A session daemon as a member of a fleet: it answers the fleet's commands, says every few seconds that it lives, and hears the others.
+ * Only hosts that belong to a fleet have one.
+ */
+import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { BEAT_MS, type Beat, hostMachine } from './host.ts';
+import { type Lease, leaseMachine } from './lease.ts';
+import { notProvided } from './not-provided.ts';
+import { refusalOf } from './refusal.ts';
+
+export type FleetMemberEvent =
+  | { readonly type: 'BeatSeen'; readonly host: string; readonly beat: Beat }
+  | { readonly type: 'HostLeft'; readonly host: string; readonly machine: string }
+  | { readonly type: 'LeaseRequested'; readonly lease: Lease }
+  | { readonly type: 'LeaseForgotten'; readonly operation: string }
+  /** Somebody new asks who is there. */
+  | { readonly type: 'CallSeen'; readonly host: string }
+  | { readonly type: 'FleetLeft' };
+
+export interface FleetMemberContext {
+  readonly hosts: Readonly<Record<string, ActorRefFrom<typeof hostMachine>>>;
+  /** What is prepared here, by operation. */
+  readonly leases: Readonly<Record<string, ActorRefFrom<typeof leaseMachine>>>;
+}
+
+const log = (what: string) => ({ type: 'logMember', params: { what } }) as const;
+
+const caller = {
+  type: 'addHost',
+  params: ({ event }: { event: { host: string } }) => ({ host: event.host }),
+} as const;
+
+const forHost = {
+  type: 'tellHost',
+  params: ({ event }: { event: { host: string; machine: string } }) => ({ host: event.host, machine: event.machine }),
+} as const;
+
+export const fleetMemberMachine = setup({
+  types: {
+    context: {} as FleetMemberContext,
+    events: {} as FleetMemberEvent,
+    children: {} as Record<string, 'host' | 'lease'>,
+  },
+  actors: {
+    host: hostMachine,
+    lease: leaseMachine,
+    openFleet: fromPromise<void, void>(notProvided('actor openFleet')),
+  },
+  actions: {
+    publishBeat: notProvided<[unknown]>('action publishBeat'),
+    publishCall: notProvided<[unknown]>('action publishCall'),
+    closeFleet: notProvided<[unknown]>('action closeFleet'),
+    logMember: notProvided<[unknown, { what: string }]>('action logMember'),
+    addHost: assign({
+      hosts: ({ context, spawn }, { host }: { host: string }) =>
+        context.hosts[host]
+          ? context.hosts
+          : { ...context.hosts, [host]: spawn('host', { id: `host ${host}`, input: { host } }) },
+    }),
+    addLease: assign({
+      leases: ({ context, spawn }, { lease }: { lease: Lease }) =>
+        context.leases[lease.operation]
+          ? context.leases
+          : { ...context.leases, [lease.operation]: spawn('lease', { id: `lease ${lease.operation}`, input: lease }) },
+    }),
+    forgetLease: assign({
+      leases: ({ context }, { operation }: { operation: string }) =>
+        Object.fromEntries(Object.entries(context.leases).filter(([known]) => known !== operation)),
+    }),
+    tellBeat: ({ context }, { host, beat }: { host: string; beat: Beat }) =>
+      context.hosts[host]?.send({ type: 'BeatSeen', beat }),
+    tellHost: ({ context }, { host, machine }: { host: string; machine: string }) =>
+      context.hosts[host]?.send({ type: 'HostLeft', machine }),
+  },
+  delays: { joinTimeout: 15_000, joinPause: 5_000, arrival: 2_000, beatPeriod: BEAT_MS },
+}).createMachine({
+  id: 'fleet-member',
+  initial: 'joining',
+  context: { hosts: {}, leases: {} },
+  on: {
+    FleetLeft: '.left',
+    BeatSeen: {
+      actions: [
+        { type: 'addHost', params: ({ event }) => ({ host: event.host }) },
+        { type: 'tellBeat', params: ({ event }) => ({ host: event.host, beat: event.beat }) },
+      ],
+    },
+    HostLeft: { actions: forHost },
+    LeaseRequested: { actions: { type: 'addLease', params: ({ event }) => ({ lease: event.lease }) } },
+    LeaseForgotten: { actions: { type: 'forgetLease', params: ({ event }) => ({ operation: event.operation }) } },
+  },
+  states: {
+    joining: {
+      invoke: {
+        id: 'openFleet',
+        src: 'openFleet',
+        onDone: 'arriving',
+        onError: {
+          target: 'pausing',
+          actions: {
+            type: 'logMember',
+            params: ({ event }) => ({ what: `the fleet's commands cannot be served: ${refusalOf(event.error).code}` }),
+          },
+        },
+      },
+      after: { joinTimeout: { target: 'pausing', actions: log("the fleet's commands could not be served in time") } },
+    },
+    pausing: { after: { joinPause: 'joining' } },
+    // The way to the fleet may need a moment more than the local bus: who is there is asked twice.
+    arriving: {
+      entry: ['publishCall', 'publishBeat'],
+      on: { CallSeen: { actions: [caller, 'publishBeat'] } },
+      after: { arrival: { target: 'beating', actions: 'publishCall' } },
+    },
+    beating: {
+      entry: 'publishBeat',
+      on: { CallSeen: { target: 'beating', reenter: true, actions: caller } },
+      after: { beatPeriod: { target: 'beating', reenter: true } },
+    },
+    left: { type: 'final', entry: 'closeFleet' },
+  },
+});

@@ -1,0 +1,263 @@
+/** A host among others: who is heard, what the fleet may command, and what is prepared but never carried out. */
+import assert from 'node:assert/strict';
+import type { Body } from '../../../transport/bus.ts';
+import { beatSubject, callSubject, commandSubject, scatterSubject } from '../../../transport/subjects.ts';
+import { UID, type World } from '../../support/world/world.ts';
+import { OUT, type Scenario, scenario, session } from './scenario.ts';
+
+const member = async (world: World): Promise<void> => {
+  world.fleet = 'fleet';
+  await world.start();
+  await world.rest();
+};
+
+const peers = new WeakMap<World, ReturnType<World['connectBus']>>();
+const peer = (world: World) => {
+  const known = peers.get(world) ?? world.connectBus();
+  peers.set(world, known);
+  return known;
+};
+
+/** Another host of the fleet says that it lives. */
+const beat = async (world: World, host: string, bootId = 'b1', more: Body = {}): Promise<void> => {
+  const clock = { reference: null, offsetNs: 0, uncertaintyNs: null };
+  const body = {
+    v: 1,
+    machineId: `m-${host}`,
+    bootId,
+    labels: { role: 'db' },
+    version: '1',
+    sessions: 0,
+    load: 0,
+    clock,
+    ...more,
+  };
+  peer(world).publish(beatSubject({ host, uid: UID }), body);
+  await world.rest();
+};
+
+const stateOf = async (world: World, host: string): Promise<string | undefined> => {
+  const { hosts } = (await world.ok('hosts.list')) as { hosts: { host: string; state: string }[] };
+  return hosts.find((view) => view.host === host)?.state;
+};
+
+let operations = 0;
+
+/** A command of the fleet to this host, or to all. */
+const ask = async (world: World, name: string, fields: Body, all = true): Promise<Body> => {
+  const [noun, verb] = name.split('.') as [string, string];
+  const who = 'alice';
+  const subject = all
+    ? scatterSubject({ uid: UID, who, noun, verb })
+    : commandSubject({ host: 'host', uid: UID, realm: 'fleet', who, noun, verb });
+  let answer: Body | null = null;
+  void peer(world)
+    .request(subject, { v: 1, id: `operation-${++operations}`, ...fields }, 60_000)
+    .then((reply) => {
+      answer = reply.ok ? reply.body : { code: reply.fault.code };
+    });
+  await world.until(`an answer to ${name}`, () => answer !== null, 61_000);
+  return answer!;
+};
+
+const states = (world: World): string => JSON.stringify(world.daemon!.root.getSnapshot().context.fleet?.getSnapshot().value);
+const life = (world: World): string =>
+  JSON.stringify(Object.values(world.daemon!.root.getSnapshot().context.sessions)[0]!.getSnapshot().value);
+
+const HOSTS: readonly Scenario[] = [
+  scenario('a host that beats is ready, one that does not is unreachable after three beats, and comes back', async (world) => {
+    await member(world);
+    await beat(world, 'db-1');
+    assert.equal(await stateOf(world, 'db-1'), 'ready');
+    assert.equal(await stateOf(world, 'host'), 'ready');
+    await world.advance(10_000);
+    await beat(world, 'db-1');
+    await world.advance(10_000);
+    assert.equal(await stateOf(world, 'db-1'), 'ready');
+    await world.advance(10_000);
+    assert.equal(await stateOf(world, 'db-1'), 'unreachable');
+    assert.equal(await stateOf(world, 'host'), 'ready');
+    await beat(world, 'db-1');
+    assert.equal(await stateOf(world, 'db-1'), 'ready');
+  }),
+
+  scenario('a host that leaves is known as left until it beats again', async (world) => {
+    await member(world);
+    await beat(world, 'db-1');
+    await beat(world, 'db-1', 'another', { leaving: true });
+    assert.equal(await stateOf(world, 'db-1'), 'ready', 'it was somebody else of that name who left');
+    await beat(world, 'db-1', 'b1', { leaving: true });
+    assert.equal(await stateOf(world, 'db-1'), 'left');
+    await world.advance(60_000);
+    assert.equal(await stateOf(world, 'db-1'), 'left');
+    await beat(world, 'db-1');
+    assert.equal(await stateOf(world, 'db-1'), 'ready');
+  }),
+
+  scenario('a machine that was started anew is no conflict, two that live under one name are', async (world) => {
+    await member(world);
+    await beat(world, 'db-1', 'b1');
+    await beat(world, 'db-1', 'b2');
+    await beat(world, 'db-1', 'b2');
+    assert.equal(await stateOf(world, 'db-1'), 'ready');
+    await beat(world, 'db-1', 'b1');
+    assert.equal(await stateOf(world, 'db-1'), 'conflict');
+    for (const machine of ['b2', 'b1', 'b2', 'b1']) {
+      await world.advance(5_000);
+      await beat(world, 'db-1', machine);
+    }
+    assert.equal(await stateOf(world, 'db-1'), 'conflict', 'for as long as both live');
+    await world.advance(5_000);
+    await beat(world, 'db-1', 'b1');
+    const heardAt = world.clock.now();
+    await world.advance(11_000);
+    const { hosts } = (await world.ok('hosts.list')) as { hosts: { host: string; state: string; lastBeatMs: number }[] };
+    const view = hosts.find((one) => one.host === 'db-1')!;
+    assert.equal(view.state, 'ready', 'one of them is silent');
+    assert.ok(view.lastBeatMs >= heardAt - 1, 'the other one was heard meanwhile');
+  }),
+
+  scenario('two hosts of this name: both are named, and the fleet gets nothing done here', async (world) => {
+    await member(world);
+    await beat(world, 'host', 'b1');
+    await world.advance(6_000);
+    assert.equal(await stateOf(world, 'host'), 'conflict');
+    assert.equal((await ask(world, 'session.list', {})).code, 'host-conflict');
+  }),
+
+  scenario('who calls hears this host at once', async (world) => {
+    await member(world);
+    const heard: unknown[] = [];
+    peer(world).subscribe(beatSubject({ host: 'host', uid: UID }), ({ body }) => heard.push(body));
+    peer(world).publish(callSubject(UID), { v: 1, host: 'db-1' });
+    await world.rest();
+    assert.equal(heard.length, 1, 'while it arrives');
+    await world.advance(2_500);
+    const before = heard.length;
+    peer(world).publish(callSubject(UID), { v: 1, host: 'db-1' });
+    await world.rest();
+    assert.equal(heard.length, before + 1, 'when it is there');
+    await world.advance(5_000);
+    assert.equal(heard.length, before + 2, 'and by itself');
+    assert.equal(await stateOf(world, 'db-1'), 'joining');
+    await world.advance(16_000);
+    assert.equal(await stateOf(world, 'db-1'), 'unreachable', 'it called and was never heard again');
+  }),
+
+  scenario('a host joins a fleet and leaves it', async (world) => {
+    await world.start();
+    assert.equal(await world.refused('hosts.list'), 'not-in-a-fleet');
+    assert.equal(await world.refused('fleet.leave'), 'not-in-a-fleet');
+    await world.ok('fleet.join', { fleet: { urls: ['tls://hub:7422'] } });
+    await world.until('it is there', () => states(world)?.includes('beating') ?? false, 10_000);
+    await world.ok('fleet.leave');
+    await world.advance(100);
+    assert.equal(await world.refused('hosts.list'), 'not-in-a-fleet');
+    assert.equal(states(world), undefined, 'it beats no more');
+  }),
+
+  scenario('doors that cannot be opened to the fleet are tried again', async (world) => {
+    world.fleet = 'fleet';
+    // The first is for local users.
+    world.faults.plan('bus.serve', 'fail', { after: 1 });
+    await world.start();
+    await world.until('it tries again', () => states(world).includes('pausing'), 1_000);
+    await world.until('it is there', () => states(world).includes('beating'), 20_000);
+  }),
+
+  scenario('doors that hang are given up and tried again', async (world) => {
+    world.fleet = 'fleet';
+    world.faults.plan('bus.serve', 'hang', { after: 1 });
+    await world.start();
+    await world.until('it is there', () => states(world).includes('beating'), 30_000);
+    assert.ok(world.logged("the fleet's commands could not be served in time"));
+  }),
+
+  scenario('a host whose daemon is told to end leaves the fleet', async (world) => {
+    await member(world);
+    const heard: Body[] = [];
+    peer(world).subscribe(beatSubject({ host: 'host', uid: UID }), ({ body }) => heard.push(body));
+    void world.ask('daemon.shutdown');
+    await world.until('it said so', () => heard.some(({ leaving }) => leaving === true), 10_000);
+  }),
+];
+
+export const PHASES: readonly Scenario[] = [
+  scenario('one message commands every host that a selector matches, and no other', async (world) => {
+    await member(world);
+    assert.equal(
+      (await ask(world, 'session.create', { selector: 'role=test', name: 's', output: `/home/1000/weft-traces/s` })).ok,
+      true,
+    );
+    assert.equal((await ask(world, 'session.list', { selector: 'host=h*' })).host, 'host');
+    assert.deepEqual(await ask(world, 'session.list', { selector: 'role=web' }), { code: 'timeout' });
+    assert.equal((await ask(world, 'session.list', { selector: '=' })).code, 'selector-invalid');
+  }),
+
+  scenario('the fleet writes where its traces are and stops no daemon', async (world) => {
+    await member(world);
+    assert.equal((await ask(world, 'session.create', { name: 's', output: '/etc' })).code, 'fleet-path-refused');
+    assert.equal((await ask(world, 'daemon.shutdown', {}, false)).code, 'permission-denied');
+    assert.equal((await ask(world, 'no.such', {}, false)).code, 'unsupported');
+  }),
+
+  scenario('a start is prepared, then begun', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    const program = await world.program();
+    const operation = { operation: 'o1', session: 's' };
+    const prepared = await ask(world, 'session.start', { ...operation, phase: 'prepare' });
+    assert.equal((prepared.lease as { operation: string }).operation, 'o1');
+    assert.equal(world.record(program, 1).length, 0, 'nothing is recorded before the commit');
+    await ask(world, 'session.start', { ...operation, phase: 'commit' });
+    assert.equal(world.record(program, 1).length, 1);
+    assert.equal(
+      (await ask(world, 'session.start', { ...operation, phase: 'prepare', operation: 'o2' })).code,
+      'already-started',
+    );
+  }),
+
+  scenario('what is prepared and never begun goes back by itself, or when it is told to', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    await ask(world, 'session.start', { session: 's', operation: 'o1', phase: 'prepare' });
+    assert.equal((await ask(world, 'session.start', { session: 's', operation: 'o2', phase: 'prepare' })).code, 'session-busy');
+    await world.advance(11_000);
+    assert.equal((await ask(world, 'session.start', { session: 's', operation: 'o1', phase: 'commit' })).code, 'lease-ended');
+    await ask(world, 'session.start', { session: 's', operation: 'o3', phase: 'prepare' });
+    await ask(world, 'session.start', { session: 's', operation: 'o3', phase: 'abort' });
+    assert.equal((await ask(world, 'session.start', { session: 's', operation: 'o3', phase: 'commit' })).code, 'lease-ended');
+    assert.match(life(world), /"life":"inactive"/);
+    assert.deepEqual(world.daemon!.root.getSnapshot().context.fleet!.getSnapshot().context.leases, {}, 'none is kept');
+  }),
+
+  scenario('a start that cannot be prepared says why and leaves the session as it was', async (world) => {
+    world.fleet = 'fleet';
+    await world.start();
+    await world.ok('session.create', { name: 's', output: OUT });
+    assert.equal((await ask(world, 'session.start', { session: 's', operation: 'o1', phase: 'prepare' })).code, 'no-channel');
+    assert.equal(
+      (await ask(world, 'session.stop', { session: 's', operation: 'o2', phase: 'prepare' })).code,
+      'already-stopped',
+    );
+    assert.equal(
+      (await ask(world, 'snapshot.record', { session: 's', operation: 'o3', phase: 'prepare' })).code,
+      'not-a-snapshot-session',
+    );
+    assert.equal(
+      (await ask(world, 'session.stop', { session: 'x', operation: 'o4', phase: 'prepare' })).code,
+      'session-not-found',
+    );
+  }),
+
+  scenario('a preparation that hangs is given up', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    world.faults.plan('bus.request', 'hang', { after: 1, times: 5 });
+    const asked = ask(world, 'session.start', { session: 's', operation: 'o1', phase: 'prepare' });
+    assert.equal((await asked).code, 'timeout');
+    assert.match(life(world), /"life":"inactive"/);
+  }),
+];
+
+export const FLEET: readonly Scenario[] = [...HOSTS, ...PHASES];

@@ -1,0 +1,55 @@
+/** What can go wrong between the hosts of a fleet; see errors.ts. */
+import { row } from './fault-row.ts';
+
+export const FLEET_FAULTS = {
+  'fleet-file-invalid': row<{ path: string; cause: string }>(
+    'error',
+    ({ path, cause }) => `${path} does not describe a fleet: ${cause}.`,
+    'It is JSON: {"urls": ["tls://HOST:7422"], "credentials": "/PATH/host.creds", "ca": "/PATH/ca.pem", "domain": "fleet"}.',
+  ),
+  'not-in-a-fleet': row<{ host: string }>(
+    'error',
+    ({ host }) => `Host ${host} belongs to no fleet.`,
+    'Join one: `weft fleet join FILE`, or `weft sessiond --fleet FILE`.',
+  ),
+  'selector-invalid': row<{ selector: string; column: number; cause: string }>(
+    'error',
+    ({ selector, column, cause }) => `Selector \`${selector}\`, column ${column}: ${cause}.`,
+    "Terms are separated by commas and all must hold: 'role=db,zone!=a', 'host=web-*', 'role', '!canary'.",
+  ),
+  'label-invalid': row<{ label: string; cause: string }>(
+    'error',
+    ({ label, cause }) => `Label \`${label}\` is refused: ${cause}.`,
+    'A label is KEY=VALUE, for example role=db.',
+  ),
+  'host-conflict': row<{ host: string; machines: string }>(
+    'error',
+    ({ host, machines }) => `More than one machine calls itself ${host}: ${machines}.`,
+    'Give one of them another name: `weft sessiond --host NAME`.',
+  ),
+  'host-silent': row<{ host: string; ms: number }>(
+    'error',
+    ({ host, ms }) => `Host ${host} did not answer within ${ms} ms.`,
+    '`weft hosts` shows when it was last heard of; what it promised without hearing more it takes back by itself.',
+  ),
+  'operation-aborted': row<{ host: string }>(
+    'error',
+    ({ host }) => `Host ${host} was ready, and was told to leave it.`,
+    'Another host was not; without --all those that are ready would act.',
+  ),
+  'lease-ended': row<{ operation: string }>(
+    'error',
+    ({ operation }) => `Nothing is prepared for operation ${operation}: its lease ended, or it was never prepared here.`,
+    'Give the command again; what was prepared was taken back.',
+  ),
+  'no-hosts': row<{ selector: string }>(
+    'error',
+    ({ selector }) => `No host of the fleet matches \`${selector}\`.`,
+    'See `weft hosts` for names and labels.',
+  ),
+  'fleet-path-refused': row<{ path: string; base: string }>(
+    'error',
+    ({ path, base }) => `${path} is not below ${base}, where sessions of the fleet write on this host.`,
+    'Leave the path out, or name a directory below that one.',
+  ),
+} as const;

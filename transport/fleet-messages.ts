@@ -1,0 +1,59 @@
+/** Commands about the fleet that a host belongs to. */
+import { z } from 'zod';
+import { command } from './command-shape.ts';
+import { fleetFile } from './fleet-file.ts';
+import { envelope, text, uid } from './schema.ts';
+
+export const labels = z.record(z.string().max(63), z.string().max(255));
+
+const clockView = z.object({
+  /** Whose clock it is measured against; null: it is not measured. */
+  reference: text.nullable(),
+  offsetNs: z.number(),
+  uncertaintyNs: z.number().nullable(),
+});
+
+export const hostView = z.object({
+  host: text,
+  uid,
+  machineId: text,
+  bootId: text,
+  labels,
+  version: text,
+  /** In the words of its machine. */
+  state: z.enum(['joining', 'ready', 'unreachable', 'left', 'conflict']),
+  /** Real time; null: it was not heard yet. */
+  lastBeatMs: z.number().nullable(),
+  sessions: z.int(),
+  load: z.number(),
+  clock: clockView,
+  /** Of a conflict: the machines that call themselves so. */
+  machines: z.array(text),
+});
+
+/** What a command to many hosts has besides its own fields. */
+export const scatterRequest = z.object({
+  ...envelope,
+  /** rules/selector.ts */
+  selector: text.default(''),
+  /** Of all messages of a two-phase command. */
+  operation: z.string().min(1).max(128).exactOptional(),
+  deadlineMs: z.number().exactOptional(),
+  phase: z.enum(['prepare', 'commit', 'abort']).exactOptional(),
+});
+
+/** Those that change many hosts at once in two phases: first whatever can fail, then the act itself. */
+export const TWO_PHASE: readonly string[] = ['session.start', 'session.stop', 'session.rotate', 'snapshot.record'];
+
+export const FLEET_COMMANDS = {
+  'hosts.list': command('The hosts of the fleet, as this one hears them.', {}, { hosts: z.array(hostView) }),
+  'fleet.join': command(
+    'Join the local bus to a fleet as a leaf node; for root and the daemon’s own user.',
+    { fleet: fleetFile },
+    { domain: text },
+  ),
+  'fleet.leave': command('Leave the fleet.', {}, {}),
+} as const;
+
+export type HostView = z.output<typeof hostView>;
+export type HostState = HostView['state'];

@@ -198,6 +198,23 @@ test('a relay that is told to end ends cleanly, and removes its pid file only if
   }
 });
 
+test('on the bus of its own session daemon, in the background: it serves when the command returns, and one that cannot says why', async () => {
+  const [output, pidFile] = [join(weft.home, 'relayed'), join(weft.home, 'relay.pid')];
+  const words = ['relayd', '-o', output, '-L', 'tcp://localhost:0'];
+  const { pid } = weft.json<{ pid: number }>(...words, '--daemonize', '--pid-file', pidFile);
+  try {
+    assert.equal(readFileSync(pidFile, 'utf8'), `${pid}\n`);
+    const { relay: name } = JSON.parse(readFileSync(join(output, '.weft-relay.json'), 'utf8')) as { relay: string };
+    assert.match(name, /^[A-Za-z0-9_-]+$/);
+    assert.match(weft.run(...words).stderr, /another relay writes to/);
+    assert.match(weft.run('relayd', '-C', 'tcp://localhost:5342').stderr, /over the bus/);
+  } finally {
+    process.kill(pid, 'SIGTERM');
+    while (lstatSync(`/proc/${pid}`, { throwIfNoEntry: false })) await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(lstatSync(pidFile, { throwIfNoEntry: false }), undefined);
+});
+
 test('what was evicted is told: the oldest session that ended, never one that is open', async () => {
   const small = await TestRelay.start('--retain-bytes=100k');
   try {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DEFAULT_CHANNEL } from '../machines/channel-edits.ts';
 import { counterOf } from '../machines/contexts.ts';
 import type { SessionDocument } from '../machines/document.ts';
-import { DOCUMENT_VERSION, withoutRotation } from '../machines/document.ts';
+import { DOCUMENT_VERSION, type NetworkDocument, withoutRotation } from '../machines/document.ts';
 import { mapNamed } from '../machines/map-edits.ts';
 import type { RotationEvent } from '../machines/rotation.ts';
 import type { SessionEdit } from '../machines/session-edits.ts';
@@ -34,6 +34,7 @@ import { localStamp, localTime } from './local-time.ts';
 import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
+import { linkOf } from './session-link.ts';
 import { clockOf } from './session-recovery.ts';
 import { trackedValues } from './tracked-values.ts';
 import { TRIGGER_HANDLERS } from './trigger-commands.ts';
@@ -146,6 +147,21 @@ const shmFault = (parts: DaemonParts, caller: Caller, { shmPath }: SessionDocume
   return why === null ? null : failed('shm-path-refused', { path: shmPath, cause: why });
 };
 
+const networkOf = (request: CommandRequest<'session.create'>): NetworkDocument | null => {
+  const { destination, liveTimerUs = null, compress = false, spoolLimit = null } = request;
+  return destination ? { destination, liveTimerUs, compress, spoolLimit } : null;
+};
+
+/** What excludes each other, by the names of the fields. */
+const destinationFault = (request: CommandRequest<'session.create'>): Reply | null => {
+  const { destination, output, noOutput, snapshot } = request;
+  const field = (['liveTimerUs', 'compress', 'spoolLimit'] as const).find((name) => request[name] !== undefined);
+  if (!destination) return field ? failed('bad-message', { field, cause: 'it needs a `destination`' }) : null;
+  if (snapshot) return failed('unsupported', { what: 'A snapshot over the network' });
+  if (output !== undefined || noOutput) return failed('bad-message', { field: 'destination', cause: 'an output excludes it' });
+  return null;
+};
+
 const newDocument = (
   parts: DaemonParts,
   caller: Caller,
@@ -154,16 +170,21 @@ const newDocument = (
 ): SessionDocument => {
   const { clock, host, ids } = parts.ports;
   const now = clock.now();
-  const path = request.noOutput ? null : (request.output ?? parts.ports.defaultOutput(caller.uid, name, now));
+  const id = ids.hex(16);
+  const network = networkOf(request);
+  const local = (): string =>
+    network ? parts.ports.spool(caller.uid, id) : (request.output ?? parts.ports.defaultOutput(caller.uid, name, now));
+  const path = request.noOutput ? null : local();
   return {
     version: DOCUMENT_VERSION,
-    id: ids.hex(16),
+    id,
     name,
     owner: { uid: caller.uid, gid: host.user(caller.uid)?.gid ?? caller.uid },
     createdAt: localTime(now),
     bootId: host.bootId,
     hostname: host.hostname,
     output: request.snapshot || path === null ? { kind: 'none' } : { kind: 'local', path },
+    network,
     snapshot: request.snapshot ? newSnapshot(path) : null,
     shmPath: request.shmPath === undefined ? null : join(request.shmPath, stamped(name, now)),
     clock: clockOf(parts.ports),
@@ -187,7 +208,7 @@ const create: Handler<'session.create'> = async (parts, caller, request, key) =>
   const name = request.name ?? `auto-${localStamp(parts.ports.clock.now())}`;
   const wrong = nameFault(parts, name);
   if (wrong) return wrong;
-  const unfit = pathFault(request.output ?? null);
+  const unfit = destinationFault(request) ?? pathFault(request.output ?? null);
   if (unfit) return unfit;
   if (request.output !== undefined && request.noOutput) {
     return failed('bad-message', { field: 'output', cause: '`noOutput` excludes it' });
@@ -231,7 +252,8 @@ const show: Handler<'session.show'> = async (parts, caller, request) => {
   if (channel !== undefined && !document.channels.some(({ name }) => name === channel)) {
     return failed('channel-not-found', { session: request.session, channel });
   }
-  return succeeded({ session: sessionViewOf(parts, document, channel, await alarmsOf(parts, document)) });
+  const [alarms, link] = await Promise.all([alarmsOf(parts, document), linkOf(parts, document)]);
+  return succeeded({ session: sessionViewOf(parts, document, channel, alarms, link) });
 };
 
 const ruleFault = (pattern: string, exclusions: readonly string[], channel: string | null): Reply | null => {

@@ -9,6 +9,7 @@ import type { Plan } from '../machines/stream.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
+import { type LinkView, linkViewSchema } from '../transport/messages.ts';
 import { count64, hexId, parseMessage } from '../transport/schema.ts';
 import { consumerSubject, type Place } from '../transport/subjects.ts';
 import { type Deferred, deferred } from './deferred.ts';
@@ -21,7 +22,7 @@ const RETRY_MS = 100;
 /** The waiting states of the machines end sooner; this only keeps a lost answer from being awaited for ever. */
 const ANSWER_MS = 120_000;
 /** Done at once, and twice is the same as once: without an answer within this time the message is taken for lost. */
-const QUICK = ['hello', 'open', 'stats', 'archive', 'detach'];
+const QUICK = ['hello', 'open', 'stats', 'archive', 'detach', 'link-open', 'link-status'];
 const QUICK_MS = 4_000;
 const AGAIN = ['no-responder', 'bus-cut'];
 /** Of the 1 MiB that a message may have. */
@@ -59,6 +60,18 @@ export interface RingPlace {
 }
 export type SnapshotReport = z.output<typeof snapshotSchema>;
 
+const linkIn = (body: Body): LinkView => {
+  const parsed = parseMessage(linkViewSchema, body);
+  if (!parsed.ok) throw refusedBy(parsed.fault);
+  return parsed.value;
+};
+
+export interface LinkEnd {
+  readonly link: LinkView;
+  /** Nothing is left in the spool. */
+  readonly drained: boolean;
+}
+
 export interface AttachWanted {
   readonly sessionId: string;
   readonly registry: RegistryDocument;
@@ -72,6 +85,7 @@ export interface AttachWanted {
   readonly tracefileSize: number;
   readonly tracefileCount: number;
   readonly plan: Plan;
+  readonly spooled: boolean;
   readonly fds: readonly [ringFdReadOnly: number, readerFd: number];
 }
 
@@ -97,6 +111,7 @@ export class ConsumerLink {
   #opened = new Map<string, string>(); // directory -> session
   #metadata = new Map<string, string>(); // directory -> text
   #rings = new Map<string, string>(); // ring id -> session
+  #links = new Set<string>(); // sessions
 
   constructor(uid: number, around: Surroundings) {
     this.uid = uid;
@@ -136,6 +151,7 @@ export class ConsumerLink {
     this.#opened = new Map();
     this.#metadata = new Map();
     this.#rings = new Map();
+    this.#links = new Set();
     if (this.#isReady) this.#ready = deferred();
     this.#isReady = false;
   }
@@ -173,6 +189,28 @@ export class ConsumerLink {
     this.#opened.set(directory, sessionId);
   }
 
+  /** Before anything else of this session. */
+  async openLink(request: Body & { readonly session: string }): Promise<void> {
+    if (this.#links.has(request.session)) return;
+    await this.#ask('link-open', request);
+    this.#links.add(request.session);
+  }
+
+  async linkStatus(sessionId: string): Promise<LinkView | null> {
+    return this.#isReady ? linkIn(await this.#ask('link-status', { session: sessionId })) : null;
+  }
+
+  async drainLink(sessionId: string, timeoutMs: number): Promise<LinkEnd> {
+    const body = await this.#ask('link-drain', { session: sessionId, timeoutMs });
+    return { link: linkIn(body), drained: body.drained === true };
+  }
+
+  async closeLink(sessionId: string, timeoutMs: number): Promise<LinkEnd> {
+    const body = await this.#ask('link-close', { session: sessionId, timeoutMs });
+    this.#links.delete(sessionId);
+    return { link: linkIn(body), drained: body.drained === true };
+  }
+
   async writeMetadata(sessionId: string, directory: string, text: string, classes: number): Promise<void> {
     if (this.#metadata.get(directory) === text) return;
     for (let at = 0; at < text.length || at === 0; at += METADATA_PART) {
@@ -203,6 +241,7 @@ export class ConsumerLink {
       tracefileSize: wanted.tracefileSize,
       tracefileCount: wanted.tracefileCount,
       plan: wanted.plan,
+      spooled: wanted.spooled,
     });
     this.#rings.set(ringId, wanted.sessionId);
   }

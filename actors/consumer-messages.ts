@@ -1,5 +1,6 @@
 /** What the session daemon asks of a consumer (docs/contracts.md), as schemas. */
 import { z } from 'zod';
+import { destinationSchema } from '../transport/destination.ts';
 import { count64, hexId, text } from '../transport/schema.ts';
 
 const session = hexId;
@@ -7,17 +8,6 @@ const key = z.string().max(512);
 const plan = z.enum(['append', 'hold', 'count']);
 const chunk = z.int().min(0);
 const uint32 = z.int().min(0).max(0xffff_ffff);
-
-/** Where traces go that do not stay on this host. */
-const destination = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('relay'), url: text }),
-  z.object({
-    kind: z.literal('lttng'),
-    ctrl: z.object({ host: text, port: z.int().min(1).max(65_535) }),
-    data: z.object({ host: text, port: z.int().min(1).max(65_535) }),
-    subdir: z.string(),
-  }),
-]);
 
 const bytes = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const drainMs = z.int().min(0).max(3_600_000);
@@ -91,7 +81,7 @@ export const CONSUMER_REQUESTS = {
     link: hexId.exactOptional(),
     sessionName: text,
     output: text,
-    destination,
+    destination: destinationSchema,
     liveTimerUs: uint32.nullable(),
     hostname: text,
     createdAt: text,
@@ -99,6 +89,8 @@ export const CONSUMER_REQUESTS = {
     spoolLimit: bytes,
     /** Of the other end's files, by channel. */
     tracefiles: z.array(z.object({ prefix: text, size: bytes, count: uint32 })),
+    /** That will be attached: until then their readers may write again what lies in the spool. */
+    rings: z.array(hexId).default([]),
   }),
   'link-status': z.object({ session }),
   'link-drain': z.object({ session, timeoutMs: drainMs }),

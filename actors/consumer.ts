@@ -4,6 +4,7 @@ import { consumerMachine, type Flush } from '../machines/consumer.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { keeperId, type ProcessSpec } from './keeper-client.ts';
 import { Refused, refusedFrom } from './refused.ts';
+import { reopenLink } from './session-link.ts';
 
 export const consumerId = (uid: number): string => keeperId(`consumer:${uid}`);
 
@@ -42,6 +43,8 @@ const ready = (parts: DaemonParts, uid: number): void => {
   for (const { id, owner } of parts.documents.all()) {
     const session = owner.uid === uid ? parts.session(id) : undefined;
     session?.send({ type: 'ConsumerReady' });
+    // What waits in its spool goes on, whether anybody records or not.
+    void reopenLink(parts, id).catch(ignoreAbsence(parts, 'a link is not opened'));
     session?.getSnapshot().context.rotation.send({ type: 'ConsumerReady' });
   }
 };

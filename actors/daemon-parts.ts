@@ -14,6 +14,7 @@ import type { DaemonPorts, KeeperLink } from './ports.ts';
 import { Replies } from './replies.ts';
 import { Rings } from './rings.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
+import { linkRequestOf } from './session-link.ts';
 import { Totals } from './totals.ts';
 import { TriggerTable } from './trigger-table.ts';
 
@@ -98,10 +99,13 @@ export class DaemonParts {
   }
 
   /** The owner's consumer, started if need be, once it can be asked. */
-  async readyConsumer({ owner }: SessionDocument): Promise<ConsumerLink> {
+  async readyConsumer(document: SessionDocument): Promise<ConsumerLink> {
+    const { owner } = document;
     this.root.send({ type: 'ConsumerNeeded', uid: owner.uid, gid: owner.gid });
     const link = this.consumer(owner.uid);
     await link.ready;
+    const wanted = linkRequestOf(document);
+    if (wanted) await link.openLink(wanted);
     return link;
   }
 

@@ -18,7 +18,9 @@ const cpuOf = ({ attach }: StreamEntry, name: string): number | null => {
   return /^\d+$/.test(cpu) ? Number(cpu) : null;
 };
 
-export const settledIn = (streams: ConsumerStreams, session: string): Settled => {
+/** `rings`: those that will be attached; what they wrote before counts when they are. */
+export const settledIn = (streams: ConsumerStreams, session: string, rings: readonly string[]): Settled => {
+  const awaited = new Set(rings);
   const packetsOf = (entry: StreamEntry, cpu: number): number | null => {
     if (entry.corrupt.has(cpu)) return null;
     return Number(entry.reader?.stats.values[cpu * STATS_FIELDS.length + STATS_FIELDS.indexOf('packets')] ?? 0n);
@@ -31,6 +33,7 @@ export const settledIn = (streams: ConsumerStreams, session: string): Settled =>
       const cpu = cpuOf(entry, name);
       if (cpu !== null) return packetsOf(entry, cpu);
     }
-    return null;
+    for (const { attach } of streams.of(session)) awaited.delete(attach.ringId);
+    return awaited.size > 0 ? 0 : null;
   };
 };

@@ -39,7 +39,7 @@ export class LinkEntry {
     this.request = request;
     this.spool = parts.ports.openSpool(request.output);
     this.log = new LinkLog(this.spool);
-    this.queue = new LinkQueue(this.spool, this.log, settledIn(parts.streams, request.session));
+    this.queue = new LinkQueue(this.spool, this.log, settledIn(parts.streams, request.session, request.rings));
     this.queue.refresh();
   }
 

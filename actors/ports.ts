@@ -187,6 +187,8 @@ export interface DaemonPorts {
   consumerProgram(owner: number): ConsumerProgram;
   /** Where traces of a session go when its creator says nothing. */
   defaultOutput(owner: number, name: string, createdAtMs: number): string;
+  /** Where traces wait that go elsewhere; the owner's. */
+  spool(owner: number, sessionId: string): string;
 }
 
 /** A connection whose key can be renewed in place. */

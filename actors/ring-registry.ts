@@ -171,6 +171,7 @@ const attachSet = async (
     tracefileSize: channel.attributes.tracefileSize,
     tracefileCount: channel.attributes.tracefileCount,
     plan: planOf(document),
+    spooled: document.network !== null,
     fds: [ringFdReadOnly, readerFd],
   });
 };

@@ -16,6 +16,7 @@ import { holdAll, provideRingRegistry } from './ring-registry.ts';
 import { bytesOf } from './rings.ts';
 import { archiveRest, ensureChunk, provideRotation, rotationEnded, tellSchedules } from './rotation.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
+import { closeLink, drainLink } from './session-link.ts';
 import { recoverSession } from './session-recovery.ts';
 import { provideSnapshot } from './snapshot.ts';
 import { channelViewOf, summaryOf } from './views.ts';
@@ -125,6 +126,7 @@ const flush = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const { flush: number, done } = parts.flushes.request();
   parts.root.getSnapshot().context.consumers[document.owner.uid]?.send({ type: 'FlushRequested', flush: number, sessionId });
   await done;
+  await drainLink(parts, document);
 };
 
 const operationReply = (parts: DaemonParts, document: SessionDocument, fault: Refusal | null): Reply => {
@@ -170,7 +172,9 @@ const release = async (parts: DaemonParts, sessionId: string, requestId: string 
   for (const application of parts.applications.all()) application.detach(sessionId);
   if (ringIdsOf(document).length > 0) await detached(parts, document);
   const archive = await archiveRest(parts, sessionId);
-  if (archive !== null && prepared.ok) parts.replies.prepare(requestId, succeeded({ ...prepared.body, archive }));
+  const link = await closeLink(parts, document);
+  const more = { ...(archive !== null && { archive }), ...(link && { link }) };
+  if (prepared.ok) parts.replies.prepare(requestId, succeeded({ ...prepared.body, ...more }));
   await parts.documents.remove(sessionId);
   // Now that nothing more is noted: a pass may have made rings meanwhile.
   const last = parts.documents.current(sessionId);

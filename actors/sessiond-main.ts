@@ -88,6 +88,14 @@ const defaultOutput =
     return join(traces, name.startsWith('auto-') ? name : `${name}-${localStamp(createdAtMs)}`);
   };
 
+/** Below the owner's state: the daemon's own, when they are the same. */
+const spool =
+  (host: Host, options: SessionDaemonOptions) =>
+  (owner: number, sessionId: string): string => {
+    const state = owner === host.uid ? options.state : join(host.user(owner)?.home ?? '/', '.local/state/weft');
+    return join(state, 'spool', sessionId);
+  };
+
 const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
   const native = loadNative();
   const { runtime, state, group } = options;
@@ -117,6 +125,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
     },
     consumerProgram: consumerProgram(host, options),
     defaultOutput: defaultOutput(host, options),
+    spool: spool(host, options),
   };
 };
 

@@ -4,7 +4,8 @@ import type { ChannelDocument, SessionDocument, Tracker, Trackers } from '../mac
 import { mapsOf } from '../machines/map-edits.ts';
 import { outputPathOf } from '../machines/output.ts';
 import { trackersOf } from '../machines/tracker-edits.ts';
-import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
+import { destinationText } from '../transport/destination.ts';
+import type { ApplicationView, ChannelView, LinkView, SessionSummary, SessionView } from '../transport/messages.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { mapChannelViewOf } from './map-views.ts';
@@ -15,7 +16,10 @@ export const summaryOf = (document: SessionDocument): SessionSummary => {
     name,
     id,
     active,
-    output: outputPathOf(document),
+    // The spool is nobody’s to read.
+    output: document.network ? '' : outputPathOf(document),
+    destination: document.network && destinationText(document.network.destination),
+    liveTimerUs: document.network?.liveTimerUs ?? null,
     shmPath: document.shmPath,
     snapshot: snapshot && { outputs: [...snapshot.outputs], taken: snapshot.taken },
     createdAt,
@@ -61,6 +65,7 @@ export const sessionViewOf = (
   document: SessionDocument,
   channel: string | undefined,
   alarms: readonly WriteAlarm[],
+  link: LinkView | null,
 ): SessionView => ({
   ...summaryOf(document),
   everStarted: document.everStarted,
@@ -71,6 +76,7 @@ export const sessionViewOf = (
   mapChannels: mapsOf(document).map(mapChannelViewOf),
   trackers: trackersView(trackersOf(document)),
   registries: document.registries.map(({ key, directory, scope }) => ({ key, directory, scope })),
+  link,
   alarms: alarms.map((alarm) => ({ ...alarm, lost: parts.totals.ofSession(document).lost })),
   schedules: document.schedules,
   rotation: {

@@ -4,6 +4,7 @@ import { logLevelName } from '../rules/loglevel.ts';
 import type { ApplicationView, ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
 import { type MemoryForm, memoryLines } from './list-memory.ts';
 import { mapText } from './map-table.ts';
+import { linkLines } from './network.ts';
 import { paint } from './style.ts';
 
 type Colours = { readonly colour: boolean };
@@ -13,7 +14,9 @@ const activity = (colours: Colours, { active, snapshot }: SessionSummary): strin
   return active ? paint(colours, 'green', `[active${mode}]`) : `[inactive${mode}]`;
 };
 
-const outputLines = ({ output, snapshot }: SessionSummary): string[] => [
+const outputLines = ({ output, snapshot, destination, liveTimerUs }: SessionSummary): string[] => [
+  ...(destination === null ? [] : [`    Trace output: ${destination}`]),
+  ...(liveTimerUs === null ? [] : [`    Live timer interval (us): ${liveTimerUs}`]),
   ...(output === '' ? [] : [`    Trace output: ${output}`]),
   ...(snapshot?.outputs ?? []).map(({ name, path }) => `    Snapshot output: ${name}: ${path}`),
 ];
@@ -139,6 +142,7 @@ export const sessionText = (colours: Colours, session: SessionView, memory: Memo
   const head = [
     `Recording session ${session.name}: ${activity(colours, session)}`,
     ...outputLines(session),
+    ...linkLines(session.link).map((line) => `    ${line}`),
     ...(session.shmPath === null ? [] : [`    Shared memory path: ${session.shmPath}`]),
     ...session.alarms.map(({ path, cause, lost }) =>
       paint(colours, 'red', `    Alarm: writing to ${path} failed: ${cause}; recording pauses, ${lost} events lost so far`),

@@ -4,6 +4,7 @@ import { logLevelName } from '../rules/loglevel.ts';
 import type { MapChannelView } from '../transport/map-messages.ts';
 import type { ChannelView, SessionSummary, SessionView } from '../transport/messages.ts';
 import { type MemoryForm, memoryLines } from './list-memory.ts';
+import { linkLines } from './network.ts';
 import { cutTo, paint, type Style, signsOf } from './style.ts';
 
 export type TreeForm = 'breathe' | 'compact';
@@ -143,6 +144,7 @@ const summaryNode = (look: Look, session: SessionSummary, more: readonly string[
     properties: [
       'Trace format: CTF 1.8',
       ...(session.output === '' ? [] : [`Output: ${session.output}`]),
+      ...(session.destination === null ? [] : [`Output: ${session.destination}`]),
       ...(session.snapshot?.outputs ?? []).map(({ name: output, path }) => `Snapshot output ${output}: ${path}`),
       ...more,
     ],
@@ -171,5 +173,7 @@ export const sessionsTree = (look: Look, sessions: readonly SessionSummary[]): s
 
 export const sessionTree = (look: Look, session: SessionView): string[] => {
   const domains = session.channels.length === 0 && session.mapChannels.length === 0 ? [] : [domainNode(look, session)];
-  return finished(look, [summaryNode(look, session, sessionProperties(look, session), domains)]);
+  return finished(look, [
+    summaryNode(look, session, [...linkLines(session.link), ...sessionProperties(look, session)], domains),
+  ]);
 };

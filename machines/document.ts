@@ -18,10 +18,10 @@ export const withoutRotation = (createdAt: string) =>
   }) as const;
 
 /** A stored document as this version means it: those of before there were rotations have one chunk, the whole trace,
- * those of before there were snapshots have none, and those of before there were ring buffers in files have none of these. */
+ * those of before there were snapshots or destinations have none, and those of before there were ring buffers in files have none of these. */
 export const completeDocument = (stored: SessionDocument): SessionDocument => ({
   ...withoutRotation(stored.createdAt),
-  ...{ snapshot: null, shmPath: null },
+  ...{ snapshot: null, shmPath: null, network: null },
   ...stored,
 });
 
@@ -268,6 +268,25 @@ export interface MapChannelDocument {
   readonly shared: Readonly<Record<string, SharedCounter>>;
 }
 
+/** Where traces go that do not stay on this host; the output is the spool then (docs/contracts-network.md). */
+export type Destination =
+  | { readonly kind: 'relay'; readonly url: string }
+  | {
+      readonly kind: 'lttng';
+      readonly ctrl: { readonly host: string; readonly port: number };
+      readonly data: { readonly host: string; readonly port: number };
+      readonly subdir: string;
+    };
+
+export interface NetworkDocument {
+  readonly destination: Destination;
+  /** How often viewers hear that nothing came; null: the session is not live. */
+  readonly liveTimerUs: number | null;
+  readonly compress: boolean;
+  /** Bytes; null: the default. */
+  readonly spoolLimit: number | null;
+}
+
 export interface SessionDocument {
   readonly version: typeof DOCUMENT_VERSION;
   readonly id: string; // 32 hex digits
@@ -277,6 +296,8 @@ export interface SessionDocument {
   readonly bootId: string;
   readonly hostname: string;
   readonly output: { readonly kind: 'local'; readonly path: string } | { readonly kind: 'none' };
+  /** Null: traces stay on this host. */
+  readonly network: NetworkDocument | null;
   /** Null: it is no snapshot session. */
   readonly snapshot: SnapshotDocument | null;
   /** Below which ring buffers lie in files; null: they are in memory only. */

@@ -2,6 +2,7 @@
  * The commands of the session daemon (docs/contracts.md) as schemas, and their types: `CommandRequest<'session.create'>`,
  * `CommandAnswer<'session.create'>`. The command line and the actors share them; `parseRequest` is the only way in.
  */
+
 import { z } from 'zod';
 import type {
   ChannelAttributes,
@@ -14,6 +15,7 @@ import type {
 } from '../machines/document.ts';
 import type { Body } from './bus.ts';
 import { command } from './command-shape.ts';
+import { destinationSchema } from './destination.ts';
 import { fault } from './errors.ts';
 import { FLEET_COMMANDS } from './fleet-messages.ts';
 import { MAP_COMMANDS, mapChannelView } from './map-messages.ts';
@@ -99,9 +101,27 @@ const sessionSummary = z.object({
   snapshot: z.object({ outputs: z.array(snapshotOutput), taken: z.int() }).nullable(),
   /** Where ring buffers lie in files; null: in memory. */
   shmPath: text.nullable().default(null),
+  /** Where the traces go; null: they stay on this host. */
+  destination: text.nullable().default(null),
+  liveTimerUs: z.int().nullable().default(null),
   createdAt: text,
   owner: z.object({ uid, gid: uid }),
 });
+
+/** The way to the destination, as the consumer sees it. */
+const linkView = z.object({
+  state: z.string(),
+  spool: z.string().default('roomy'),
+  relay: z.string().nullable(),
+  directory: z.string().nullable().default(null),
+  sentBytes: z.int(),
+  ackedBytes: z.int(),
+  spoolBytes: z.int(),
+  lostPackets: z.int(),
+  cause: z.string().nullable(),
+});
+export type LinkView = z.output<typeof linkView>;
+export const linkViewSchema = linkView;
 
 const channelView = z.object({
   name: text,
@@ -139,6 +159,8 @@ const sessionView = sessionSummary.extend({
   trackers: z.object({ vpid: tracker, vuid: tracker, vgid: tracker }),
   registries: z.array(z.object({ key: text, directory: text, scope })),
   /** What the operator has to mend: a trace whose files take nothing. `lost`: events of the session so far. */
+  /** Null: there is none, or its consumer did not answer. */
+  link: linkView.nullable().default(null),
   alarms: z.array(z.object({ path: text, cause: text, lost: count64 })).default([]),
   schedules,
   rotation: z.object({
@@ -167,19 +189,28 @@ export const COMMANDS = {
       snapshot: z.boolean().exactOptional(),
       noOutput: z.boolean().exactOptional(),
       shmPath: text.exactOptional(),
+      destination: destinationSchema.exactOptional(),
+      liveTimerUs: z.int().min(1).max(0xffff_ffff).exactOptional(),
+      compress: z.boolean().exactOptional(),
+      spoolLimit: z.int().min(1).max(Number.MAX_SAFE_INTEGER).exactOptional(),
     },
     { session: sessionSummary },
   ),
   'session.destroy': command(
     'Stop a session if it is active, write what its buffers hold, and forget it. The trace stays.',
     { session },
-    { session: sessionSummary, stats: totals, archive: text.nullable().exactOptional() },
+    {
+      session: sessionSummary,
+      stats: totals,
+      archive: text.nullable().exactOptional(),
+      link: linkView.nullable().exactOptional(),
+    },
   ),
   'session.start': command('Start recording.', { session }, { session: sessionSummary }),
   'session.stop': command(
     'Stop recording; when it is answered the trace holds all that was recorded.',
     { session },
-    { session: sessionSummary, stats: totals },
+    { session: sessionSummary, stats: totals, link: linkView.nullable().exactOptional() },
   ),
   'session.list': command("The caller's sessions; root's: all.", {}, { sessions: z.array(sessionSummary) }),
   'session.show': command(

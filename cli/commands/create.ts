@@ -1,11 +1,15 @@
 import { resolve } from 'node:path';
+import { isNetworkUrl } from '../../transport/destination.ts';
 import type { SessionSummary } from '../../transport/messages.ts';
 import type { Command } from '../command.ts';
+import { destinationOf, networkFields } from '../network.ts';
 import { UsageError } from '../options.ts';
 import { HELP, localPath, NETWORK_URLS, noMoreWords, refused } from './shared.ts';
 
 /** `Traces will be output to ...`, as far as there is something to say. */
-const outputLines = ({ output, snapshot }: SessionSummary): string[] => {
+const outputLines = ({ output, snapshot, destination, liveTimerUs }: SessionSummary): string[] => {
+  const live = liveTimerUs === null ? [] : [`Live timer interval set to ${liveTimerUs} us`];
+  if (destination !== null) return [`Traces will be output to ${destination}`, ...live];
   if (!snapshot) return output === '' ? [] : [`Traces will be output to ${output}`];
   return [
     ...snapshot.outputs.map(({ path }) => `Default snapshot output set to ${path}`),
@@ -16,24 +20,23 @@ const outputLines = ({ output, snapshot }: SessionSummary): string[] => {
 export const create: Command = {
   name: 'create',
   summary: 'Create a recording session',
-  usage: 'create [SESSION] [--output=DIR | --set-url=file://DIR | --no-output] [--snapshot]',
+  usage: 'create [SESSION] [--output=DIR | --set-url=URL | --no-output] [--snapshot | --live[=US]]',
   options: [
     ...HELP,
     { long: 'output', short: 'o', value: 'DIR', help: 'Write the trace to DIR' },
-    { long: 'set-url', short: 'U', value: 'URL', help: 'The same as file://DIR' },
+    {
+      long: 'set-url',
+      short: 'U',
+      value: 'URL',
+      help: 'file://DIR, or a relay: relay:[///SUBDIR], nats://HOST[:PORT][/SUBDIR]',
+    },
     ...NETWORK_URLS,
     { long: 'no-output', help: 'Write no trace; with --snapshot: set no snapshot output' },
     refused('no-consumer', 'Obsolete', 'a consumer is started when it is needed; use --no-output to write no trace'),
     { long: 'snapshot', help: 'Keep events in the buffers until `weft snapshot record` writes them' },
-    refused(
-      'live',
-      'Live mode',
-      'there is no relay daemon that could serve viewers; `weft rotate` makes what was recorded readable',
-      {
-        value: 'TIME',
-        optional: true,
-      },
-    ),
+    { long: 'live', value: 'TIME', optional: true, help: 'For viewers at the relay; TIME in us (default: 1000000)' },
+    { long: 'compress', help: 'Compress packets on their way to the relay' },
+    { long: 'spool-size', value: 'SIZE', help: 'Bytes that may wait for the relay (default: 4G)' },
     { long: 'shm-path', value: 'DIR', help: 'Ring buffers in files below DIR, for `weft crash`' },
     { long: 'trace-format', short: 'F', value: 'FORMAT', help: 'Trace format: default or ctf-1.8' },
   ],
@@ -47,7 +50,10 @@ export const create: Command = {
     if (destinations.length > 1) {
       throw new UsageError(`${destinations.map((long) => `--${long}`).join(' and ')} exclude each other`);
     }
-    const given = options.get('output') ?? (options.has('set-url') ? localPath(options.get('set-url')!) : undefined);
+    const url = options.get('set-url') ?? (options.has('live') ? 'relay:' : undefined);
+    const destination = url !== undefined && isNetworkUrl(url) ? destinationOf(url) : undefined;
+    const given = options.get('output') ?? (url !== undefined && !destination ? localPath(url) : undefined);
+    const network = networkFields(options, destination);
     const shmPath = options.get('shm-path');
     const [name] = options.words;
     const { session } = await environment.request('session.create', {
@@ -56,9 +62,10 @@ export const create: Command = {
       ...(options.has('snapshot') ? { snapshot: true } : {}),
       ...(options.has('no-output') ? { noOutput: true } : {}),
       ...(shmPath === undefined ? {} : { shmPath: resolve(shmPath) }),
+      ...network,
     });
     const forgotten = environment.setCurrentSession(session.name);
-    const kind = session.snapshot ? 'Snapshot session' : 'Session';
+    const kind = session.snapshot ? 'Snapshot session' : session.liveTimerUs === null ? 'Session' : 'Live session';
     const shared = session.shmPath === null ? [] : [`Shared memory path set to ${session.shmPath}`];
     return {
       lines: [`${kind} ${session.name} created.`, ...outputLines(session), ...shared],

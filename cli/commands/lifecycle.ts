@@ -5,6 +5,7 @@ import { exitStatusOf, FaultError } from '../../transport/errors.ts';
 import type { SessionTotals } from '../../transport/messages.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { partial } from '../command.ts';
+import { leftLines } from '../network.ts';
 import { archivedLine } from './archived.ts';
 import { HELP, NO_WAIT, refused, SELECT, selectSessions } from './shared.ts';
 
@@ -84,8 +85,12 @@ export const destroy: Command = {
   options: [...HELP, ...SELECT, refused('no-wait', 'Do not wait until the trace is complete', NO_WAIT, { short: 'n' })],
   run: (environment) =>
     onEach(environment, null, async (session) => {
-      const { stats, archive } = await environment.request('session.destroy', { session });
+      const { stats, archive, link } = await environment.request('session.destroy', { session });
       if (environment.knownCurrentSession() === session) environment.setCurrentSession(null);
-      return { name: session, stats, lines: [...archivedLines(session, archive), `Session ${session} destroyed`] };
+      return {
+        name: session,
+        stats,
+        lines: [...archivedLines(session, archive), ...leftLines(session, link), `Session ${session} destroyed`],
+      };
     }),
 };

@@ -8,6 +8,8 @@ export const summary: SessionSummary = {
   output: '/t/s1',
   snapshot: null,
   shmPath: null,
+  destination: null,
+  liveTimerUs: null,
   createdAt: '2026-01-01T00:00:00Z',
   owner: { uid: 1, gid: 1 },
 };
@@ -48,6 +50,7 @@ export const channel: ChannelView = {
 export const view: SessionView = {
   ...summary,
   everStarted: true,
+  link: null,
   mapChannels: [
     {
       ...{ name: 'm', bits: 32, maxKeys: 8, updatePolicy: 'per-event', keyCount: 1 },

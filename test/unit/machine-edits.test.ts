@@ -16,6 +16,7 @@ const EMPTY: SessionDocument = {
   output: { kind: 'local', path: '/out' },
   snapshot: null,
   shmPath: null,
+  network: null,
   clock: { uuid: 'b', offsetNs: '0' },
   channels: [],
   registries: [],

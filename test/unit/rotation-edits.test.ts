@@ -30,6 +30,7 @@ const STARTED: SessionDocument = {
   snapshot: null,
   output: { kind: 'local', path: '/out' },
   shmPath: null,
+  network: null,
   clock: { uuid: '0'.repeat(32), offsetNs: '0' },
   channels: [],
   registries: [],

@@ -15,6 +15,7 @@ const PLAIN: SessionDocument = {
   hostname: 'h',
   output: { kind: 'none' },
   shmPath: null,
+  network: null,
   snapshot: null,
   clock: { uuid: 'b', offsetNs: '0' },
   channels: [],

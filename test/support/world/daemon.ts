@@ -106,6 +106,7 @@ export class WorldDaemon {
       survivors: mortal('survivors', this.#survivors(), ['end'], life, world.faults),
       paths: { lock: 'lock', clock: 'clock', appsSocket: 'apps.sock', clientSocket: 'client.sock' },
       consumerProgram: (owner) => ({ arguments: ['consumerd', String(owner)], environment: {}, log: '' }),
+      spool: (owner, id) => `/home/${owner}/spool/${id}`,
       defaultOutput: (owner, name) => `/home/${owner}/weft-traces/${name}`,
     };
   }

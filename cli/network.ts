@@ -1,0 +1,64 @@
+/** The options of `create` that send a session's traces to a relay, and what is shown of the way there. */
+import { type Destination, parseDestination } from '../transport/destination.ts';
+import type { LinkView } from '../transport/messages.ts';
+import { parseSize, parseTime } from './numbers.ts';
+import { type Parsed, UsageError } from './options.ts';
+
+const LIVE_US = 1_000_000;
+const LIVE_MAX_US = 0xffff_ffff;
+
+/** Of a URL that is no directory. */
+export const destinationOf = (url: string): Destination => {
+  const parsed = parseDestination(url);
+  if (!parsed.ok) throw new UsageError(`Destination ${url} is wrong: ${parsed.cause}`);
+  if (parsed.destination.kind === 'lttng') {
+    const known = 'directories, file://, relay: and nats:// URLs are';
+    throw new UsageError(`Destination ${url} is not supported by this version: ${known}`, 5);
+  }
+  return parsed.destination;
+};
+
+const liveTimer = (text: string | undefined): number => {
+  const us = text === undefined || text === '' ? LIVE_US : parseTime(text);
+  if (us === null || us < 1 || us > LIVE_MAX_US)
+    throw new UsageError(`--live: \`${text}\` is no time from 1 to ${LIVE_MAX_US} us`);
+  return us;
+};
+
+const spoolSize = (text: string): number => {
+  const bytes = parseSize(text);
+  if (bytes === null || bytes === 0) throw new UsageError(`--spool-size: \`${text}\` is no size`);
+  return bytes;
+};
+
+/** Fields of `session.create`. */
+export const networkFields = (options: Parsed, destination: Destination | undefined) => {
+  const alone = ['live', 'compress', 'spool-size'].find((long) => options.has(long));
+  if (!destination) {
+    if (alone === undefined) return {};
+    throw new UsageError(`--${alone} needs a relay: --set-url=relay: or --set-url=nats://HOST`);
+  }
+  const snapshot = ['snapshot', 'no-output'].find((long) => options.has(long));
+  if (snapshot !== undefined) throw new UsageError(`--${snapshot} and a relay exclude each other`);
+  return {
+    destination,
+    ...(options.has('live') && { liveTimerUs: liveTimer(options.get('live')) }),
+    ...(options.has('compress') && { compress: true }),
+    ...(options.has('spool-size') && { spoolLimit: spoolSize(options.get('spool-size')!) }),
+  };
+};
+
+/** What is between this host and the relay. */
+export const linkLines = (link: LinkView | null): string[] => {
+  if (!link) return [];
+  const to = link.relay === null ? '' : ` to ${link.relay}`;
+  const why = link.cause === null || link.state === 'open' ? '' : ` (${link.cause.replace(/\.$/, '')})`;
+  const full = link.spool === 'full' ? '; the spool is full: events are lost' : '';
+  return [`Link: ${link.state}${to}, ${link.spoolBytes} bytes wait${full}${why}`];
+};
+
+/** At the end of a session whose relay does not have everything. */
+export const leftLines = (session: string, link: LinkView | null | undefined): string[] =>
+  link && link.spoolBytes > 0
+    ? [`Warning: ${link.spoolBytes} bytes of session ${session} have not reached the relay; they stay in the spool`]
+    : [];

@@ -1,0 +1,89 @@
+/** A session whose traces go to a relay: what is recorded is there, whatever is frozen or killed on the way, and nothing is left here. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { TestRelay } from '../support/relay.ts';
+import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
+
+const weft = new Weft();
+let relay: TestRelay;
+
+before(async () => {
+  relay = await TestRelay.start();
+});
+
+after(async () => {
+  await relay.dispose();
+  weft.dispose();
+});
+
+const session = (name: string, ...options: readonly string[]): void => {
+  weft.ok('create', name, `--set-url=${relay.url}/below`, ...options);
+  weft.ok('enable-channel', '-u', '-s', name, 'ch', '--subbuf-size=64k', '--num-subbuf=64');
+  weft.ok('enable-event', '-u', '-s', name, '-c', 'ch', 'weft_test:*');
+  weft.ok('start', name);
+};
+
+/** Where the relay put it. */
+const traceOf = (name: string): string => {
+  const [host] = readdirSync(relay.output).filter((entry) => !entry.startsWith('.'));
+  const found = readdirSync(join(relay.output, host!)).find((entry) => entry.startsWith(`${name}-`));
+  return join(relay.output, host!, found!, 'below');
+};
+
+const complete = (name: string, events: number): void => {
+  const read = babeltrace(traceOf(name));
+  assert.deepEqual([read.status, read.events, read.discarded, read.complaints], [0, events, 0, '']);
+  assert.equal(checkTrace(traceOf(name)).lost, 0);
+};
+
+const spools = (): string[] => {
+  const directory = join(weft.home, 'state/spool');
+  return existsSync(directory) ? readdirSync(directory) : [];
+};
+
+test('what is recorded is at the relay when the session is stopped; the spool goes with the session', async () => {
+  session('plain');
+  const counter = await weft.counter({ events: 50_000 });
+  await counter.ended;
+  weft.ok('stop', 'plain');
+  complete('plain', 50_000);
+  assert.match(weft.ok('list', 'plain'), /Link: open to .*, 0 bytes wait/);
+  weft.ok('destroy', 'plain');
+  complete('plain', 50_000);
+  assert.deepEqual(spools(), []);
+});
+
+test('compressed on the way, rotated meanwhile: archives lie at the relay', async () => {
+  session('rotated', '--compress');
+  const first = await weft.counter({ events: 20_000 });
+  await first.ended;
+  weft.ok('rotate', 'rotated');
+  const second = await weft.counter({ events: 20_000, first: 1 });
+  await second.ended;
+  weft.ok('destroy', 'rotated');
+  const archives = join(traceOf('rotated'), 'archives');
+  const read = readdirSync(archives).map((name) => babeltrace(join(archives, name)));
+  assert.deepEqual(
+    read.map(({ status, events, complaints }) => [status, events, complaints]),
+    [20_000, 20_000].map((events) => [0, events, '']),
+  );
+  assert.deepEqual(spools(), []);
+});
+
+test('the relay is frozen for four seconds under load and the consumer killed meanwhile: nothing is lost, nothing there twice', async () => {
+  session('frozen');
+  const counter = await weft.counter({ periodNs: 20_000 });
+  await counter.advance(5_000);
+  process.kill(relay.relayPid, 'SIGSTOP');
+  await counter.advance(20_000);
+  process.kill(weft.readPid('consumer'), 'SIGKILL');
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  process.kill(relay.relayPid, 'SIGCONT');
+  await counter.advance(5_000);
+  await counter.stop();
+  weft.ok('stop', 'frozen');
+  weft.ok('destroy', 'frozen');
+  complete('frozen', counter.total());
+});

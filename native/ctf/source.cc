@@ -181,8 +181,10 @@ Step Source::open_packet() {
     window_ = window_end_ = 0;
     Roles header, context;
     if (!read(0, kFirstRead) || !header_of_packet(&header) || !context_of_packet(&context) || !check_packet(header, context, left)) {
-        /* The end of a file that is being written is still to come. */
-        return grows_ && cut_ ? Step::end : Step::fault;
+        if (!grows_ || !cut_)
+            return Step::fault;
+        fault_.clear(); /* the rest is still to be written */
+        return Step::end;
     }
     in_packet_ = walked_ = true;
     return Step::packet;

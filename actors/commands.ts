@@ -385,6 +385,18 @@ const watch: Handler<'inspect.watch'> = async (parts, caller, { leaseMs }) => {
   return succeeded({ process: 'sessiond', until: parts.ports.clock.now() + leaseMs });
 };
 
+const EVENTS_PER_SECOND = 10_000;
+
+/** A consumer that is not ready has nothing to show: the next renewal finds it. */
+const watchEvents: Handler<'session.watch'> = async (parts, caller, { session, leaseMs, perSecond = EVENTS_PER_SECOND }) => {
+  const document = find(parts, caller, session);
+  if (!document) return failed('session-not-found', { session });
+  const { uid } = document.owner;
+  const consumer = await parts.readyConsumer(document);
+  await consumer.watch(document.id, document.name, leaseMs, perSecond);
+  return succeeded({ owner: String(uid), session: document.name, until: parts.ports.clock.now() + leaseMs });
+};
+
 const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'session.create': create,
   'session.destroy': (parts, caller, { session }, key) =>
@@ -401,6 +413,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
         .map(summaryOf),
     }),
   'session.show': show,
+  'session.watch': watchEvents,
   'session.rotate': (parts, caller, { session, wait = true }, key) =>
     rotationCommand(parts, caller, session, key, { type: 'RotateRequested', requestId: key, wait }),
   'session.clear': async (parts, caller, { session }, key) => {

@@ -22,7 +22,7 @@ const RETRY_MS = 100;
 /** The waiting states of the machines end sooner; this only keeps a lost answer from being awaited for ever. */
 const ANSWER_MS = 120_000;
 /** Done at once, and twice is the same as once: without an answer within this time the message is taken for lost. */
-const QUICK = ['hello', 'open', 'stats', 'archive', 'detach', 'link-open', 'link-status'];
+const QUICK = ['hello', 'open', 'stats', 'archive', 'detach', 'link-open', 'link-status', 'watch'];
 const QUICK_MS = 4_000;
 const AGAIN = ['no-responder', 'bus-cut'];
 /** Of the 1 MiB that a message may have. */
@@ -289,6 +289,11 @@ export class ConsumerLink {
 
   async clear(sessionId: string, directory: string): Promise<void> {
     await this.#ask('clear', { session: sessionId, directory });
+  }
+
+  /** Decoded events on the bus, while the lease runs. */
+  async watch(sessionId: string, name: string, leaseMs: number, perSecond: number): Promise<void> {
+    await this.#ask('watch', { session: sessionId, name, leaseMs, perSecond });
   }
 
   /** Copies what rings hold into directories that were opened. */

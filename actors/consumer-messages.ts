@@ -74,6 +74,8 @@ export const CONSUMER_REQUESTS = {
     maxStreamBytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
   }),
   detach: z.object({ session, ringId: hexId.exactOptional() }),
+  /** Decoded events on the bus for so long; `name`: of the session, in the subject. */
+  watch: z.object({ session, name: text, leaseMs: z.int().min(1).max(60_000), perSecond: z.int().min(1).max(1_000_000) }),
   stats: z.object({ session }),
   'link-open': z.object({
     session,

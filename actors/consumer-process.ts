@@ -8,6 +8,7 @@ import { ConsumerStreams, type StreamEntry } from './consumer-streams.ts';
 import { consumerEndpoints } from './consumer-verbs.ts';
 import { EventPublisher } from './event-publisher.ts';
 import { type LinkEntry, provideLink } from './link.ts';
+import { LiveWatches } from './live-watch.ts';
 import type { ConsumerBus, ConsumerPorts } from './ports.ts';
 import { provideStream } from './stream.ts';
 
@@ -17,6 +18,7 @@ export class ConsumerProcessParts {
   readonly ports: ConsumerPorts;
   readonly streams = new ConsumerStreams();
   readonly links = new Map<string, LinkEntry>();
+  readonly live: LiveWatches;
   access: Access | null = null;
   connection: ConsumerBus | null = null;
   #root: Root | null = null;
@@ -24,6 +26,16 @@ export class ConsumerProcessParts {
 
   constructor(ports: ConsumerPorts) {
     this.ports = ports;
+    this.live = new LiveWatches({
+      clock: ports.clock,
+      log: ports.log,
+      owner: ports.owner,
+      place: () => this.access,
+      bus: () => this.connection?.bus ?? null,
+      entries: (session) => this.streams.of(session),
+      flush: (entry) => this.flush(entry),
+      follow: (directory) => ports.followTrace(directory),
+    });
   }
 
   get root(): Root {

@@ -138,6 +138,11 @@ const detach: Handler<'detach'> = async (parts, { session, ringId }) => {
 
 const stats: Handler<'stats'> = async ({ streams }, { session }) => statsOf(streams.of(session));
 
+const watch: Handler<'watch'> = async ({ live }, { session, name, leaseMs, perSecond }) => {
+  await live.watch(session, name, leaseMs, perSecond);
+  return {};
+};
+
 /** Answers first, then ends: what was committed is in the files by then. */
 const shutdown: Handler<'shutdown'> = async (parts) => {
   await Promise.all(parts.streams.all().map((entry) => parts.flush(entry)));
@@ -157,6 +162,7 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   plan,
   snapshot,
   detach,
+  watch,
   stats,
   'link-open': linkOpen,
   'link-status': linkStatus,

@@ -10,6 +10,7 @@ import { writeWhole } from '../transport/private-file.ts';
 import { homes } from './bus-process.ts';
 import { chunkFiles } from './chunk-files.ts';
 import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './consumer-process.ts';
+import { followedTraces } from './followed-trace.ts';
 import { logCrashes, openLog, realClock } from './host-ports.ts';
 import { makeDirectories } from './make-directories.ts';
 import type { ConsumerPorts } from './ports.ts';
@@ -48,6 +49,7 @@ export const runConsumer = async (): Promise<number> => {
     compress: promisify(zstdCompress),
     monotonicNs: () => process.hrtime.bigint(),
     ...chunkFiles,
+    followTrace: followedTraces(native),
     makeDirectory: (path) => makeDirectories(path, DIRECTORY_MODE),
     writeMetadata: (directory, text) =>
       writeWhole(join(directory, 'metadata'), text, METADATA_MODE, join(directory, 'metadata.tmp')),

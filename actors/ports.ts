@@ -2,6 +2,7 @@
  * The one seam between actors and everything that differs between a host and a simulation: time, chance, disk, native code, keeper,
  * bus. Given at the root; nothing in actors/ reaches past it.
  */
+
 import type { SessionDocument } from '../machines/document.ts';
 import type { TriggerDocument } from '../machines/trigger-document.ts';
 import type { Native, SeqpacketConnection } from '../native/addon/index.ts';
@@ -9,6 +10,7 @@ import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
 import type { FleetFile } from '../transport/fleet-file.ts';
 import type { Role } from '../transport/identity.ts';
+import type { FollowedTrace } from './followed-trace.ts';
 import type { KeeperClient } from './keeper-client.ts';
 
 export interface Clock {
@@ -255,4 +257,6 @@ export interface ConsumerPorts {
   archive(output: string, from: string, to: string): void;
   /** Removes the traces below a directory, but not those in `kept`. */
   removeTraces(directory: string, kept: readonly string[]): void;
+  /** A trace directory whose files are decoded as they grow. */
+  followTrace(directory: string): FollowedTrace;
 }

@@ -32,6 +32,8 @@ export interface Environment {
   currentSession(): string;
   /** What happens, until the returned function is called; `noun`: of sessions, triggers, ...; null: of all. */
   listen(noun: string | null, heard: (subject: EventAddress, body: Body) => void): Promise<() => void>;
+  /** Decoded events of a session, while a lease runs (session.watch), until the returned function is called. */
+  live(owner: string, session: string, heard: (body: Body) => void): Promise<() => void>;
   /** Null, or a sentence that says why it could not be stored. */
   setCurrentSession(name: string | null): string | null;
   knownCurrentSession(): string | null;

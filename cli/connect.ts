@@ -12,7 +12,7 @@ import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
 import { type Access, connectAccess, parseAccess } from '../transport/access.ts';
 import type { Body, Bus, Fault } from '../transport/bus.ts';
 import { FaultError, failure } from '../transport/errors.ts';
-import { ANY, commandSubject, type EventAddress, parseEventSubject, subtree } from '../transport/subjects.ts';
+import { ANY, commandSubject, type EventAddress, liveSubject, parseEventSubject, subtree } from '../transport/subjects.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const START_TIMEOUT_MS = 15_000;
@@ -199,6 +199,14 @@ export class Daemon {
       const address = parseEventSubject(subject);
       if (address && (noun === null || address.noun === noun)) heard(address, body);
     });
+    await this.bus.flush();
+    return () => subscription.stop();
+  }
+
+  /** Decoded events of a session, while a lease runs (session.watch). */
+  async live(owner: string, session: string, heard: (body: Body) => void): Promise<() => void> {
+    const { host, uid } = this.access;
+    const subscription = this.bus.subscribe(liveSubject({ host, uid, owner, session, event: ANY }), ({ body }) => heard(body));
     await this.bus.flush();
     return () => subscription.stop();
   }

@@ -86,6 +86,12 @@ class Session implements Environment {
     return (await this.#daemon).listen(noun, heard);
   }
 
+  async live(owner: string, session: string, heard: (body: Body) => void): Promise<() => void> {
+    const { Daemon } = await import('./connect.ts');
+    this.#daemon ??= Daemon.connect({ env: this.env, group: this.group, start: !this.noSessiond });
+    return (await this.#daemon).live(owner, session, heard);
+  }
+
   currentSession(): string {
     return needCurrentSession(this.env);
   }

@@ -218,6 +218,11 @@ export const COMMANDS = {
     { session, channel: text.exactOptional() },
     { session: sessionView },
   ),
+  'session.watch': command(
+    'Publish the decoded events of a session, at most so many a second, while the lease runs.',
+    { session, leaseMs: z.int().min(1).max(60_000), perSecond: z.int().min(1).max(1_000_000).exactOptional() },
+    { owner: text, session: text, until: z.int() },
+  ),
   'session.rotate': command(
     'End the chunk of the trace that is recorded into, and archive it; without `wait` it is answered once that is promised.',
     { session, wait: z.boolean().exactOptional() },

@@ -7,9 +7,10 @@ import { findTraces, type TraceFiles, type ViewOptions, viewPlan } from '../../c
 import { loadNative } from '../../native/addon/index.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
+import { viewLive } from '../view/live.ts';
 import { firstMoment, parseMoment } from '../view/moments.ts';
 import { reportLines } from '../view/report.ts';
-import { HELP, listOf } from './shared.ts';
+import { HELP, listOf, noMoreWords } from './shared.ts';
 
 const onPath = (name: string): boolean => spawnSync('sh', ['-c', 'command -v "$0"', name], { stdio: 'ignore' }).status === 0;
 
@@ -124,7 +125,20 @@ const withViewer = (environment: Environment, seen: readonly Seen[], [command, .
   return { lines: [], json: null, status: ran.status ?? 1 };
 };
 
+const live = (environment: Environment): Promise<Outcome> => {
+  const { options, json, colour } = environment;
+  const other = ['viewer', 'trace-path', 'begin', 'end', 'fields', 'clock-seconds', 'clock-cycles'].find((name) =>
+    options.has(name),
+  );
+  if (other !== undefined) throw new UsageError(`Options '--live' and '--${other}' exclude each other`);
+  noMoreWords(environment, 1);
+  const [gmt, date, delta] = [options.has('clock-gmt'), options.has('clock-date'), !options.has('no-delta')];
+  return viewLive(environment, options.words[0] ?? environment.currentSession(), { json, colour, gmt, date, delta });
+};
+
 const run = async (environment: Environment): Promise<Outcome> => {
+  if (environment.options.has('live')) return live(environment);
+  if (environment.options.has('rate')) throw new UsageError("Option '--rate' needs --live");
   const given = environment.options.get('viewer');
   const command = given === undefined ? null : viewer(given);
   const seen = await chosen(environment);
@@ -146,12 +160,14 @@ const OWN: readonly OptionSpec[] = [
 export const view: Command = {
   name: 'view',
   summary: 'Show the events of sessions and traces, by time',
-  usage: 'view [SESSION | PATH]... [--trace-path=DIR] [--viewer=COMMAND]',
+  usage: 'view [SESSION | PATH]... [--trace-path=DIR] [--viewer=COMMAND] | view --live [SESSION]',
   textOnly: true,
   options: [
     ...HELP,
     { long: 'viewer', short: 'e', value: 'COMMAND', help: 'Another viewer, and its arguments' },
     { long: 'trace-path', short: 't', value: 'DIR', repeat: true, help: 'A trace of no session' },
+    { long: 'live', help: 'The events of a running session as they happen' },
+    { long: 'rate', value: 'N', help: 'With --live: at most N events a second (10000)' },
     ...OWN,
   ],
   run,

@@ -17,6 +17,8 @@ import type {
   SnapshotOptions,
   SnapshotTotals,
   StreamNews,
+  Tail,
+  TailRecord,
   ViewResult,
 } from './index.ts';
 import { STATS_FIELDS } from './index.ts';
@@ -105,6 +107,14 @@ export interface Binding {
   closeHandle(none: null, fd: number): void;
   /** Events; of each loss path, events, packets, begin, end; of each fault path, offset, message; why the output failed: errno name, message. */
   viewTraces(plan: Uint8Array): Promise<[bigint, (string | bigint)[], (string | bigint)[], string, string]>;
+  openTail(table: Uint8Array, known?: Handle): Handle;
+  /** Records: ns, name, line, JSON of each; left out: records, packets; faults. Paths with a NUL between two. */
+  readTail(
+    handle: Handle,
+    limit: number,
+    fromNow: Uint8Array,
+    fromStart: Uint8Array,
+  ): Promise<[(bigint | string)[], number, number, string[]]>;
   readonly constants: Readonly<Record<string, number>>;
 }
 
@@ -301,6 +311,25 @@ const viewTraces = async (binding: Binding, plan: Uint8Array): Promise<ViewResul
   return result;
 };
 
+const openTail = (binding: Binding, table: Uint8Array): Tail => {
+  const handle = calling(() => binding.openTail(table));
+  return {
+    layOut: (next) => void calling(() => binding.openTail(next, handle)),
+    read: async (limit, fromNow, fromStart) => {
+      const asked = calling(() =>
+        binding.readTail(handle, limit, Buffer.from(fromNow.join('\0')), Buffer.from(fromStart.join('\0'))),
+      );
+      const [flat, leftOut, packetsLeftOut, faults] = await awaiting(asked);
+      const records: TailRecord[] = [];
+      for (let at = 0; at < flat.length; at += 4) {
+        const [ns, name, text, json] = flat.slice(at, at + 4) as [bigint, string, string, string];
+        records.push({ ns, name, text, json });
+      }
+      return { records, leftOut, packetsLeftOut, faults };
+    },
+  };
+};
+
 export const bindNative = (): Native => {
   const binding = loadBinding();
   return {
@@ -321,6 +350,7 @@ export const bindNative = (): Native => {
       return Object.fromEntries(STATS_FIELDS.map((field, i) => [field, sums[i]])) as ReturnType<Native['ringTotals']>;
     },
     ...bindMaps(binding),
+    openTail: (table) => openTail(binding, table),
     viewTraces: (plan) => viewTraces(binding, plan),
     startReader: (options, onNews) => startReader(binding, options, onNews),
     listenSeqpacket: (path, options, onConnection) => listen(binding, path, options, onConnection),

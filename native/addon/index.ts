@@ -233,6 +233,30 @@ export interface ViewResult {
   readonly output: { readonly code: string; readonly message: string } | null;
 }
 
+export interface TailRecord {
+  readonly ns: bigint; // since 1970
+  readonly name: string;
+  readonly text: string; // the line without its time
+  readonly json: string; // as `weft view --json` prints it
+}
+
+/** The stream files of one trace, decoded as they grow. One question at a time. */
+export interface Tail {
+  /** The metadata has grown: another table (ctf/layout-table.ts); files go on where they were. */
+  layOut(table: Uint8Array): void;
+  /** What came since the last question, by time; files that were not named before are followed from now on, or from their start. */
+  read(
+    limit: number,
+    fromNow: readonly string[],
+    fromStart: readonly string[],
+  ): Promise<{
+    readonly records: readonly TailRecord[];
+    readonly leftOut: number;
+    readonly packetsLeftOut: number;
+    readonly faults: readonly string[];
+  }>;
+}
+
 export interface ClockPage {
   /** ns of CLOCK_MONOTONIC as the page gives it. */
   now(): bigint;
@@ -292,6 +316,7 @@ export interface Native {
   clearMap(options: { readonly fd: number; readonly first?: number; readonly count?: number } & MapGeometry): void;
   /** Decodes traces into lines on an fd, on a thread of its own: ctf/view-plan.ts makes the plan. */
   viewTraces(plan: Uint8Array): Promise<ViewResult>;
+  openTail(table: Uint8Array): Tail;
   startReader(options: ReaderOptions, onNews: (news: ReaderNews) => void): Reader;
   listenSeqpacket(
     path: string,

@@ -26,6 +26,7 @@ constexpr struct {
     {"createMap", create_map},              {"adoptMap", adopt_map},            {"readMap", read_map},
     {"clearMap", clear_map},                {"extractRings", extract_rings},    {"viewTraces", view_traces},
     {"punchHole", punch_hole},
+    {"openTail", open_tail},                {"readTail", read_tail},
 };
 
 constexpr struct {

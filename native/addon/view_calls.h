@@ -7,6 +7,8 @@
 namespace weft_addon {
 
 napi_value view_traces(napi_env env, napi_callback_info info);
+napi_value open_tail(napi_env env, napi_callback_info info);
+napi_value read_tail(napi_env env, napi_callback_info info);
 
 }  // namespace weft_addon
 

@@ -1,5 +1,5 @@
 # The decoder of traces. No napi.h here: it is tested and sanitized without Node.
-CTF_OBJECTS := $(addprefix $(B)/ctf/,text.o table.o outs.o source.o printer.o view.o)
+CTF_OBJECTS := $(addprefix $(B)/ctf/,text.o table.o outs.o source.o printer.o view.o tail.o)
 
 TESTS += $(B)/ctf/decode_test
 $(B)/ctf/decode_test: $(B)/ctf/decode_test.o $(CTF_OBJECTS)

@@ -83,7 +83,7 @@ void Printer::delta_of(const Source &source, Text *text) {
     text->put(')');
 }
 
-void Printer::heading(const Source &source, Text *text) {
+void Printer::moment(const Source &source, Text *text) {
     if (style_.colour)
         text->put(kDim);
     text->put('[');
@@ -92,6 +92,11 @@ void Printer::heading(const Source &source, Text *text) {
     if (style_.delta)
         delta_of(source, text);
     text->put(' ');
+}
+
+void Printer::heading(const Source &source, Text *text) {
+    if (!style_.timeless)
+        moment(source, text);
     if (!source.table().who.empty()) {
         text->put(source.table().who);
         text->put(' ');

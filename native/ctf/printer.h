@@ -11,6 +11,18 @@ struct PrintStyle {
     bool json = false;
     Clock clock = Clock::time;
     bool date = false, gmt = false, delta = true, colour = false;
+    bool timeless = false; /* the line begins behind its time */
+
+    static PrintStyle bare() {
+        PrintStyle style;
+        style.timeless = true;
+        return style;
+    }
+    static PrintStyle as_json() {
+        PrintStyle style;
+        style.json = true;
+        return style;
+    }
 };
 
 class Printer {
@@ -24,6 +36,7 @@ public:
 
 private:
     void heading(const Source &source, Text *text);
+    void moment(const Source &source, Text *text);
     void json_heading(const Source &source, Text *text);
     void time_of(const Source &source, Text *text);
     void delta_of(const Source &source, Text *text);

@@ -69,7 +69,9 @@ bool Source::grown() {
         return false;
     const uint64_t before = size_;
     size_ = static_cast<uint64_t>(status.st_size);
-    return size_ > before;
+    if (size_ < packet_at_)
+        packet_at_ = 0;
+    return size_ != before;
 }
 
 bool Source::read(uint64_t from_bit, uint64_t bytes) {

@@ -54,8 +54,13 @@ public:
     Step next();
     /* Passes over what is left of the packet. */
     void skip_packet() { pos_ = content_; }
-    /* After `end`: whether the file has more by now. */
+    /* After `end`: whether the file has more by now. One that was emptied begins anew. */
     bool grown();
+    /* Where the packet begins that is the next one after `end`. */
+    uint64_t packet_at() const { return packet_at_; }
+    uint64_t bytes_behind() const { return size_ - packet_at_; }
+    /* Before open(): the first packet that is looked at. */
+    void begin_at(uint64_t offset) { packet_at_ = offset; }
 
     /* Walks the record that next() found: its contexts and fields. */
     template <typename Show>

@@ -108,7 +108,7 @@ test('lengths and tags that lie nowhere are refused', () => {
 });
 
 test('a text that unfolds without end is refused', () => {
-  const nested = (deep: number): string => 'struct { '.repeat(deep) + 'uint8_t x;' + ' } x;'.repeat(deep);
+  const nested = (deep: number): string => `${'struct { '.repeat(deep)}uint8_t x;${' } x;'.repeat(deep)}`;
   assert.throws(() => parseTsdl(event(nested(100_000))), /within each other/);
   const rows = `uint8_t x${'[1]'.repeat(1000)};`;
   assert.throws(() => parseTsdl(event(rows)), /within each other/);

@@ -1,0 +1,60 @@
+/** One trace directory, decoded as it grows: the consumer's own files, read back for whoever watches. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { TableWriter, writeTrace } from '../ctf/layout-table.ts';
+import { parseTsdl } from '../ctf/tsdl.ts';
+import type { Native, Tail } from '../native/addon/index.ts';
+
+export type TailNews = Awaited<ReturnType<Tail['read']>>;
+
+export interface FollowedTrace {
+  /** What came since the last question. `begins`: what is there already is passed over. */
+  read(limit: number, begins: boolean): Promise<TailNews>;
+}
+
+const NOTHING: TailNews = { records: [], leftOut: 0, packetsLeftOut: 0, faults: [] };
+
+class Followed implements FollowedTrace {
+  readonly #native: Pick<Native, 'openTail'>;
+  readonly #directory: string;
+  #tail: Tail | null = null;
+  #metadata = '';
+
+  constructor(native: Pick<Native, 'openTail'>, directory: string) {
+    this.#native = native;
+    this.#directory = directory;
+  }
+
+  /** Metadata is written before the first event that it describes; it is replaced, never changed. */
+  #layOut(): void {
+    const path = join(this.#directory, 'metadata');
+    const { ino, size, mtimeMs } = statSync(path);
+    const version = `${ino} ${size} ${mtimeMs}`;
+    if (version === this.#metadata) return;
+    const out = new TableWriter();
+    writeTrace(out, parseTsdl(readFileSync(path, 'utf8')));
+    if (this.#tail) this.#tail.layOut(out.bytes());
+    else this.#tail = this.#native.openTail(out.bytes());
+    this.#metadata = version;
+  }
+
+  async read(limit: number, begins: boolean): Promise<TailNews> {
+    let files: string[];
+    try {
+      files = readdirSync(this.#directory, { withFileTypes: true })
+        .filter((entry) => entry.isFile() && !entry.name.startsWith('metadata'))
+        .map((entry) => join(this.#directory, entry.name));
+      this.#layOut();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+        files = []; // moved to the archives, or not made yet
+      else throw error;
+    }
+    return this.#tail ? this.#tail.read(limit, begins ? files : [], begins ? [] : files) : NOTHING;
+  }
+}
+
+export const followedTraces =
+  (native: Pick<Native, 'openTail'>) =>
+  (directory: string): FollowedTrace =>
+    new Followed(native, directory);

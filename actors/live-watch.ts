@@ -1,0 +1,130 @@
+/**
+ * Decoded events of a session on the bus, while somebody's lease runs. In short rounds the readers write out what the rings hold, and
+ * what the files have gained since is decoded on a thread of its own: nobody who records waits for it, and without a lease it is not there.
+ */
+import type { Bus } from '../transport/bus.ts';
+import { liveSubject, type Place } from '../transport/subjects.ts';
+import type { StreamEntry } from './consumer-streams.ts';
+import type { FollowedTrace, TailNews } from './followed-trace.ts';
+import type { Clock, Log } from './ports.ts';
+
+/** Between two rounds: half of it is what an event waits on average. */
+const REST_MS = 3;
+/** Of one message, which may have 1 MiB. */
+const MESSAGE_RECORDS = 256;
+const MESSAGE_CHARACTERS = 200_000;
+
+interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly owner: string;
+  place(): Place | null;
+  bus(): Bus | null;
+  entries(session: string): readonly StreamEntry[];
+  flush(entry: StreamEntry): Promise<void>;
+  follow(directory: string): FollowedTrace;
+}
+
+interface Watch {
+  readonly session: string;
+  readonly name: string;
+  until: number;
+  perSecond: number;
+  /** How many records may go out; grows with time. */
+  allowance: number;
+  at: number;
+  begun: boolean;
+  traces: Map<string, FollowedTrace>;
+  count: number;
+  leftOut: number;
+  packetsLeftOut: number;
+}
+
+export class LiveWatches {
+  readonly #around: Surroundings;
+  readonly #watches = new Map<string, Watch>();
+
+  constructor(around: Surroundings) {
+    this.#around = around;
+  }
+
+  /** Begins, or renews. Several may watch one session: the longest lease and the highest rate hold. Resolves when it watches. */
+  async watch(session: string, name: string, leaseMs: number, perSecond: number): Promise<void> {
+    const now = this.#around.clock.now();
+    const known = this.#watches.get(session);
+    if (known) {
+      known.until = Math.max(known.until, now + leaseMs);
+      known.perSecond = Math.max(known.perSecond, perSecond);
+      return;
+    }
+    const watch: Watch = {
+      ...{ session, name, until: now + leaseMs, perSecond, allowance: perSecond, at: now, begun: false },
+      ...{ traces: new Map(), count: 0, leftOut: 0, packetsLeftOut: 0 },
+    };
+    this.#watches.set(session, watch);
+    await this.#round(watch);
+  }
+
+  async #round(watch: Watch): Promise<void> {
+    const { clock, log } = this.#around;
+    if (clock.now() > watch.until) {
+      this.#watches.delete(watch.session);
+      return;
+    }
+    try {
+      await this.#look(watch);
+    } catch (thrown) {
+      log.error('watching failed', { session: watch.session, cause: String(thrown) });
+      this.#watches.delete(watch.session);
+      return;
+    }
+    clock.setTimeout(() => void this.#round(watch), REST_MS);
+  }
+
+  async #look(watch: Watch): Promise<void> {
+    const { clock, entries, flush, follow } = this.#around;
+    const now = clock.now();
+    watch.allowance = Math.min(watch.perSecond, watch.allowance + ((now - watch.at) * watch.perSecond) / 1000);
+    watch.at = now;
+    // A stream that is being rotated, or whose files take nothing, is looked at in the next round.
+    await Promise.allSettled(entries(watch.session).map(flush));
+    const begins = !watch.begun;
+    watch.begun = true;
+    const wanted = new Set([...entries(watch.session).map(({ directory }) => directory), ...watch.traces.keys()]);
+    for (const directory of wanted) {
+      const trace = watch.traces.get(directory) ?? follow(directory);
+      watch.traces.set(directory, trace);
+      this.#publish(watch, await trace.read(begins ? 0 : Math.floor(watch.allowance), begins), begins);
+    }
+    const current = new Set(entries(watch.session).map(({ directory }) => directory));
+    for (const directory of watch.traces.keys()) if (!current.has(directory)) watch.traces.delete(directory);
+  }
+
+  #publish(watch: Watch, news: TailNews, begins: boolean): void {
+    for (const fault of news.faults)
+      this.#around.log.error('a trace cannot be watched', { session: watch.session, cause: fault });
+    if (begins) return;
+    watch.leftOut += news.leftOut;
+    watch.packetsLeftOut += news.packetsLeftOut;
+    watch.allowance -= news.records.length;
+    for (let at = 0; at < news.records.length; ) at += this.#message(watch, news.records.slice(at, at + MESSAGE_RECORDS));
+  }
+
+  /** As many records of one name as follow each other; returns how many. */
+  #message(watch: Watch, records: TailNews['records']): number {
+    const [place, bus, { name }] = [this.#around.place(), this.#around.bus(), records[0]!];
+    let [length, characters] = [0, 0];
+    for (const record of records) {
+      characters += record.text.length + record.json.length;
+      if (record.name !== name || (length > 0 && characters > MESSAGE_CHARACTERS)) break;
+      length++;
+    }
+    if (place && bus) {
+      const { leftOut, packetsLeftOut } = watch;
+      const events = records.slice(0, length).map(({ ns, text, json }) => ({ ns, text, json }));
+      const subject = liveSubject({ ...place, owner: this.#around.owner, session: watch.name, event: name });
+      bus.publish(subject, { v: 1, n: ++watch.count, events, leftOut, packetsLeftOut });
+    }
+    return length;
+  }
+}

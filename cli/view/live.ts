@@ -1,0 +1,110 @@
+/** `weft view --live`: the events of a session as they happen, from the bus. */
+import type { Body } from '../../transport/bus.ts';
+import type { Environment, Outcome } from '../command.ts';
+import { UsageError } from '../options.ts';
+import { paint } from '../style.ts';
+import { momentText } from './moments.ts';
+
+const LEASE_MS = 10_000;
+const RENEW_MS = 3_000;
+
+interface LiveEvent {
+  readonly ns: bigint;
+  readonly text: string;
+  readonly json: string;
+}
+
+export interface LiveStyle {
+  readonly json: boolean;
+  readonly colour: boolean;
+  readonly gmt: boolean;
+  readonly date: boolean;
+  readonly delta: boolean;
+}
+
+const digits = (ns: bigint): string => `${ns / 1_000_000_000n}.${String(ns % 1_000_000_000n).padStart(9, '0')}`;
+
+/** Makes lines of what comes, and of what did not come. */
+export class LiveLines {
+  readonly #style: LiveStyle;
+  #last: bigint | null = null;
+  #count = 0;
+  #leftOut = 0;
+  #packets = 0;
+
+  constructor(style: LiveStyle) {
+    this.#style = style;
+  }
+
+  #heading(ns: bigint): string {
+    const { gmt, date, delta } = this.#style;
+    const time = momentText(ns, gmt);
+    const since =
+      this.#last === null ? '+?.?????????' : ns < this.#last ? `-${digits(this.#last - ns)}` : `+${digits(ns - this.#last)}`;
+    this.#last = ns;
+    return `[${date ? time : time.slice(time.indexOf(' ') + 1)}]${delta ? ` (${since})` : ''}`;
+  }
+
+  #line({ ns, text, json }: LiveEvent): string {
+    if (this.#style.json) return json;
+    const heading = this.#heading(ns);
+    const found = /^(.*?)([^ ]+): /.exec(text);
+    if (!this.#style.colour || !found) return `${heading} ${text}`;
+    return `${paint(this.#style, 'green', heading)} ${found[1]}${paint(this.#style, 'cyan', found[2]!)}: ${text.slice(found[0].length)}`;
+  }
+
+  /** What was left out since the last message, as sentences; numbers of messages that did not come count as one. */
+  #missing({ n, leftOut, packetsLeftOut }: Body): string[] {
+    const messages = Number(n) - this.#count - 1;
+    const [events, packets] = [Number(leftOut) - this.#leftOut, Number(packetsLeftOut) - this.#packets];
+    const first = this.#count === 0;
+    [this.#count, this.#leftOut, this.#packets] = [Number(n), Number(leftOut), Number(packetsLeftOut)];
+    if (first) return [];
+    return [
+      ...(events > 0 ? [`${events} events left out: more than may be shown in this time`] : []),
+      ...(packets > 0 ? [`${packets} packets left out: the decoder was too far behind`] : []),
+      ...(messages > 0 ? [`${messages} messages lost on the bus`] : []),
+    ];
+  }
+
+  take(body: Body): { readonly lines: readonly string[]; readonly notes: readonly string[] } {
+    const notes = this.#missing(body);
+    return { lines: (body.events as readonly LiveEvent[]).map((event) => this.#line(event)), notes };
+  }
+}
+
+const counted = (name: string, text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError(`Option '--${name}': ${text} is no number from 1 to 999999`);
+  return Number(text);
+};
+
+/** Ends by SIGINT or SIGTERM, with the session, or after so many events. */
+export const viewLive = async (environment: Environment, session: string, style: LiveStyle): Promise<Outcome> => {
+  const perSecond = counted('rate', environment.options.get('rate'));
+  const limit = counted('limit', environment.options.get('limit')) ?? Number.POSITIVE_INFINITY;
+  const wanted = { session, leaseMs: LEASE_MS, ...(perSecond !== undefined && { perSecond }) };
+  const { session: view } = await environment.request('session.show', { session });
+  let [shown, done] = [0, (_why: unknown): void => {}];
+  const ended = new Promise<unknown>((resolve) => {
+    done = resolve;
+  });
+  const lines = new LiveLines(style);
+  const stop = await environment.live(String(view.owner.uid), view.name, (body) => {
+    const taken = lines.take(body);
+    const room = taken.lines.slice(0, limit - shown);
+    shown += room.length;
+    if (taken.notes.length > 0) process.stderr.write(`${taken.notes.map((one) => `Warning: ${one}`).join('\n')}\n`);
+    if (room.length > 0) process.stdout.write(`${room.join('\n')}\n`);
+    if (shown >= limit) done(null);
+  });
+  await environment.request('session.watch', wanted);
+  const renewal = setInterval(() => void environment.request('session.watch', wanted).catch(done), RENEW_MS);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done(null));
+  process.stderr.write(`Watching ${view.name}.\n`);
+  const why = await ended;
+  clearInterval(renewal);
+  stop();
+  if (why !== null) throw why;
+  return { lines: [], json: undefined };
+};

@@ -1,0 +1,93 @@
+#include "ctf/tail.h"
+
+#include <algorithm>
+
+namespace weft::ctf {
+
+namespace {
+
+/* Bytes of a file that are decoded for one question; of more the older packets are left out. */
+constexpr uint64_t kBehindMax = 4 * 1024 * 1024;
+
+}  // namespace
+
+bool Tail::lay_out(const uint8_t *bytes, size_t length) {
+    auto table = std::make_unique<Table>();
+    TableBytes in(bytes, length);
+    if (!read_table(&in, {}, table.get()))
+        return false;
+    for (auto &one : files_) {
+        const uint64_t at = one.second.source->packet_at();
+        one.second.source = std::make_unique<Source>(*table, one.first, true);
+        one.second.source->begin_at(at);
+        one.second.opened = false;
+    }
+    table_ = std::move(table);
+    return true;
+}
+
+void Tail::follow(const std::string &path, bool from_start) {
+    File &file = files_[path];
+    if (file.source)
+        return;
+    file.source = std::make_unique<Source>(*table_, path, true);
+    file.from_start = from_start;
+    if (from_start)
+        return;
+    Step step = first_step(&file);
+    while (step == Step::packet) {
+        file.source->skip_packet();
+        step = file.source->next();
+    }
+    file.failed = step == Step::fault;
+}
+
+Step Tail::first_step(File *file) {
+    if (file->opened)
+        return file->source->grown() ? file->source->next() : Step::end;
+    const Step step = file->source->open();
+    file->opened = file->source->opened();
+    return step;
+}
+
+bool Tail::entered(File *file, TailNews *news) {
+    if (file->source->bytes_behind() > kBehindMax) {
+        file->source->skip_packet();
+        news->packets_left_out++;
+        return true;
+    }
+    return text_.packet_text(file->source.get(), &file->packet_text) && json_.packet_text(file->source.get(), &file->packet_json);
+}
+
+void Tail::read_file(File *file, uint64_t limit, TailNews *news) {
+    Source &source = *file->source;
+    Text text, json;
+    Step step = first_step(file);
+    for (; step != Step::end; step = source.next()) {
+        if (step == Step::packet && entered(file, news))
+            continue;
+        if (step == Step::record && news->records.size() >= limit) {
+            news->left_out++;
+            continue;
+        }
+        text.cut(0);
+        json.cut(0);
+        if (step != Step::record || !text_.print(&source, file->packet_text, &text) || !json_.print(&source, file->packet_json, &json)) {
+            file->failed = true;
+            news->faults.push_back(source.path() + ": at byte " + std::to_string(source.fault_at()) + ": " + source.fault());
+            return;
+        }
+        const std::string_view line = text.view(), object = json.view();
+        news->records.push_back({source.time(), source.event().name, std::string(line.substr(0, line.size() - 1)),
+                                 std::string(object.substr(0, object.size() - 1))});
+    }
+}
+
+void Tail::read(uint64_t limit, TailNews *news) {
+    for (auto &one : files_)
+        if (!one.second.failed)
+            read_file(&one.second, limit, news);
+    std::stable_sort(news->records.begin(), news->records.end(), [](const TailRecord &a, const TailRecord &b) { return a.time < b.time; });
+}
+
+}  // namespace weft::ctf

@@ -1,0 +1,98 @@
+/** Watching a session: rounds while the lease runs, no more events than asked for, nothing without a lease. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { StreamEntry } from '../../actors/consumer-streams.ts';
+import type { TailNews } from '../../actors/followed-trace.ts';
+import { LiveWatches } from '../../actors/live-watch.ts';
+import { LiveLines } from '../../cli/view/live.ts';
+import type { Body, Bus } from '../../transport/bus.ts';
+
+const record = (name: string, ns: bigint) => ({ ns, name, text: `host ${name}: { a = 1 }`, json: '{"a":1}' });
+
+const world = () => {
+  let now = 0;
+  const timers: (() => void)[] = [];
+  const published: { subject: string; body: Body }[] = [];
+  const asked: { limit: number; begins: boolean }[] = [];
+  let next: TailNews = { records: [], leftOut: 0, packetsLeftOut: 0, faults: [] };
+  const watches = new LiveWatches({
+    clock: { now: () => now, setTimeout: (task) => timers.push(task), clearTimeout: () => {} },
+    log: { info: () => {}, warn: () => {}, error: () => {} } as never,
+    owner: '1000',
+    place: () => ({ host: 'h', uid: 1000 }),
+    bus: () => ({ publish: (subject: string, body: Body) => published.push({ subject, body }) > 0 }) as unknown as Bus,
+    entries: () => [{ directory: '/t' } as StreamEntry],
+    flush: async () => {
+      throw new Error('a rotation is under way');
+    },
+    follow: () => ({
+      read: async (limit, begins) => {
+        asked.push({ limit, begins });
+        return next;
+      },
+    }),
+  });
+  const round = async (ms: number, news: Partial<TailNews> = {}): Promise<void> => {
+    now += ms;
+    next = { records: [], leftOut: 0, packetsLeftOut: 0, faults: [], ...news };
+    timers.shift()?.();
+    for (let i = 0; i < 10; i++) await null;
+    await new Promise((done) => setImmediate(done));
+  };
+  return { watches, timers, published, asked, round };
+};
+
+test('what was there before is passed over; then events go out in order, one message for each run of a name', async () => {
+  const { watches, published, asked, round } = world();
+  await watches.watch('id', 'my session', 1000, 100);
+  assert.deepEqual([asked, published], [[{ limit: 0, begins: true }], []]);
+  await round(3, { records: [record('p:a', 1n), record('p:a', 2n), record('p:b', 3n)] });
+  assert.deepEqual(
+    published.map(({ subject, body }) => [subject, body.n, (body.events as unknown[]).length]),
+    [
+      ['weft.v1.h.1000.live.1000.my=20session.p=3Aa', 1, 2],
+      ['weft.v1.h.1000.live.1000.my=20session.p=3Ab', 2, 1],
+    ],
+  );
+});
+
+test('no more than the rate goes out, and what is left out is told', async () => {
+  const { watches, published, asked, round } = world();
+  await watches.watch('id', 's', 10_000, 100);
+  await round(3, { records: Array.from({ length: 100 }, (_, i) => record('p:a', BigInt(i))), leftOut: 5 });
+  await round(10);
+  await round(1000);
+  assert.deepEqual(
+    asked.map(({ limit }) => limit),
+    [0, 100, 1, 100],
+  );
+  assert.equal(published.at(-1)?.body.leftOut, 5);
+});
+
+test('without a renewed lease it ends; a renewed one goes on, and asks for the first files once', async () => {
+  const { watches, timers, asked, round } = world();
+  await watches.watch('id', 's', 100, 100);
+  await round(90);
+  await watches.watch('id', 's', 100, 100);
+  await round(90);
+  assert.equal(timers.length, 1);
+  await round(11);
+  assert.deepEqual([timers.length, asked.length, asked.filter(({ begins }) => begins).length], [0, 3, 1]);
+});
+
+test('lines have the time and what passed since the last; what did not come is a note', () => {
+  const lines = new LiveLines({ json: false, colour: false, gmt: true, date: true, delta: true });
+  const body = (n: number, ns: bigint, leftOut = 0): Body => ({
+    n,
+    leftOut,
+    packetsLeftOut: 0,
+    events: [{ ns, text: 'host p:a: { }', json: '{}' }],
+  });
+  assert.deepEqual(lines.take(body(7, 1_000_000_001n, 3)), {
+    lines: ['[1970-01-01 00:00:01.000000001] (+?.?????????) host p:a: { }'],
+    notes: [],
+  });
+  const more = lines.take(body(9, 3_000_000_000n, 8));
+  assert.deepEqual(more.lines, ['[1970-01-01 00:00:03.000000000] (+1.999999999) host p:a: { }']);
+  assert.deepEqual(more.notes, ['5 events left out: more than may be shown in this time', '1 messages lost on the bus']);
+});

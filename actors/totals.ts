@@ -8,7 +8,7 @@ const NONE: StreamStats = {
   events: 0n,
   packets: 0n,
   bytes: 0n,
-  lost: { full: 0n, tooBig: 0n, restarts: 0n, nested: 0n, contended: 0n, noMemory: 0n },
+  lost: { full: 0n, tooBig: 0n, restarts: 0n, nested: 0n, contended: 0n, noMemory: 0n, frozen: 0n },
   overwritten: 0n,
 };
 
@@ -23,6 +23,7 @@ const statsOf = (totals: RingTotals): StreamStats => ({
     nested: totals.lostNested,
     contended: totals.lostContended,
     noMemory: totals.lostNoMemory,
+    frozen: totals.lostFrozen,
   },
   overwritten: totals.overwritten,
 });
@@ -34,6 +35,7 @@ const addLost = (a: LossCounts, b: LossCounts): LossCounts => ({
   nested: a.nested + b.nested,
   contended: a.contended + b.contended,
   noMemory: a.noMemory + b.noMemory,
+  frozen: a.frozen + b.frozen,
 });
 
 const add = (a: StreamStats, b: StreamStats): StreamStats => ({

@@ -46,6 +46,7 @@ const LOSSES = [
   ['nested', 'nested in a signal handler'],
   ['contended', 'lock contended'],
   ['noMemory', 'no memory'],
+  ['frozen', 'frozen for a snapshot'],
 ] as const;
 
 const lossLines = (colours: Colours, { lost, overwritten }: ChannelView['stats']): string[] => {

@@ -79,6 +79,8 @@ const lossCounts = z.object({
   nested: count64,
   contended: count64,
   noMemory: count64,
+  /** While a freeze held the ring for its copy. */
+  frozen: count64,
 });
 
 const streamStats = z.object({ events: count64, packets: count64, bytes: count64, lost: lossCounts, overwritten: count64 });

@@ -73,6 +73,7 @@ export interface Binding {
     plan: string,
   ): [Handle, BigUint64Array];
   controlReader(handle: Handle, what: string): Promise<void> | undefined;
+  controlReader(handle: Handle, what: 'freeze', ns: bigint): void;
   controlReader(
     handle: Handle,
     what: 'rotate',
@@ -255,6 +256,7 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
   return {
     stats: { values },
     setPlan: (plan) => void binding.controlReader(handle, plan),
+    freeze: (ms) => void binding.controlReader(handle, 'freeze', BigInt(ms) * 1_000_000n),
     flush: () => awaiting(binding.controlReader(handle, 'flush') as Promise<void>),
     rotate: async ({ chunk, directory, at, layout }) =>
       awaiting(calling(() => binding.controlReader(handle, 'rotate', BigInt(chunk), directory, at, layout) as Promise<void>)),

@@ -135,6 +135,7 @@ export const STATS_FIELDS = [
   'lostNested',
   'lostContended',
   'lostNoMemory',
+  'lostFrozen',
   'overwritten',
   'position',
   'consumed',
@@ -174,6 +175,8 @@ export interface ExtractOptions {
 export interface Reader {
   readonly stats: ReaderStats;
   setPlan(plan: ReaderPlan): void;
+  /** Writers record nothing from now on, but count: for so long, and never more than 5 s; 0 lifts it. */
+  freeze(ms: number): void;
   /**
    * Writes everything committed before the call, partial sub-buffers and trailing losses included; resolves when the files hold
    * it. Rejects with the errno name when they do not take it, with EBUSY under the plan `hold`, with ECANCELED when closed first.

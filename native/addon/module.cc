@@ -54,6 +54,7 @@ constexpr struct {
     {"entryEndOffset", offsetof(weft_entry, end_offset)},
     {"readerPageSelector", offsetof(weft_reader_page, selector)},
     {"readerPageState", offsetof(weft_reader_page, state)},
+    {"readerPageFrozenUntil", offsetof(weft_reader_page, frozen_until)},
     {"readerStateSize", sizeof(weft_reader_state)},
     {"setHeaderDoorbell", offsetof(weft_set_header, doorbell)},
     {"statsFields", weft::kStats},

@@ -50,6 +50,11 @@ void Reader::set_plan(Plan plan) {
         thread_->set_plan(plan);
 }
 
+void Reader::freeze(uint64_t for_ns) {
+    if (thread_)
+        thread_->freeze(for_ns);
+}
+
 napi_value Reader::flush() {
     return wait_for(&flushes_, [this] { return thread_->flush(); });
 }
@@ -252,8 +257,8 @@ napi_value rotate_reader(Reader &reader, Arguments &arguments) {
 
 }  // namespace
 
-/* controlReader(handle, 'append' | 'hold' | 'count' | 'flush' | 'clear' | 'close'), (handle, 'rotate', chunk, directory, at, layout)
- * or (handle, 'snapshot', directory, filePrefix, maxStreamBytes) */
+/* controlReader(handle, 'append' | 'hold' | 'count' | 'flush' | 'clear' | 'close'), (handle, 'rotate', chunk, directory, at, layout),
+ * (handle, 'snapshot', directory, filePrefix, maxStreamBytes) or (handle, 'freeze', ns) */
 napi_value control_reader(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     const std::shared_ptr<Reader> reader = arguments.resource<Reader>(0);
@@ -270,6 +275,12 @@ napi_value control_reader(napi_env env, napi_callback_info info) {
         return reader->end();
     if (what == "snapshot")
         return take_snapshot(arguments, *reader);
+    if (what == "freeze") {
+        const uint64_t for_ns = arguments.uint64(2);
+        if (arguments.ok())
+            reader->freeze(for_ns);
+        return nullptr;
+    }
     Plan plan;
     if (plan_named(env, what, &plan))
         reader->set_plan(plan);
@@ -408,7 +419,7 @@ napi_value ring_totals(napi_env env, napi_callback_info info) {
     napi_create_array(env, &list);
     for (const uint64_t value : {totals.packets, totals.events, totals.bytes, totals.lost[WEFT_LOST_FULL], totals.lost[WEFT_LOST_TOO_BIG],
                                  totals.lost[WEFT_LOST_RESTARTS], totals.lost[WEFT_LOST_NESTED], totals.lost[WEFT_LOST_CONTENDED],
-                                 totals.lost[WEFT_LOST_NO_MEMORY], totals.overwritten, totals.position, totals.consumed})
+                                 totals.lost[WEFT_LOST_NO_MEMORY], totals.lost[WEFT_LOST_FROZEN], totals.overwritten, totals.position, totals.consumed})
         push(env, list, make_bigint(env, value));
     return list;
 }

@@ -29,6 +29,7 @@ public:
     /* A BigUint64Array over the thread's own counters. */
     napi_value make_stats() const;
     void set_plan(weft::Plan plan);
+    void freeze(uint64_t for_ns);
     napi_value flush();
     napi_value snapshot(weft::SnapshotOptions options);
     napi_value rotate(weft::Rotation rotation);

@@ -109,6 +109,7 @@ enum weft_loss {
     WEFT_LOST_NESTED = 3,    /* lock mode: a signal handler found its own thread inside */
     WEFT_LOST_CONTENDED = 4, /* lock mode: waited too long for the lock */
     WEFT_LOST_NO_MEMORY = 5, /* this CPU's ring has no memory (yet), or no staging memory for a large record */
+    WEFT_LOST_FROZEN = 6,    /* what the ring holds was being copied (struct weft_reader_page, frozen_until) */
     WEFT_LOSS_CAUSES = 8
 };
 
@@ -167,6 +168,9 @@ struct weft_reader_state {
 };
 WEFT_STATIC_ASSERT(sizeof(struct weft_reader_state) == 128, "reader state");
 
+/* A ring stays frozen no longer. */
+#define WEFT_FREEZE_MAX_NS 5000000000ull
+
 /* One page per ring in reader memory. */
 struct weft_reader_page {
     uint64_t consumed;       /* 0: bytes consumed; writers bound the space by it, and wait on its low half. Stored after the state. */
@@ -176,10 +180,16 @@ struct weft_reader_page {
     uint32_t selector;       /* 64: which state is valid, 0 or 1 */
     uint32_t reserved2[15];  /* 68 */
     struct weft_reader_state state[2]; /* 128, 256 */
-    uint8_t reserved3[4096 - 384];
+    /* 384: writers record nothing before this time (ns of the clock page), but count; 0: not frozen. A time further off than
+     * WEFT_FREEZE_MAX_NS is none, so a freeze whose reader died ends by itself. In a line of its own, which nothing else touches:
+     * writers look at it before each commit. One that has looked already may still commit a record. */
+    uint64_t frozen_until;
+    uint64_t reserved3[7]; /* 392 */
+    uint8_t reserved4[4096 - 448];
 };
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, selector) == 64, "selector");
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, state) == 128, "state");
+WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, frozen_until) == 384, "frozen_until");
 WEFT_STATIC_ASSERT(sizeof(struct weft_reader_page) == 4096, "reader page");
 
 /* Offsets. All are functions of the geometry that came over the socket. */

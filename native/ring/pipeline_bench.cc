@@ -92,7 +92,7 @@ Sums sum(const ReaderThread &reader, uint32_t cpus) {
     for (const uint64_t *stats = reader.stats().get(); cpus > 0; cpus--, stats += kStats) {
         sums.events += stats[kStatEvents];
         sums.bytes += stats[kStatBytes];
-        for (uint32_t cause = 0; cause <= WEFT_LOST_NO_MEMORY; cause++)
+        for (uint32_t cause = 0; cause <= WEFT_LOST_FROZEN; cause++)
             sums.lost += stats[kStatLost + cause];
     }
     return sums;

@@ -61,6 +61,7 @@ Failure ReaderThread::start(const ReaderOptions &options, std::function<void()> 
     if (!options.previous_directory.empty())
         if (Failure bad = open_directory(options.previous_directory, &self.previous_.directory))
             return bad;
+    self.freeze(0); /* a reader before this one may have died with it */
     self.next_switch_ = now_ns() + options.switch_timer_ns;
     self.scratch_.reset(new uint8_t[RingReader::scratch_bytes(options.geometry)]);
     self.thread_ = start_without_signals([&self] { self.run(); });
@@ -125,6 +126,13 @@ void ReaderThread::run() {
     set_sleeping(0);
     box_.ended();
     notify_();
+}
+
+void ReaderThread::freeze(uint64_t for_ns) const {
+    const uint64_t until = for_ns == 0 ? 0 : now_ns() + std::min<uint64_t>(for_ns, WEFT_FREEZE_MAX_NS);
+    for (uint32_t cpu = 0; cpu < options_.geometry.cpu_count; cpu++)
+        if (UntrustedRing(map_, cpu).ready())
+            store_release(&map_.page(cpu)->frozen_until, until);
 }
 
 void ReaderThread::open_rings() {
@@ -336,7 +344,7 @@ void ReaderThread::publish(uint32_t cpu) {
     store(to + kStatPackets, state.packets);
     store(to + kStatEvents, state.events);
     store(to + kStatBytes, state.bytes_before + state.file_bytes);
-    for (unsigned cause = WEFT_LOST_FULL; cause <= WEFT_LOST_NO_MEMORY; cause++)
+    for (unsigned cause = WEFT_LOST_FULL; cause <= WEFT_LOST_FROZEN; cause++)
         store(to + kStatLost + cause, reader.ring().lost(cause));
     store(to + kStatOverwritten, state.overwritten);
     Look look;

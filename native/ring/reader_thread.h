@@ -37,7 +37,7 @@ struct ReaderOptions {
 uint64_t now_ns(); /* CLOCK_MONOTONIC */
 
 /* Per ring, in the order of STATS_FIELDS in native/addon/index.ts. */
-enum Stat : uint32_t { kStatPackets, kStatEvents, kStatBytes, kStatLost, kStatOverwritten = kStatLost + 6, kStatPosition, kStatConsumed, kStats };
+enum Stat : uint32_t { kStatPackets, kStatEvents, kStatBytes, kStatLost, kStatOverwritten = kStatLost + WEFT_LOST_FROZEN + 1, kStatPosition, kStatConsumed, kStats };
 
 /* Going on in another chunk: what is later than `at` belongs to it. */
 struct Rotation {
@@ -56,6 +56,8 @@ public:
     ReaderThread(const ReaderThread &) = delete;
 
     void set_plan(Plan plan);
+    /* Writers record nothing for so long (at most WEFT_FREEZE_MAX_NS); 0: they go on. */
+    void freeze(uint64_t for_ns) const;
     /* The ticket that a flush's Done will name. */
     uint64_t flush();
     /* Jobs, one after the other: the ticket that a job's Done will name. */

@@ -252,6 +252,22 @@ static inline __attribute__((always_inline)) char *stage_head(const struct weft_
     return put_header(payload, __atomic_load_n(&target->event_id, __ATOMIC_RELAXED), now, last);
 }
 
+/* The reader copies the ring and wants it to stand still: the event counts as lost. 0: the page asks for more than it may. */
+static __attribute__((noinline)) int lost_frozen(const struct weft_target *target, const struct weft_channel *c, uint32_t generation,
+                                                 uint32_t cpu, uint64_t left)
+{
+    const struct attempt a = { target, c, weft_channel_ring(c, cpu), 0, generation, cpu };
+    if (left > WEFT_FREEZE_MAX_NS)
+        return 0;
+    count_lost(&a, WEFT_LOST_FROZEN);
+    return 1;
+}
+
+static inline uint64_t frozen_until(const struct weft_channel *c, uint32_t cpu)
+{
+    return __atomic_load_n(&c->reader[cpu].frozen_until, __ATOMIC_RELAXED);
+}
+
 static inline uint64_t next_word(uint64_t word, uint64_t bytes)
 {
     return (((word >> WEFT_POS_SHIFT) + bytes) << WEFT_POS_SHIFT) | (~word & WEFT_SLOT_MASK);
@@ -262,13 +278,16 @@ static inline __attribute__((always_inline)) enum outcome try_rseq(const struct 
                                                                    struct attempt *rare)
 {
     const uint32_t cpu = __atomic_load_n(&weft_rseq_area()->cpu_id, __ATOMIC_RELAXED);
-    if (unlikely(!has_ring(c, cpu)))
+    struct weft_ring *ring = weft_channel_ring(c, cpu); /* once: behind the load below it would be computed anew */
+    if (unlikely(cpu >= c->cpu_count || !__atomic_load_n(&ring->ready, __ATOMIC_ACQUIRE)))
         return no_memory(target, c, generation, cpu);
-    struct weft_ring *ring = weft_channel_ring(c, cpu);
     const uint64_t word = __atomic_load_n(&ring->position, __ATOMIC_ACQUIRE);
     const struct weft_slot *slot = &ring->slot[word & WEFT_SLOT_MASK];
     uint64_t timestamp;
     const char *record = stage_head(target, c, cpu, payload, ip, slot->last_timestamp, &timestamp);
+    const uint64_t frozen = frozen_until(c, cpu);
+    if (unlikely(timestamp < frozen) && lost_frozen(target, c, generation, cpu, frozen - timestamp))
+        return LOST;
     const size_t bytes = (size_t)(payload + length - record);
     const uint64_t position = word >> WEFT_POS_SHIFT;
     if (unlikely((position & (c->subbuf_size - 1)) + bytes + WEFT_TAIL_SLACK > c->subbuf_size)) {
@@ -278,9 +297,11 @@ static inline __attribute__((always_inline)) enum outcome try_rseq(const struct 
     const struct weft_commit commit = {
         &target->public.on, generation, cpu, &ring->position, word, next_word(word, bytes), &ring->slot[~word & WEFT_SLOT_MASK],
     };
-    return weft_commit_record(&commit, ring_data(c, cpu, position), record, bytes, timestamp, slot->event_count + 1) == WEFT_COMMIT_DONE
-               ? DONE
-               : AGAIN;
+    if (likely(weft_commit_record(&commit, ring_data(c, cpu, position), record, bytes, timestamp, slot->event_count + 1) ==
+               WEFT_COMMIT_DONE))
+        return DONE;
+    *rare = (struct attempt){ target, c, ring, word, generation, cpu };
+    return AGAIN;
 }
 
 /* Without rseq the kernel's answer may be old by the time it is used; the lock is what makes the commit exclusive. */
@@ -303,6 +324,9 @@ static enum outcome try_locked(struct attempt *a, char *payload, size_t length, 
     weft_counter_fence();
     const uint32_t cpu = c->per_channel ? any_cpu() : a->cpu;
     const char *record = stage_head(a->target, c, cpu, payload, ip, slot->last_timestamp, &timestamp);
+    const uint64_t frozen = frozen_until(c, a->cpu);
+    if (timestamp < frozen && lost_frozen(a->target, c, a->generation, a->cpu, frozen - timestamp))
+        return LOST;
     const size_t bytes = (size_t)(payload + length - record);
     const uint64_t position = a->word >> WEFT_POS_SHIFT;
     if ((position & (c->subbuf_size - 1)) + bytes + WEFT_TAIL_SLACK > c->subbuf_size)
@@ -381,29 +405,48 @@ static __attribute__((noinline)) void record_waiting(struct attempt *a, char *pa
         count_lost(a, WEFT_LOST_RESTARTS);
 }
 
-static inline __attribute__((always_inline)) void record(struct weft_sink *sink, const struct weft_channel *c,
-                                                         uint32_t generation, char *payload, size_t length, void *ip)
+/* What the first try did not settle. Apart from it, which keeps nothing for a second one. */
+static __attribute__((noinline)) void record_again(struct attempt *rare, enum outcome outcome, char *payload, size_t length, void *ip)
 {
-    const struct weft_target *target = (const struct weft_target *)sink;
-    if (unlikely(c->sync != WEFT_SYNC_RSEQ)) {
-        const int saved = errno;
-        record_locked(target, c, generation, payload, length, ip);
-        errno = saved;
-        return;
-    }
-    struct attempt rare; /* filled on the rare paths */
-    for (uint32_t restarts = 0; restarts < RESTARTS_MAX; restarts++) {
-        const enum outcome outcome = try_rseq(target, c, generation, payload, length, ip, &rare);
-        if (likely(outcome < AGAIN))
-            return;
+    const struct weft_target *target = rare->target;
+    const struct weft_channel *c = rare->channel;
+    const uint32_t generation = rare->generation;
+    for (uint32_t restarts = 1; restarts < RESTARTS_MAX; restarts++) {
         if (outcome == FULL) {
-            record_waiting(&rare, payload, length, ip);
+            record_waiting(rare, payload, length, ip);
             return;
         }
-        if (__atomic_load_n(&sink->on, __ATOMIC_ACQUIRE) != generation)
+        if (__atomic_load_n(&target->public.on, __ATOMIC_ACQUIRE) != generation)
+            return;
+        outcome = try_rseq(target, c, generation, payload, length, ip, rare);
+        if (outcome < AGAIN)
             return;
     }
-    weft_record_lost(sink, WEFT_LOST_RESTARTS);
+    if (outcome == FULL)
+        record_waiting(rare, payload, length, ip);
+    else
+        count_lost(rare, WEFT_LOST_RESTARTS);
+}
+
+static inline __attribute__((always_inline)) void record_rseq(struct weft_sink *sink, const struct weft_channel *c,
+                                                              uint32_t generation, char *payload, size_t length, void *ip)
+{
+    struct attempt rare; /* filled on the rare paths */
+    const enum outcome outcome = try_rseq((const struct weft_target *)sink, c, generation, payload, length, ip, &rare);
+    if (unlikely(outcome >= AGAIN))
+        record_again(&rare, outcome, payload, length, ip);
+}
+
+static __attribute__((noinline)) void record(struct weft_sink *sink, const struct weft_channel *c, uint32_t generation, char *payload,
+                                             size_t length, void *ip)
+{
+    if (c->sync == WEFT_SYNC_RSEQ) {
+        record_rseq(sink, c, generation, payload, length, ip);
+        return;
+    }
+    const int saved = errno;
+    record_locked((const struct weft_target *)sink, c, generation, payload, length, ip);
+    errno = saved;
 }
 
 /* The probe left too little room before its payload, or the values of the application vary in size: both go elsewhere, once. */
@@ -433,7 +476,9 @@ void weft_record(struct weft_sink *sink, char *payload, size_t length, void *ip)
         return;
     /* Once, and after the generation: if the target has another channel by now, the generation is another one too. */
     const struct weft_channel *c = __atomic_load_n(&target->channel, __ATOMIC_ACQUIRE);
-    if (unlikely(c->copied))
+    if (likely(!(c->copied | (c->sync ^ WEFT_SYNC_RSEQ))))
+        record_rseq(sink, c, generation, payload, length, ip);
+    else if (c->copied)
         record_copy(sink, c, generation, payload, length, ip);
     else
         record(sink, c, generation, payload, length, ip);

@@ -214,6 +214,49 @@ static void no_memory(void)
     seam_close(&s);
 }
 
+/* A ring that is frozen holds the same bytes afterwards, and each event is counted once. */
+static void frozen_case(enum weft_sync sync)
+{
+    struct weft_geometry g = geometry(4, WEFT_MODE_OVERWRITE);
+    g.sync = (uint8_t)sync;
+    struct seam s;
+    seam_open(&s, &g, NULL, 0);
+    struct weft_target t = seam_target(&s, 1);
+    const uint64_t now = weft_clock_system() + 1000000000; /* later than what the ring begins with */
+    seam_time(&s, now);
+    seam_emit(&t, 1, 0, 0);
+    const uint64_t position = seam_ring(&s, 0)->position;
+    s.reader[0].frozen_until = now + WEFT_FREEZE_MAX_NS;
+    for (uint64_t i = 1; i <= 5000; i++) /* more than the ring would hold */
+        seam_emit(&t, 1, i, 0);
+    CHECK_EQUAL(seam_ring(&s, 0)->position, position);
+    CHECK_EQUAL(seam_ring(&s, 0)->lost[WEFT_LOST_FROZEN], 5000);
+    s.reader[0].frozen_until = 0; /* lifted */
+    seam_emit(&t, 1, 5001, 0);
+    s.reader[0].frozen_until = now + 100;
+    seam_time(&s, now + 100); /* ended by itself */
+    seam_emit(&t, 1, 5002, 0);
+    s.reader[0].frozen_until = now + 101 + WEFT_FREEZE_MAX_NS; /* nobody may ask for that much */
+    seam_emit(&t, 1, 5003, 0);
+    CHECK_EQUAL(seam_ring(&s, 0)->lost[WEFT_LOST_FROZEN], 5000);
+    found.extra = 0;
+    CHECK(!decode(&s, &found).wrong);
+    CHECK_EQUAL(found.numbers[0], 0);
+    CHECK_EQUAL(found.numbers[1], 5001);
+    CHECK_EQUAL(found.numbers[3], 5003);
+    seam_close(&s);
+}
+
+static void frozen(void)
+{
+    frozen_case(WEFT_SYNC_RSEQ);
+}
+
+static void frozen_under_lock(void)
+{
+    frozen_case(WEFT_SYNC_LOCK);
+}
+
 static void contexts(void)
 {
     static const struct weft_context_wanted types[] = {
@@ -344,6 +387,7 @@ static void shared_cases(void)
     seam_case("overwrite: the newest stay, the overwritten are known exactly", overwrites);
     seam_case("an event larger than a sub-buffer is counted, the largest that fits is recorded", too_big);
     seam_case("events on a CPU without memory are counted, and the memory is asked for once", no_memory);
+    seam_case("a frozen ring records nothing and counts exactly, and no longer than it may", frozen);
     seam_case("contexts name process, thread, name, caller and CPU", contexts);
     seam_case("a target that is off records nothing; errno is the program's", switched_off);
     seam_case("a sleeping reader is woken once per filled sub-buffer", wakes);
@@ -412,6 +456,7 @@ int main(void)
     sync_mode = WEFT_SYNC_LOCK;
     shared_cases();
     seam_case("one ring for all CPUs takes the events of each", one_for_all);
+    seam_case("frozen with one lock for the ring: the same", frozen_under_lock);
     seam_case("a lock held by our own thread or by a dead application costs counted events", held_locks);
     return seam_failures ? 1 : 0;
 }

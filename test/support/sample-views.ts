@@ -18,7 +18,7 @@ export const stats: ChannelView['stats'] = {
   events: 10n,
   packets: 1n,
   bytes: 100n,
-  lost: { full: 2n, tooBig: 0n, restarts: 0n, nested: 0n, contended: 0n, noMemory: 0n },
+  lost: { full: 2n, tooBig: 0n, restarts: 0n, nested: 0n, contended: 0n, noMemory: 0n, frozen: 0n },
   overwritten: 3n,
 };
 export const channel: ChannelView = {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, readSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -77,6 +77,32 @@ test('a flush writes what was committed, and news and counters say so', async ()
   const totals = native.ringTotals({ ringFd: rings.ringFd, readerFd: rings.readerFd, geometry: GEOMETRY });
   assert.deepEqual([totals.events, totals.packets, totals.bytes, totals.lostFull], [10n, 2n, BigInt(bytes), 0n]);
   await reader.close();
+});
+
+test('a freeze is a time in the page of each ring in use; it is lifted, never longer than 5 s, and the next reader forgets it', async () => {
+  const rings = makeRings();
+  const page = Buffer.alloc(8);
+  const until = (): bigint => {
+    readSync(rings.readerFd, page, 0, 8, layout.readerPageFrozenUntil!);
+    return page.readBigUInt64LE();
+  };
+  const reader = native.startReader({ ...readerOptions(rings, ''), plan: 'hold' }, () => {});
+  const before = process.hrtime.bigint();
+  reader.freeze(60_000);
+  assert.ok(until() >= before + 5_000_000_000n && until() <= process.hrtime.bigint() + 5_000_000_000n, String(until()));
+  reader.freeze(0);
+  assert.equal(until(), 0n);
+  reader.freeze(1_000);
+  const [ringFdReadOnly, readerFd] = [rings.ringFd, rings.readerFd].map((fd) => openSync(`/proc/self/fd/${fd}`, 'r+'));
+  await reader.close();
+  const next = native.startReader(
+    { ...readerOptions({ ...rings, ringFdReadOnly, readerFd } as never, ''), plan: 'hold' },
+    () => {},
+  );
+  readSync(readerFd!, page, 0, 8, layout.readerPageFrozenUntil!);
+  assert.equal(page.readBigUInt64LE(), 0n);
+  await next.close();
+  next.freeze(1_000);
 });
 
 test('a snapshot copies what a holding reader keeps, and takes nothing away', async () => {

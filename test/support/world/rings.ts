@@ -162,6 +162,9 @@ export class WorldReader {
   readonly stats = { values: new BigUint64Array(STATS_FIELDS.length) };
   plan: 'append' | 'hold' | 'count' = 'append';
   closed = false;
+  /** How often its rings were frozen, and for how long they are now. */
+  frozen = 0;
+  frozenMs = 0;
   /** Its thread is in an endless loop. */
   stuck = false;
   #failing = false;
@@ -185,6 +188,11 @@ export class WorldReader {
 
   setPlan(plan: 'append' | 'hold' | 'count'): void {
     this.plan = plan;
+  }
+
+  freeze(ms: number): void {
+    this.frozenMs = ms;
+    if (ms > 0) this.frozen++;
   }
 
   flush(): Promise<void> {

@@ -62,6 +62,10 @@ export class LinkLog {
     return this.#operations.filter((one) => one.number > number);
   }
 
+  upTo(number: number): readonly Noted[] {
+    return this.#operations.filter((one) => one.number <= number);
+  }
+
   /** Those that are durable since. */
   confirm(ops: number): readonly Noted[] {
     const upTo = Math.min(ops, this.#last);

@@ -48,6 +48,7 @@ export class LinkQueue {
   readonly #spool: Spool;
   readonly #log: LinkLog;
   readonly #settled: Settled;
+  readonly #oneChunk: boolean;
   readonly #streams = new Map<string, Stream>();
   /** By trace: of the metadata that was sent last. */
   readonly #described = new Map<string, string>();
@@ -57,7 +58,9 @@ export class LinkQueue {
   #turn = 0;
   lostPackets = 0;
 
-  constructor(spool: Spool, log: LinkLog, settled: Settled) {
+  /** `oneChunk`: the other end can take one chunk after the other only. */
+  constructor(spool: Spool, log: LinkLog, settled: Settled, { oneChunk = false }: { readonly oneChunk?: boolean } = {}) {
+    this.#oneChunk = oneChunk;
     this.#spool = spool;
     this.#log = log;
     this.#settled = settled;
@@ -273,8 +276,18 @@ export class LinkQueue {
 
   /** Packets behind a clearing that was not sent wait for it. */
   #open(chunk: string): boolean {
-    if (this.#blocked.has(chunk)) return false;
+    if (this.#blocked.has(chunk) || (this.#oneChunk && numberOf(chunk) > this.#oldest())) return false;
     return !this.#log.after(this.#sentOps).some(({ operation }) => operation.op === 'clear' && operation.directory === chunk);
+  }
+
+  /** Number of the chunk whose end was not sent. */
+  #oldest(): number {
+    const chunks = [...this.#streams.values()].map(({ chunk }) => chunk);
+    for (const { operation } of this.#log.after(0)) if (operation.op === 'archive') chunks.push(operation.from);
+    const ended = this.#log
+      .upTo(this.#sentOps)
+      .flatMap(({ operation }) => (operation.op === 'archive' ? [operation.from] : []));
+    return Math.min(...chunks.filter((chunk) => !ended.includes(chunk)).map(numberOf));
   }
 
   #nextOp(): Wanted | null {

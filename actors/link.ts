@@ -7,6 +7,7 @@ import type { ConsumerRequest } from './consumer-messages.ts';
 import type { ConsumerProcessParts } from './consumer-process.ts';
 import { deferred } from './deferred.ts';
 import { LinkLog } from './link-log.ts';
+import { LttngPeer } from './link-lttng.ts';
 import type { LinkPeer, PeerListener } from './link-peer.ts';
 import { LinkPump } from './link-pump.ts';
 import { chunkOf, LinkQueue } from './link-queue.ts';
@@ -39,7 +40,9 @@ export class LinkEntry {
     this.request = request;
     this.spool = parts.ports.openSpool(request.output);
     this.log = new LinkLog(this.spool);
-    this.queue = new LinkQueue(this.spool, this.log, settledIn(parts.streams, request.session, request.rings));
+    this.queue = new LinkQueue(this.spool, this.log, settledIn(parts.streams, request.session, request.rings), {
+      oneChunk: request.destination.kind === 'lttng',
+    });
     this.queue.refresh();
   }
 
@@ -133,7 +136,7 @@ const newPump = (parts: ConsumerProcessParts, entry: LinkEntry, peer: LinkPeer):
     queue: entry.queue,
     peer,
     clock: parts.ports.clock,
-    compress: compress ? (bytes) => parts.ports.compress(bytes) : null,
+    compress: compress && entry.request.destination.kind === 'relay' ? (bytes) => parts.ports.compress(bytes) : null,
     tracefiles: (path) => {
       const name = path.slice(path.lastIndexOf('/') + 1);
       const limits = [...tracefiles, ...parts.streams.tracefiles(session)];
@@ -151,12 +154,32 @@ const subdirOf = (url: string): string => {
   return path.replace(/^\/+|\/+$/g, '');
 };
 
+const lttngPeer = (
+  parts: ConsumerProcessParts,
+  { session, sessionName, hostname, createdAt, liveTimerUs, ...request }: LinkOpenRequest,
+  { ctrl, data, subdir }: Extract<LinkOpenRequest['destination'], { kind: 'lttng' }>,
+  listener: PeerListener,
+): LinkPeer =>
+  new LttngPeer(
+    {
+      host: ctrl.host,
+      ctrlPort: ctrl.port,
+      dataPort: data.port,
+      session: sessionName,
+      hostname,
+      subdir,
+      liveTimerUs: liveTimerUs ?? 0,
+      link: request.link ?? session,
+      createdAt,
+    },
+    listener,
+    parts.ports.clock,
+  );
+
 const connectPeer = async (parts: ConsumerProcessParts, entry: LinkEntry): Promise<LinkPeer> => {
   const { session, sessionName, destination, hostname, createdAt, liveTimerUs } = entry.request;
   const listener = listenerOf(parts, entry);
-  if (destination.kind !== 'relay') {
-    throw refuse('unsupported', { what: 'A destination that speaks the protocol of LTTng’s relay' });
-  }
+  if (destination.kind === 'lttng') return lttngPeer(parts, entry.request, destination, listener);
   const own = destination.url.startsWith('relay:');
   const bus = own ? parts.connection?.bus : await parts.ports.connectRelay(destination.url);
   if (!bus) throw refuse('bus-cut', {});

@@ -166,13 +166,11 @@ export class LttngRelay {
   #minor = MINOR;
   /** Called once, when one of the connections is gone and nobody closed it here. */
   onCut: (cause: Error) => void = () => {};
-  onDrain: () => void = () => {};
 
   private constructor(control: Socket, data: Socket) {
     this.#control = control;
     this.#data = data;
     control.on('data', (bytes) => this.#receive(bytes));
-    data.on('drain', () => this.onDrain());
     // Nothing ever comes on the data connection; reading it tells of its end.
     data.resume();
     for (const socket of [control, data]) {
@@ -203,10 +201,15 @@ export class LttngRelay {
     return { id: answer.readBigUInt64BE(0), path: answer.subarray(16).toString('utf8').replace(/\0.*$/s, '') };
   }
 
-  /** The relay's handle. */
-  async addStream(channel: string, directory: string, chunk: bigint): Promise<bigint> {
+  /** The relay's handle. Limits as of a channel: 0 is none. */
+  async addStream(
+    channel: string,
+    directory: string,
+    chunk: bigint,
+    { tracefileSize, tracefileCount }: { readonly tracefileSize: number; readonly tracefileCount: number },
+  ): Promise<bigint> {
     const [name, path] = [text(channel), text(directory)];
-    const head = [u32(name.length), u32(path.length), u64(0n), u64(0n), u64(chunk)];
+    const head = [u32(name.length), u32(path.length), u64(BigInt(tracefileSize)), u64(BigInt(tracefileCount)), u64(chunk)];
     const answer = await this.#ask(COMMAND.addStream, Buffer.concat([...head, name, path]), 12);
     this.#check(answer.readUInt32BE(8), `stream ${directory}/${channel}`);
     return answer.readBigUInt64BE(0);
@@ -251,15 +254,22 @@ export class LttngRelay {
     return this.#order(COMMAND.resetMetadata, Buffer.concat([u64(stream), u64(version)]), 'metadata');
   }
 
-  /** The packet's place in its stream counts from 0 and has no gap, whatever chunk it is in. False: wait for `onDrain`. */
-  sendData(stream: bigint, sequence: bigint, bytes: Buffer): boolean {
+  /** The packet's place in its stream counts from 0 and has no gap, whatever chunk it is in. */
+  sendData(stream: bigint, sequence: bigint, bytes: Buffer): void {
     const header = Buffer.concat([u64(0n), u64(stream), u64(sequence), u32(bytes.length), u32(0)]);
     if (header.length !== DATA_HEADER) throw new RelayError('a data header has 32 bytes');
     this.#data.cork();
     this.#data.write(header);
-    const flowing = this.#data.write(bytes);
+    this.#data.write(bytes);
     this.#data.uncork();
-    return flowing;
+  }
+
+  /** Resolves when the data connection takes more, or is gone. */
+  async roomy(): Promise<void> {
+    if (!this.#data.writableNeedDrain || this.#data.destroyed) return;
+    await new Promise<void>((resolve) => {
+      for (const event of ['drain', 'close']) this.#data.once(event, resolve);
+    });
   }
 
   sendIndex(index: RelayIndex): Promise<void> {

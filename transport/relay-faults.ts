@@ -17,5 +17,10 @@ export const RELAY_FAULTS = {
     ({ cause }) => `The relay cannot serve: ${cause}.`,
     'Name another directory with --output, or another port with --live-port.',
   ),
+  'relay-unreachable': row<{ relay: string; cause: string }>(
+    'error',
+    ({ relay, cause }) => `Relay ${relay} cannot be reached: ${cause}.`,
+    'Is it running, and are both its ports open? What is recorded meanwhile waits in the spool.',
+  ),
   'relay-ending': row<NoParams>('error', () => 'The relay is ending.', 'Open the link again: another relay may take it.'),
 } as const;

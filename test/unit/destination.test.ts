@@ -1,0 +1,53 @@
+/** URLs of destinations: what each names, and what is wrong with the others. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { destinationText, isNetworkUrl, parseDestination, parsePair } from '../../transport/destination.ts';
+
+const lttng = (host: string, ctrl: number, data: number, subdir = '') => ({
+  kind: 'lttng',
+  ctrl: { host, port: ctrl },
+  data: { host, port: data },
+  subdir,
+});
+
+test('a URL names the bus of this host, another one, or a relay of LTTng’s', () => {
+  for (const url of ['relay:', 'relay:///below/here', 'nats://h', 'nats://h:4222/below', 'NATS://[::1]:4222', 'tls://h'])
+    assert.deepEqual(parseDestination(url), { ok: true, destination: { kind: 'relay', url } });
+  const table = [
+    ['net://h', lttng('h', 5342, 5343)],
+    ['NET4://h:1:2/a/b', lttng('h', 1, 2, 'a/b')],
+    ['net6://[::1]:7/a/', lttng('[::1]', 7, 5343, 'a')],
+  ] as const;
+  for (const [url, destination] of table) assert.deepEqual(parseDestination(url), { ok: true, destination });
+  assert.deepEqual(parsePair('tcp://h:1/a', 'tcp4://h:2'), { ok: true, destination: lttng('h', 1, 2, 'a') });
+});
+
+test('what is wrong with a URL is said', () => {
+  const causes = (url: string): string => {
+    const parsed = parseDestination(url);
+    return parsed.ok ? 'nothing' : parsed.cause;
+  };
+  assert.match(causes('tcp://h'), /pairs/);
+  assert.match(causes('net://'), /no host/);
+  assert.match(causes('net://h:0'), /port/);
+  assert.match(causes('nats://h:70000'), /port/);
+  assert.match(causes('relay:///../x'), /no directory below/);
+  assert.match(causes('nats://h/a//b'), /no directory below/);
+  assert.match(causes('relay://host'), /is needed/);
+  const pair = (ctrl: string, data: string): string => {
+    const parsed = parsePair(ctrl, data);
+    return parsed.ok ? 'nothing' : parsed.cause;
+  };
+  assert.match(pair('net://h', 'tcp://h'), /tcp/);
+  assert.match(pair('tcp://h', 'tcp://g'), /same host/);
+  assert.match(pair('tcp://h', 'tcp://h/a'), /control URL/);
+  assert.match(pair('tcp://h:1:2', 'tcp://h'), /one port/);
+});
+
+test('directories are none; a destination is shown as its URL', () => {
+  for (const url of ['/tmp/x', 'file:///tmp/x', 'x', 'http://h']) assert.equal(isNetworkUrl(url), false);
+  assert.equal(isNetworkUrl('relay:') && isNetworkUrl('tcp6://h'), true);
+  const parsed = parseDestination('net://h/a');
+  assert.ok(parsed.ok);
+  assert.equal(destinationText(parsed.destination), 'tcp4://h:5342/a [data: 5343]');
+});

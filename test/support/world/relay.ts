@@ -54,6 +54,7 @@ export class WorldRelay {
   constructor(world: World, settings: Partial<RelaySettings> = {}, connect: 'works' | 'fails' | 'hangs' = 'works') {
     this.world = world;
     this.#sender = world.connectBus();
+    world.cleanups.push(() => this.dispose());
     const ports = {
       clock: world.clock,
       ids: { hex: (bytes: number) => world.hex(bytes) },
@@ -153,6 +154,7 @@ export class WorldRelay {
     };
   }
 
+  /** Done again it does nothing. */
   dispose(): void {
     this.root.stop();
     rmSync(this.output, { recursive: true, force: true });

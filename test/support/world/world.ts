@@ -33,6 +33,7 @@ export class World {
   readonly documents = new Map<string, string>();
   readonly triggers = new Map<string, string>();
   readonly connections = new Set<unknown>();
+  readonly cleanups: (() => void)[] = [];
   /** Every ring set that was ever made. */
   readonly memories: RingMemory[] = [];
   readonly inspectors: ((event: InspectionEvent) => void)[];
@@ -133,8 +134,9 @@ export class World {
     this.keeper.ended(consumer.id, signal);
   }
 
-  /** Nothing of it runs on. */
+  /** Nothing of it runs on, and nothing that it put on the real disk is left. */
   end(): void {
+    for (const cleanup of this.cleanups) cleanup();
     this.daemon?.die();
     for (const consumer of [...this.consumers]) consumer.die();
   }

@@ -57,14 +57,12 @@ export const viewerMachine = setup({
   states: {
     greeting: {
       on: {
-        ConnectRequested: [
-          {
-            guard: { type: 'knowsUs', params: ({ event }) => ({ known: event.known }) },
-            target: 'connected',
-            actions: reply('connect'),
-          },
-          { target: 'closed' },
-        ],
+        // Of another version: out of turn, whatever comes next.
+        ConnectRequested: {
+          guard: { type: 'knowsUs', params: ({ event }) => ({ known: event.known }) },
+          target: 'connected',
+          actions: reply('connect'),
+        },
       },
       after: { greetTimeout: 'closed' },
     },

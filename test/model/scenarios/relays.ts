@@ -28,7 +28,7 @@ const LINKS: readonly Scenario[] = [
     await relay.metadata(1);
     assert.deepEqual(relay.links, ['"receiving"']);
     assert.deepEqual(relay.events, ['added', 'stalled', 'resumed']);
-    await world.clock.advance(1_000_000);
+    await world.clock.advance(911_000);
     assert.deepEqual(relay.links, [], 'one that never comes back is given up');
     await relay.metadata(1);
     assert.equal(relay.acks.at(-1)?.reopen, true);
@@ -129,7 +129,9 @@ const RELAYS: readonly Scenario[] = [
     relay.disk.syncs = 'hanging';
     await relay.metadata(1);
     relay.root.send({ type: 'ShutdownRequested' });
-    await world.clock.advance(9_999);
+    await world.clock.advance(9_000);
+    assert.match(relay.links[0] ?? '', /ending/);
+    await world.clock.advance(999);
     assert.ok(!ends(relay));
     await world.clock.advance(2);
     assert.equal(relay.root.getSnapshot().output?.refusal?.code, 'timeout');
@@ -156,6 +158,8 @@ const RELAYS: readonly Scenario[] = [
     await world.clock.advance(5_000);
     assert.equal(relay.renewed, 2);
     relay.bus!.restore();
+    await world.clock.advance(5_000);
+    assert.equal(relay.renewed, 2, 'and no longer');
     await relay.metadata(1);
     assert.deepEqual(relay.links, ['"receiving"']);
   }),
@@ -177,9 +181,12 @@ const RELAYS: readonly Scenario[] = [
   }),
 
   scenario('sessions that ended go when they are too old', async (world) => {
-    const relay = await WorldRelay.receiving(world, { retainAgeMs: 1_000 });
-    world.clock.jump(Date.now() + 3_600_000 - world.clock.now());
+    const relay = await WorldRelay.receiving(world, { retainAgeMs: 3_600_000 });
+    world.clock.jump(Date.now() - world.clock.now());
     await relay.send(1, { kind: 'op', number: 1, op: 'close' });
+    await world.clock.advance(100);
+    assert.deepEqual(relay.events, ['added', 'closed']);
+    world.clock.jump(7_200_000);
     await world.clock.advance(31_000);
     assert.deepEqual(relay.events, ['added', 'closed', 'evicted']);
     assert.deepEqual(readdirSync(relay.output), []);
@@ -226,8 +233,10 @@ const VIEWERS: readonly Scenario[] = [
     assert.equal((await viewer.ask(3, attach(2))).readUInt32BE(0), 2, 'it watches already');
     assert.equal((await viewer.ask(4, Buffer.alloc(8))).readUInt32BE(56), 4);
     assert.equal((await viewer.ask(9, Buffer.alloc(8))).readUInt32BE(0), 1);
+    assert.equal(relay.viewers, 1);
     viewer.gone();
     assert.ok(viewer.closed);
+    assert.equal(relay.viewers, 0);
   }),
 
   receiving('only the owner, root and the user of the relay see a session', async (relay) => {

@@ -98,6 +98,10 @@ export class WorldRelay {
     return Object.values(this.root.getSnapshot().context.openings).map((ref) => JSON.stringify(ref.getSnapshot().value));
   }
 
+  get viewers(): number {
+    return Object.keys(this.root.getSnapshot().context.viewers).length;
+  }
+
   /** The code of a refusal, or `ok`; null: no answer yet. */
   async open(epoch: number): Promise<string | null> {
     let reply: Reply | null = null;

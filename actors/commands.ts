@@ -187,7 +187,7 @@ const newDocument = (
     network,
     snapshot: request.snapshot ? newSnapshot(path) : null,
     shmPath: request.shmPath === undefined ? null : join(request.shmPath, stamped(name, now)),
-    clock: clockOf(parts.ports),
+    clock: clockOf(parts),
     channels: [],
     registries: [],
     active: false,
@@ -294,8 +294,7 @@ const enableEvent: Handler<'event.enable'> = async (parts, caller, request, key)
 const regenerate: Handler<'session.regenerate'> = async (parts, caller, { session, object }, key) => {
   if (!find(parts, caller, session)) return failed('session-not-found', { session });
   if (object === 'statedump') return edit(parts, caller, session, key, { kind: 'statedump.regenerate' });
-  const offsetNs = parts.ports.host.clockOffsetNs().toString();
-  return edit(parts, caller, session, key, { kind: 'metadata.regenerate', offsetNs });
+  return edit(parts, caller, session, key, { kind: 'metadata.regenerate', clock: clockOf(parts) });
 };
 
 const takeSnapshot: Handler<'snapshot.record'> = async (parts, caller, request, key) => {

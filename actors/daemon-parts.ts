@@ -1,5 +1,6 @@
 /** What the daemon's actors share: the tables beside the machines, which hold what no context may (fds, sockets, promises). */
 import type { ActorRefFrom } from 'xstate';
+import { type ClockView, NO_FLEET_CLOCK } from '../machines/clock-offset.ts';
 import type { RegistryScope, SessionDocument } from '../machines/document.ts';
 import type { sessionDaemonMachine } from '../machines/session-daemon.ts';
 import type { Bus } from '../transport/bus.ts';
@@ -34,6 +35,8 @@ export class DaemonParts {
   readonly replies: Replies;
   readonly events: EventPublisher;
   readonly startedAtMs: number;
+  /** Against the fleet's reference (machines/clock-offset.ts); without a fleet nobody measures. */
+  fleetClock: () => ClockView = () => NO_FLEET_CLOCK;
   keeperPid = 0;
   /** Every application gets a duplicate. */
   clockPageFd = -1;

@@ -3,14 +3,18 @@ import type { ClockDescription, RegistryDocument, SessionDocument } from '../mac
 import { mapsOf, withoutGroups } from '../machines/map-edits.ts';
 import type { Implied } from '../machines/session-setup.ts';
 import type { DaemonParts } from './daemon-parts.ts';
-import type { DaemonPorts } from './ports.ts';
 import { tellSchedules } from './rotation.ts';
 import { nextGeneration } from './scopes.ts';
 
-export const clockOf = ({ host }: DaemonPorts): ClockDescription => ({
-  uuid: host.bootId,
-  offsetNs: host.clockOffsetNs().toString(),
-});
+export const clockOf = ({ ports: { host }, fleetClock }: Pick<DaemonParts, 'ports' | 'fleetClock'>): ClockDescription => {
+  const own = { uuid: host.bootId, offsetNs: host.clockOffsetNs().toString() };
+  const { reference, offsetNs, uncertaintyNs } = fleetClock();
+  if (reference === null || uncertaintyNs === null) return own;
+  return {
+    ...own,
+    fleet: { reference, offsetNs: String(Math.round(offsetNs)), uncertaintyNs: String(Math.ceil(uncertaintyNs)) },
+  };
+};
 
 /** Null: at least one ring of it is gone. The rest is given back, for records of one event id must not lie in two traces. */
 const adopted = async (parts: DaemonParts, registry: RegistryDocument): Promise<RegistryDocument | null> => {
@@ -54,7 +58,7 @@ const collect = async (parts: DaemonParts, sessionId: string): Promise<void> => 
     const current = withoutGroups(whole, lost);
     if (sameBoot && !found.includes(null)) return { document: current, value: undefined };
     const registries = current.registries.map((registry, at) => found[at] ?? renewed(parts, current, registry));
-    const clock = sameBoot ? current.clock : clockOf(parts.ports);
+    const clock = sameBoot ? current.clock : clockOf(parts);
     return { document: { ...current, registries, clock, bootId: parts.ports.host.bootId }, value: undefined };
   });
 };

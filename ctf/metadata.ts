@@ -209,6 +209,16 @@ const trace = (uuid: string): string =>
     ]),
   ]);
 
+/** The clock's own offset stays the host's real time; who puts hosts together has what is to be added, and how sure that is. */
+const fleetClock = ({ fleet }: ClockDescription): string[] =>
+  fleet
+    ? [
+        `weft_clock_reference = ${quote(fleet.reference)};`,
+        `weft_clock_offset_ns = ${fleet.offsetNs};`,
+        `weft_clock_uncertainty_ns = ${fleet.uncertaintyNs};`,
+      ]
+    : [];
+
 const environment = (t: TraceDescription): string => {
   const scope =
     t.scope.kind === 'user'
@@ -231,6 +241,7 @@ const environment = (t: TraceDescription): string => {
     `trace_creation_datetime = ${quote(compactTime(t.createdAt))};`,
     `hostname = ${quote(t.hostname)};`,
     'recorder = "weft";',
+    ...fleetClock(t.clock),
   ]);
 };
 

@@ -176,6 +176,8 @@ export interface EndedTotals {
 export interface ClockDescription {
   readonly uuid: string; // boot id
   readonly offsetNs: string; // real time - monotonic, decimal, sampled at creation
+  /** Against the fleet's reference when that was sampled: what this host's real time lacks, and how sure that is. Absent: not measured. */
+  readonly fleet?: { readonly reference: string; readonly offsetNs: string; readonly uncertaintyNs: string };
 }
 
 /** What lies between two rotations: a trace of its own. The first one lies in the output itself (directory ''). */

@@ -1,6 +1,6 @@
 /** What rotations and their schedules do to a session document. Pure: the caller writes the result. */
 import type { Edited } from './channel-edits.ts';
-import type { Chunk, Schedules, SessionDocument } from './document.ts';
+import type { Chunk, ClockDescription, Schedules, SessionDocument } from './document.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 /** The longest time that a timer of the host can wait. */
@@ -131,11 +131,11 @@ export const disableRotation = (document: SessionDocument, kinds: readonly Kind[
 };
 
 /** Real time is measured against the monotonic clock anew; the metadata follows. */
-export const resampleClock = (document: SessionDocument, offsetNs: string): Edited<object> => {
+export const resampleClock = (document: SessionDocument, clock: ClockDescription): Edited<object> => {
   const { name: session, active, channels } = document;
   if (!active) return refused('session-not-started', { session });
   if (channels[0]?.attributes.ownership === 'process') return refused('regenerate-per-process', { session });
-  return { ok: true, document: { ...document, clock: { ...document.clock, offsetNs } }, answer: {} };
+  return { ok: true, document: { ...document, clock }, answer: {} };
 };
 
 export const dumpAgain = (document: SessionDocument): Edited<object> =>

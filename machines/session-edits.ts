@@ -4,7 +4,14 @@
  */
 import type { ChannelAnswer, ContextAnswer, Edited } from './channel-edits.ts';
 import { addContexts, disableChannel, enableChannel } from './channel-edits.ts';
-import type { ChannelAttributes, Schedules, SessionDocument, TrackedAttribute, TrackedValue } from './document.ts';
+import type {
+  ChannelAttributes,
+  ClockDescription,
+  Schedules,
+  SessionDocument,
+  TrackedAttribute,
+  TrackedValue,
+} from './document.ts';
 import type { MapAnswer, MapWanted } from './map-edits.ts';
 import { addMap, mapsOf } from './map-edits.ts';
 import { refusal } from './refusal.ts';
@@ -26,7 +33,7 @@ export type SessionEdit =
   | { readonly kind: 'rotation.enable'; readonly schedules: Partial<Schedules> }
   | { readonly kind: 'rotation.disable'; readonly schedules: readonly (keyof Schedules)[] }
   /** The metadata is written anew, with a new sample of the clocks. */
-  | { readonly kind: 'metadata.regenerate'; readonly offsetNs: string }
+  | { readonly kind: 'metadata.regenerate'; readonly clock: ClockDescription }
   /** Changes nothing here: running applications dump their state once more. */
   | { readonly kind: 'statedump.regenerate' }
   | { readonly kind: 'snapshot.add'; readonly name: string | null; readonly path: string; readonly maxSize: number }
@@ -107,7 +114,7 @@ export const editSession = (document: SessionDocument, edit: SessionEdit): Edite
     case 'rotation.disable':
       return disableRotation(document, edit.schedules);
     case 'metadata.regenerate':
-      return resampleClock(document, edit.offsetNs);
+      return resampleClock(document, edit.clock);
     case 'statedump.regenerate':
       return dumpAgain(document);
     case 'snapshot.add':

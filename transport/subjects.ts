@@ -84,6 +84,9 @@ export const liveSubject = ({
 export const inspectSubject = ({ host, uid, process }: Place & { process: Part }): string =>
   join(host, uid, 'inspect', process);
 
+/** Asks a host of the fleet for its time. */
+export const clockSubject = ({ host, uid }: Place): string => join('fleet', uid, 'clock', host);
+
 export const beatSubject = ({ host, uid }: Place): string => join(host, uid, 'beat');
 
 /** HOST of what goes to all hosts; no host may be called so, nor like a relay's subjects. */

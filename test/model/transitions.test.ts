@@ -8,6 +8,7 @@ import { type AnyStateMachine, type EventObject, fromPromise } from 'xstate';
 import { getAdjacencyMap } from 'xstate/graph';
 import { provideApplication } from '../../actors/application.ts';
 import { provideChannel } from '../../actors/channel.ts';
+import { type ClockOffsetParts, provideClockOffset } from '../../actors/clock-offset.ts';
 import { provideConsumer } from '../../actors/consumer.ts';
 import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/consumer-process.ts';
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
@@ -44,6 +45,7 @@ const PROVIDED = {
   stream: provideStream(parts),
   link: provideLink(parts),
   trigger: provideTrigger(parts),
+  'clock-offset': provideClockOffset({} as ClockOffsetParts),
   relay: provideRelay(parts as unknown as RelayParts),
   'relay-link': provideRelayLink(parts as unknown as RelayParts),
   viewer: provideViewer(parts as unknown as RelayParts),
@@ -155,6 +157,9 @@ const PAYLOADS: readonly Record<string, unknown>[] = [
   { plan: 'append', cpu: 0, implied: 'inactive', pass: 2, requestId: 'r', edit: { kind: 'x' } },
 ];
 
+/** What a clock's guard looks at. */
+const EXCHANGE = { askedNs: 0n, heardNs: 0n, answeredNs: 0n, receivedNs: 0n };
+
 const INPUTS: Readonly<Record<Name, unknown>> = {
   'session-daemon': undefined,
   session: { sessionId: 's', name: 's', requestId: null },
@@ -170,6 +175,7 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   'fleet-operation': { selector: '', twoPhase: true, all: false, stallMs: 1 },
   host: { host: 'h' },
   lease: { operation: 'o', session: 's', command: 'session.start', untilMs: 0 },
+  'clock-offset': { host: 'web-1' },
   trigger: { triggerId: 't', sampled: true, periodMs: 1_000, requestId: null },
   relay: undefined,
   'relay-link': { opening: 'o' },
@@ -210,7 +216,7 @@ const eventsOf = (name: Name): EventObject[] =>
         sizeBytes: 1,
         monitorMs: 1,
         timeoutMs: 1,
-        ...(failing ? { error: new Error('x') } : { output: OUTPUTS[name] ?? payload }),
+        ...(failing ? { error: new Error('x') } : { output: OUTPUTS[name] ?? { ...payload, ...EXCHANGE } }),
       }));
     });
 
@@ -222,6 +228,7 @@ for (const name of names) {
       events: events as never,
       input: INPUTS[name] as never,
       limit: 200_000,
+      serializeEvent: (event) => JSON.stringify(event, (_key, value) => (typeof value === 'bigint' ? `${value}n` : value)),
       serializeState: (snapshot) => JSON.stringify((snapshot as { value: unknown }).value) + summary(snapshot),
     });
     for (const { state } of Object.values(map)) {

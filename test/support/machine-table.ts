@@ -19,6 +19,7 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   'fleet-operation': 'One command for many hosts, in whoever gives it (machines/fleet-operation.ts).',
   host: 'A host of the fleet, as another one hears it (machines/host.ts).',
   lease: 'What a host prepared for an operation of the fleet (machines/lease.ts).',
+  'clock-offset': 'A host’s clock against the fleet’s reference (machines/clock-offset.ts, clock-filter.ts).',
   stream: 'One ring set in the consumer process; its state is the plan of the reader thread (machines/stream.ts).',
 };
 

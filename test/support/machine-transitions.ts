@@ -1,6 +1,7 @@
 /** Every transition that the machines declare: named, and removable for as long as a test wants to see what misses it. */
 import { applicationMachine } from '../../machines/application.ts';
 import { channelMachine } from '../../machines/channel.ts';
+import { clockOffsetMachine } from '../../machines/clock-offset.ts';
 import { consumerMachine } from '../../machines/consumer.ts';
 import { consumerProcessMachine } from '../../machines/consumer-process.ts';
 import { fleetMemberMachine } from '../../machines/fleet-member.ts';
@@ -30,6 +31,7 @@ export const MACHINES = {
   stream: streamMachine,
   link: linkMachine,
   trigger: triggerMachine,
+  'clock-offset': clockOffsetMachine,
   relay: relayMachine,
   'relay-link': relayLinkMachine,
   viewer: viewerMachine,

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { DaemonPorts } from '../../actors/ports.ts';
+import { clockOf } from '../../actors/session-recovery.ts';
 import {
   addExchange,
   type ClockExchange,
@@ -10,6 +12,8 @@ import {
   EMPTY_FILTER,
   estimateAt,
 } from '../../machines/clock-filter.ts';
+import { NO_FLEET_CLOCK } from '../../machines/clock-offset.ts';
+import { type Claim, chooseReference } from '../../rules/clock-reference.ts';
 
 const MS = 1_000_000;
 const PERIOD_NS = 4_000 * MS;
@@ -149,5 +153,38 @@ describe('clock filter', () => {
       EMPTY_FILTER,
     );
     assert.ok(filter.bounds.length <= 64, String(filter.bounds.length));
+  });
+});
+
+describe('the reference', () => {
+  test('all hosts come to the same one, whatever they took for it before, and then stay with it', () => {
+    const hosts = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { minLength: 1 });
+    fc.assert(
+      fc.property(
+        hosts,
+        fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', null), { minLength: 6, maxLength: 6 }),
+        (names, before) => {
+          let claims: Claim[] = names.map((host, n) => ({ host, reference: before[n]! }));
+          // Each round every host hears every heartbeat.
+          for (let round = 0; round < 3; round++)
+            claims = claims.map(({ host }) => ({ host, reference: chooseReference(claims) }));
+          const [first] = claims;
+          assert.ok(
+            claims.every(({ reference }) => reference === first!.reference && (names as string[]).includes(reference!)),
+          );
+          const newcomer = { host: '0', reference: null };
+          assert.equal(chooseReference([newcomer, ...claims]), first!.reference, 'a newcomer takes nothing over');
+        },
+      ),
+    );
+    assert.equal(chooseReference([]), null);
+  });
+
+  test('a session’s clock has the fleet’s only when it is measured', () => {
+    const ports = { host: { bootId: 'b', clockOffsetNs: () => 5n } } as unknown as DaemonPorts;
+    assert.deepEqual(clockOf({ ports, fleetClock: () => NO_FLEET_CLOCK }), { uuid: 'b', offsetNs: '5' });
+    const measured = { reference: 'db-1', offsetNs: -3, uncertaintyNs: 1.5 };
+    const fleet = { reference: 'db-1', offsetNs: '-3', uncertaintyNs: '2' };
+    assert.deepEqual(clockOf({ ports, fleetClock: () => measured }), { uuid: 'b', offsetNs: '5', fleet });
   });
 });

@@ -1,3 +1,4 @@
+import { CLOCKS } from './clocks.ts';
 import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
@@ -31,4 +32,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RELAY_SCENARIOS,
   ...FLEET,
   ...FLEET_OPERATIONS,
+  ...CLOCKS,
 ];

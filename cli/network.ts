@@ -11,10 +11,6 @@ const LIVE_MAX_US = 0xffff_ffff;
 export const destinationOf = (url: string): Destination => {
   const parsed = parseDestination(url);
   if (!parsed.ok) throw new UsageError(`Destination ${url} is wrong: ${parsed.cause}`);
-  if (parsed.destination.kind === 'lttng') {
-    const known = 'directories, file://, relay: and nats:// URLs are';
-    throw new UsageError(`Destination ${url} is not supported by this version: ${known}`, 5);
-  }
   return parsed.destination;
 };
 

@@ -97,6 +97,7 @@ export class ConsumerLink {
   #opened = new Map<string, string>(); // directory -> session
   #metadata = new Map<string, string>(); // directory -> text
   #rings = new Map<string, string>(); // ring id -> session
+  #maps = new Set<string>(); // map ids
 
   constructor(uid: number, around: Surroundings) {
     this.uid = uid;
@@ -136,6 +137,7 @@ export class ConsumerLink {
     this.#opened = new Map();
     this.#metadata = new Map();
     this.#rings = new Map();
+    this.#maps = new Set();
     if (this.#isReady) this.#ready = deferred();
     this.#isReady = false;
   }
@@ -205,6 +207,18 @@ export class ConsumerLink {
       plan: wanted.plan,
     });
     this.#rings.set(ringId, wanted.sessionId);
+  }
+
+  /** The memory of a map, for a daemon to come; one that is not there yet gets it when it is ready. */
+  hold(mapId: string, fd: number): void {
+    if (!this.#isReady || this.#maps.has(mapId)) return;
+    this.#tell({ kind: 'map', mapId }, [fd]);
+    this.#maps.add(mapId);
+  }
+
+  /** One that cannot be told is on its way out, with what it holds. */
+  releaseMap(mapId: string): void {
+    if (this.#maps.delete(mapId)) this.#connection?.send(Buffer.from(JSON.stringify({ kind: 'map-gone', mapId })), []);
   }
 
   async flush(sessionId: string): Promise<void> {

@@ -80,4 +80,6 @@ export type AttachRequest = ConsumerRequest<'attach'>;
 export const linkMessage = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('credentials') }),
   z.object({ kind: z.literal('ring'), ringId: hexId }),
+  z.object({ kind: z.literal('map'), mapId: hexId }),
+  z.object({ kind: z.literal('map-gone'), mapId: hexId }),
 ]);

@@ -175,7 +175,7 @@ const release = async (parts: DaemonParts, sessionId: string, requestId: string 
   // Now that nothing more is noted: a pass may have made rings meanwhile.
   const last = parts.documents.current(sessionId);
   for (const ringId of ringIdsOf(last)) await parts.rings.release(ringId, parts.keeper);
-  for (const { mapId } of mapGroupsOf(last)) await parts.maps.release(mapId, parts.keeper);
+  for (const { mapId } of mapGroupsOf(last)) await parts.releaseMap(mapId);
 };
 
 const provideActors = (parts: DaemonParts) => ({

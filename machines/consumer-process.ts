@@ -14,6 +14,9 @@ export type ConsumerProcessEvent =
   | { readonly type: 'CredentialsReceived' }
   | ({ readonly type: 'StreamRequested' } & StreamWanted)
   | { readonly type: 'StreamDrained'; readonly ringId: string }
+  /** The memory of a counter map, which this process only keeps for a daemon to come. */
+  | { readonly type: 'MapReceived'; readonly mapId: string }
+  | { readonly type: 'MapReleased'; readonly mapId: string }
   | { readonly type: 'ShutdownRequested' }
   /** Daemon and keeper are gone. */
   | { readonly type: 'DaemonLost' }
@@ -22,6 +25,7 @@ export type ConsumerProcessEvent =
 
 export interface ConsumerProcessContext {
   readonly streams: Readonly<Record<string, ActorRefFrom<typeof streamMachine>>>;
+  readonly maps: readonly string[];
   readonly refusal: Refusal | null;
 }
 
@@ -68,15 +72,19 @@ export const consumerProcessMachine = setup({
         [params.ringId]: spawn('stream', { id: params.ringId, input: params }),
       }),
     }),
+    addMap: assign(({ context }, params: { mapId: string }) => ({ maps: [...context.maps, params.mapId] })),
+    removeMap: assign(({ context }, params: { mapId: string }) => ({ maps: context.maps.filter((id) => id !== params.mapId) })),
     removeStream: assign(({ context }, params: { ringId: string }) => ({ streams: without(context.streams, params.ringId) })),
   },
-  guards: { holdsRings: ({ context }) => Object.keys(context.streams).length > 0 },
+  guards: { holdsMemory: ({ context }) => Object.keys(context.streams).length + context.maps.length > 0 },
   delays: { credentialsTimeout: 15_000, joinTimeout: 30_000, drainTimeout: 5_000 },
 }).createMachine({
   id: 'consumer-process',
   initial: 'waiting',
-  context: { streams: {}, refusal: null },
+  context: { streams: {}, maps: [], refusal: null },
   on: {
+    MapReceived: { actions: { type: 'addMap', params: ({ event }) => ({ mapId: event.mapId }) } },
+    MapReleased: { actions: { type: 'removeMap', params: ({ event }) => ({ mapId: event.mapId }) } },
     StreamDrained: { actions: { type: 'removeStream', params: ({ event }) => ({ ringId: event.ringId }) } },
   },
   output: ({ context }) => ({ refusal: context.refusal }),
@@ -103,9 +111,9 @@ export const consumerProcessMachine = setup({
         // The daemon was started anew, or the bus moved.
         CredentialsReceived: { actions: 'renewKey' },
         ShutdownRequested: 'draining',
-        // The rings that it reads live on in it: the next daemon takes them from here, and then tells it to end.
+        // The memory that it holds lives on in it: the next daemon takes it from here, and then tells it to end.
         DaemonLost: [
-          { guard: 'holdsRings', actions: log('daemon and keeper are gone; recording goes on') },
+          { guard: 'holdsMemory', actions: log('daemon and keeper are gone; recording goes on') },
           { target: 'draining' },
         ],
       },

@@ -58,6 +58,22 @@ test('memory that this daemon made is found with the process that holds it, writ
   assert.equal(survivors.memoryOf(UID, `${RING}3`), null);
 });
 
+test('the counters of a map are found with whoever holds them read-only, writable again', async (t) => {
+  const [mapId, shape] = [`${RING}6`, { cpuCount: 1, slots: 1, bits: 64 }] as const;
+  const native = loadNative();
+  const { fd } = native.createMap({ mapId, ...shape });
+  const { survivors } = survivorsIn(t);
+  const lent = survivors.readOnly(fd);
+  survivors.note(UID, (await holder(t, [lent])).pid!);
+  const found = survivors.mapOf(UID, mapId)!;
+  assert.equal(fstatSync(found).ino, fstatSync(fd).ino);
+  native.adoptMap({ fd: found, mapId, ...shape });
+  native.clearMap({ fd: found, first: 0, count: 1, ...shape });
+  assert.throws(() => native.clearMap({ fd: lent, first: 0, count: 1, ...shape }));
+  for (const one of [fd, lent, found]) native.closeFd(one);
+  assert.equal(survivors.mapOf(UID, `${RING}7`), null);
+});
+
 test('half a ring set, and memory that another user made, are nothing', async (t) => {
   const ringId = `${RING}4`;
   const { fds } = memory(t, ringId);

@@ -65,7 +65,14 @@ const keeperPort = (native: Native, options: SessionDaemonOptions): KeeperPort =
 const consumerProgram =
   (host: Host, options: SessionDaemonOptions) =>
   (owner: number): ConsumerProgram => ({
-    arguments: [process.execPath, '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning', MAIN, 'consumerd'],
+    arguments: [
+      process.execPath,
+      '--max-semi-space-size=1',
+      '--v8-pool-size=0',
+      '--disable-warning=ExperimentalWarning',
+      MAIN,
+      'consumerd',
+    ],
     environment: {
       ...(process.env.WEFT_HOME !== undefined && { WEFT_HOME: process.env.WEFT_HOME }),
       // Another user can neither read nor write this daemon's cache.

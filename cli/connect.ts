@@ -35,6 +35,7 @@ export const keeperArguments = (directories: Directories, words: readonly string
   '--',
   process.execPath,
   '--max-semi-space-size=1',
+  '--v8-pool-size=0',
   '--disable-warning=ExperimentalWarning',
   join(ROOT, 'cli/main.ts'),
   'sessiond-run',

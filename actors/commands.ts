@@ -32,6 +32,7 @@ import type { DaemonParts } from './daemon-parts.ts';
 import { localStamp, localTime } from './local-time.ts';
 import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
+import { reclaimChannels } from './reclaim.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { clockOf } from './session-recovery.ts';
 import { trackedValues } from './tracked-values.ts';
@@ -396,6 +397,14 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
     edit(parts, caller, session, key, { kind: 'channel.enable', name, attributes }),
   'channel.disable': (parts, caller, { session, name }, key) =>
     edit(parts, caller, session, key, { kind: 'channel.disable', name }),
+  'channel.reclaim': async (parts, caller, request) => {
+    const document = find(parts, caller, request.session);
+    if (!document) return failed('session-not-found', { session: request.session });
+    return inTurn(parts, document.id, async () => {
+      const now = find(parts, caller, request.session);
+      return now ? reclaimChannels(parts, now, request) : failed('session-not-found', { session: request.session });
+    });
+  },
   'event.enable': enableEvent,
   'event.disable': (parts, caller, { session, channel = null, pattern = null }, key) =>
     edit(parts, caller, session, key, { kind: 'event.disable', channel, pattern }),

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { RegistryDocument, RingSetDocument } from '../machines/document.ts';
+import type { ChannelAttributes, RegistryDocument, RingSetDocument } from '../machines/document.ts';
 import type { Plan } from '../machines/stream.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
@@ -52,6 +52,11 @@ export interface StreamPlace {
   readonly previous?: { readonly chunk: number; readonly directory: string };
 }
 
+const reclaimSchema = z.object({
+  rings: z.array(z.object({ ringId: hexId, reclaimed: z.int(), pending: z.int() })),
+});
+export type RingReclaimed = z.output<typeof reclaimSchema>['rings'][number];
+
 const snapshotSchema = z.object({ packets: count64, bytes: count64, events: count64 });
 export interface RingPlace {
   readonly ringId: string;
@@ -71,8 +76,9 @@ export interface AttachWanted {
   readonly switchTimerUs: number;
   readonly tracefileSize: number;
   readonly tracefileCount: number;
+  readonly reclaim: ChannelAttributes['reclaim'];
   readonly plan: Plan;
-  readonly fds: readonly [ringFdReadOnly: number, readerFd: number];
+  readonly fds: readonly [ringFd: number, readerFd: number];
 }
 
 interface Surroundings {
@@ -204,6 +210,7 @@ export class ConsumerLink {
       switchTimerUs: wanted.switchTimerUs,
       tracefileSize: wanted.tracefileSize,
       tracefileCount: wanted.tracefileCount,
+      reclaim: wanted.reclaim,
       plan: wanted.plan,
     });
     this.#rings.set(ringId, wanted.sessionId);
@@ -275,6 +282,18 @@ export class ConsumerLink {
     const parsed = parseMessage(snapshotSchema, await Promise.race([asked, lost]));
     if (!parsed.ok) throw refusedBy(parsed.fault);
     return parsed.value;
+  }
+
+  /** Gives back the memory of sub-buffers that nobody needs, of these rings. */
+  async reclaim(
+    sessionId: string,
+    ringIds: readonly string[],
+    ageUs: number,
+    wait: boolean,
+  ): Promise<readonly RingReclaimed[]> {
+    const parsed = parseMessage(reclaimSchema, await this.#ask('reclaim', { session: sessionId, ringIds, ageUs, wait }));
+    if (!parsed.ok) throw refusedBy(parsed.fault);
+    return parsed.value.rings;
   }
 
   async detach(sessionId: string, ringId?: string): Promise<void> {

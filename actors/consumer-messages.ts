@@ -6,6 +6,7 @@ const session = hexId;
 const key = z.string().max(512);
 const plan = z.enum(['append', 'hold', 'count']);
 const chunk = z.int().min(0);
+const count53 = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const uint32 = z.int().min(0).max(0xffff_ffff);
 
 const geometry = z.object({
@@ -51,6 +52,8 @@ export const CONSUMER_REQUESTS = {
     switchTimerUs: uint32,
     tracefileSize: z.int().min(0),
     tracefileCount: uint32,
+    /** When memory of consumed sub-buffers is given back by itself. */
+    reclaim: z.object({ policy: z.enum(['off', 'consumed', 'older-than']), ageUs: count53 }).exactOptional(),
     plan,
   }),
   flush: z.object({ session }),
@@ -65,8 +68,10 @@ export const CONSUMER_REQUESTS = {
   snapshot: z.object({
     session,
     rings: z.array(z.object({ ringId: hexId, directory: text })),
-    maxStreamBytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+    maxStreamBytes: count53,
   }),
+  /** Memory of sub-buffers whose last event is older than `ageUs`; `wait`: what is complete is taken first. */
+  reclaim: z.object({ session, ringIds: z.array(hexId), ageUs: count53, wait: z.boolean() }),
   detach: z.object({ session, ringId: hexId.exactOptional() }),
   stats: z.object({ session }),
   shutdown: z.object({}),

@@ -106,6 +106,13 @@ const clear: Handler<'clear'> = async ({ streams, ports }, { session, directory 
   return {};
 };
 
+/** A ring that is not here any more has no memory to give. */
+const reclaim: Handler<'reclaim'> = async ({ streams }, { session, ringIds, ageUs, wait }) => {
+  const entries = streams.of(session).filter(({ attach: { ringId } }) => ringIds.includes(ringId));
+  const counts = await Promise.all(entries.map((entry) => entry.reclaim({ ageUs, wait })));
+  return { rings: entries.map(({ attach: { ringId } }, at) => ({ ringId, ...counts[at] })) };
+};
+
 const plan: Handler<'plan'> = async (parts, request) => {
   for (const {
     attach: { ringId },
@@ -142,6 +149,7 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   clear,
   plan,
   snapshot,
+  reclaim,
   detach,
   stats,
   shutdown,

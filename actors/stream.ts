@@ -35,7 +35,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
   const { directory, chunk, previous } = attach;
   const [ringFd, readerFd] = entry.memory!;
   const { ringId, plan, geometry, filePrefix, uuid, streamClassId, streamInstanceBase, readTimerUs, switchTimerUs } = attach;
-  const { tracefileSize, tracefileCount } = attach;
+  const { tracefileSize, tracefileCount, reclaim } = attach;
   entry.reader = parts.ports.native.startReader(
     {
       ringFd,
@@ -54,6 +54,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
       switchTimerUs,
       tracefileSize,
       tracefileCount,
+      ...(reclaim && { reclaim }),
     },
     (news) => hear(parts, entry, news),
   );

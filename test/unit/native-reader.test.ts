@@ -98,6 +98,21 @@ test('a snapshot copies what a holding reader keeps, and takes nothing away', as
   await assert.rejects(reader.snapshot({ directory: folder.path }), { code: 'EBADF' });
 });
 
+test('memory is given back on request; a closed reader says so', async () => {
+  using folder = temporary();
+  const rings = makeRings();
+  const reader = native.startReader(readerOptions(rings, folder.path), () => {});
+  new RingWriter(rings.ringFd).emit(10);
+  await reader.flush();
+  assert.deepEqual(
+    await reader.reclaim({ ageUs: 0, wait: true }),
+    { reclaimed: 0, pending: 0 },
+    'its only sub-buffer is in use',
+  );
+  await reader.close();
+  await assert.rejects(reader.reclaim({ ageUs: 0, wait: true }), { code: 'EBADF' });
+});
+
 test('a corrupt ring is reported with the check that failed', async () => {
   using folder = temporary();
   const rings = makeRings();
@@ -134,7 +149,7 @@ test('a reader does not start where its directory is missing or the rings are ot
   assert.throws(start({ geometry: { ...GEOMETRY, cpuCount: 4_000_000_000 } }), { code: 'EINVAL' });
   assert.throws(start({ ringFd: 0 }), { code: 'EINVAL' });
   assert.throws(start({ uuid: 'short' }), TypeError);
-  native.closeFd(rings.ringFdReadOnly); /* still ours: no reader took it */
+  native.closeFd(rings.ringFdLent); /* still ours: no reader took it */
 });
 
 /** Every public method in every condition: what is allowed. */

@@ -37,11 +37,11 @@ const holder = async (t: TestContext, fds: readonly number[], script = 'echo rea
 
 const memory = (t: TestContext, ringId: string) => {
   const native = loadNative();
-  const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = native.createRingSet({ ringId, geometry, cpus: [0] });
+  const { ringFd, readerFd, readerFdReadOnly } = native.createRingSet({ ringId, geometry, cpus: [0] });
   t.after(() => {
-    for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) native.closeFd(fd);
+    for (const fd of [ringFd, readerFd, readerFdReadOnly]) native.closeFd(fd);
   });
-  return { native, fds: [ringFdReadOnly, readerFd] as const, writable: ringFd };
+  return { native, fds: [ringFd, readerFd] as const, writable: ringFd };
 };
 
 test('memory that this daemon made is found with the process that holds it, writable again', async (t) => {
@@ -54,7 +54,7 @@ test('memory that this daemon made is found with the process that holds it, writ
   const [ringFd, readerFd] = survivors.memoryOf(UID, ringId)!;
   assert.equal(fstatSync(ringFd).ino, fstatSync(writable).ino);
   const taken = native.adoptRingSet({ ringFd, readerFd, ringId, geometry });
-  for (const fd of [ringFd, readerFd, taken.ringFdReadOnly, taken.readerFdReadOnly]) native.closeFd(fd);
+  for (const fd of [ringFd, readerFd, taken.readerFdReadOnly]) native.closeFd(fd);
   assert.equal(survivors.memoryOf(UID, `${RING}3`), null);
 });
 

@@ -1,6 +1,7 @@
 import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
+import { MEMORY } from './memory.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
@@ -23,4 +24,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...WRITING,
   ...SNAPSHOTS,
   ...TRIGGERS,
+  ...MEMORY,
 ];

@@ -30,12 +30,15 @@ int allocate(int fd, int how, uint64_t offset, uint64_t bytes) {
     return status;
 }
 
+/* Whether memory can be taken and put back by way of it. */
+bool writable(int fd) { return fd >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR; }
+
 }  // namespace
 
 Reclaim::Reclaim(const SetMap &set, uint32_t cpu, int ring_fd, const UntrustedRing &ring, weft_reader_page *page)
     : size_(set.geometry().subbuf_size), count_(set.geometry().subbuf_count),
       overwrite_(set.geometry().mode == WEFT_MODE_OVERWRITE), data_offset_(weft_data_offset(&set.geometry(), cpu)),
-      ring_fd_(ring_fd), ring_(ring), page_(page), runway_(runway_of(set.geometry())), ahead_(runway_) {}
+      ring_fd_(writable(ring_fd) ? ring_fd : -1), ring_(ring), page_(page), runway_(runway_of(set.geometry())), ahead_(runway_) {}
 
 uint64_t Reclaim::newest() const {
     Look look;
@@ -158,8 +161,10 @@ Failure Reclaim::punch(uint64_t sequence) const {
 }
 
 uint64_t Reclaim::take(uint64_t position, uint64_t before, bool unread, Failure *bad) {
-    if (ring_fd_ < 0)
+    if (ring_fd_ < 0) {
+        *bad = {EBADF, "the descriptor of the ring memory is read-only"};
         return 0;
+    }
     if (overwrite_)
         return take_oldest(unread ? newest() : position / size_, before, bad);
     const uint64_t count = take_consumed(position, before, bad);

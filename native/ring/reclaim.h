@@ -26,7 +26,7 @@ inline uint64_t runway_of(const weft_geometry &geometry) {
 
 class Reclaim {
 public:
-    /* `ring_fd` < 0: nothing is taken and nothing put back, the position alone is kept. */
+    /* `ring_fd` < 0 or read-only: nothing is taken and nothing put back, the position alone is kept. */
     Reclaim(const SetMap &set, uint32_t cpu, int ring_fd, const UntrustedRing &ring, weft_reader_page *page);
 
     /* Takes each sub-buffer's memory as soon as it is consumed. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
+import { mkdirSync, openSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -98,7 +98,7 @@ test('a snapshot copies what a holding reader keeps, and takes nothing away', as
   await assert.rejects(reader.snapshot({ directory: folder.path }), { code: 'EBADF' });
 });
 
-test('memory is given back on request; a closed reader says so', async () => {
+test('memory is given back on request; a reader that is closed or may not says so', async () => {
   using folder = temporary();
   const rings = makeRings();
   const reader = native.startReader(readerOptions(rings, folder.path), () => {});
@@ -111,6 +111,13 @@ test('memory is given back on request; a closed reader says so', async () => {
   );
   await reader.close();
   await assert.rejects(reader.reclaim({ ageUs: 0, wait: true }), { code: 'EBADF' });
+  const others = makeRings();
+  const ringFd = openSync(`/proc/self/fd/${others.ringFd}`, 'r');
+  const powerless = native.startReader({ ...readerOptions(others, folder.path), ringFd, filePrefix: 'other' }, () => {});
+  new RingWriter(others.ringFd).emit(10);
+  await powerless.flush();
+  await assert.rejects(powerless.reclaim({ ageUs: 0, wait: true }), { code: 'EBADF', message: /read-only/ });
+  await powerless.close();
 });
 
 test('a corrupt ring is reported with the check that failed', async () => {

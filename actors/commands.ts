@@ -14,7 +14,7 @@ import type { SessionEvent } from '../machines/session-setup.ts';
 import { newSnapshot } from '../machines/snapshot-edits.ts';
 import { distinctFilters, filtersFit } from '../rules/filter/channel.ts';
 import { checkFilter } from '../rules/filter/check.ts';
-import { checkExclusions } from '../rules/match.ts';
+import { exclusionFault } from '../rules/match.ts';
 import { isReservedChannel, isReservedPattern } from '../rules/reserved.ts';
 import type { Body, BusMessage, Endpoint, Fault, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
@@ -37,6 +37,7 @@ import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { clockOf } from './session-recovery.ts';
 import { trackedValues } from './tracked-values.ts';
 import { TRIGGER_HANDLERS } from './trigger-commands.ts';
+import { inTurn } from './turns.ts';
 import { applicationViewOf, sessionViewOf, summaryOf } from './views.ts';
 
 /** Who asks, as the server vouches. */
@@ -69,18 +70,6 @@ const addMapChannel: Handler<'map.add'> = async (parts, caller, request, key) =>
 
 const find = (parts: DaemonParts, caller: Caller, name: string): SessionDocument | undefined =>
   parts.documents.all().find((document) => document.name === name && sees(caller, document));
-
-/** Commands of one session wait for each other; questions do not. */
-const turns = new WeakMap<DaemonParts, Map<string, Promise<unknown>>>();
-
-const inTurn = (parts: DaemonParts, sessionId: string, work: () => Promise<Reply>): Promise<Reply> => {
-  const queues = turns.get(parts) ?? new Map<string, Promise<unknown>>();
-  turns.set(parts, queues);
-  const turn = (queues.get(sessionId) ?? Promise.resolve()).then(work, work);
-  queues.set(sessionId, turn);
-  void turn.finally(() => queues.get(sessionId) === turn && queues.delete(sessionId));
-  return turn;
-};
 
 /** Sends an event to the session and waits for its machine's answer. */
 const command = (parts: DaemonParts, caller: Caller, name: string, key: string, event: SessionEvent): Promise<Reply> =>
@@ -240,7 +229,7 @@ const ruleFault = (pattern: string, exclusions: readonly string[], channel: stri
   if (channel !== null && isReservedChannel(channel)) return failed('name-reserved', { name: channel });
   if (pattern === '') return invalid('it is empty');
   if (Buffer.byteLength(pattern) > 255) return invalid('it has more than 255 bytes');
-  const { error } = checkExclusions(pattern, exclusions);
+  const error = exclusionFault(pattern, exclusions);
   return error === null ? null : failed('exclusion-invalid', { exclusion: exclusions.join(','), cause: error });
 };
 
@@ -431,6 +420,12 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   ...TRIGGER_HANDLERS,
 };
 
+/** They change nothing, so asking again does no harm, and their answers are many and long. */
+const QUESTIONS: ReadonlySet<CommandName> = new Set<CommandName>([
+  ...(['session.list', 'session.show', 'snapshot.list-output', 'map.show'] as const),
+  ...(['point.list', 'trigger.list', 'daemon.status'] as const),
+]);
+
 const callerOf = (parts: DaemonParts, { subject }: BusMessage): Caller | null => {
   const address = parseCommandSubject(subject);
   if (address?.realm !== 'local' || !/^\d{1,10}$/.test(address.who)) return null;
@@ -447,7 +442,8 @@ export const commandAs = async (parts: DaemonParts, uid: number, name: string, f
   if (!parsed.ok) return refused(parsed.fault);
   const key = `${caller.who} ${id}`;
   const handler = HANDLERS[name] as Handler<CommandName>;
-  return parts.replies.once(key, id, () => handler(parts, caller, parsed.value as CommandRequest<CommandName>, key));
+  // Nobody else knows the id, so nobody asks again.
+  return parts.replies.once(key, id, () => handler(parts, caller, parsed.value as CommandRequest<CommandName>, key), false);
 };
 
 const handle = async <C extends CommandName>(parts: DaemonParts, name: C, message: BusMessage): Promise<Reply> => {
@@ -457,7 +453,7 @@ const handle = async <C extends CommandName>(parts: DaemonParts, name: C, messag
   if (!parsed.ok) return refused(parsed.fault as Fault);
   const request = parsed.value as CommandRequest<C>;
   const key = `${caller.who} ${request.id}`;
-  return parts.replies.once(key, request.id, () => HANDLERS[name](parts, caller, request, key));
+  return parts.replies.once(key, request.id, () => HANDLERS[name](parts, caller, request, key), !QUESTIONS.has(name));
 };
 
 export const commandEndpoints = (parts: DaemonParts): readonly Endpoint[] =>

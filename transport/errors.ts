@@ -119,6 +119,11 @@ const FAULTS = {
     ({ session, doing }) => `Recording session \`${session}\` is ${doing}.`,
     'Try again when that has ended.',
   ),
+  'session-recovering': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` is still being taken back from the session daemon before this one.`,
+    'It is tried again each second; log/sessiond.log in the state directory says what it waits for.',
+  ),
   'already-started': row<{ session: string }>(
     'warning',
     ({ session }) => `Recording session \`${session}\` is already started.`,

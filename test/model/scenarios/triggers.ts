@@ -343,6 +343,21 @@ const ADDING: readonly Scenario[] = [
     assert.deepEqual(await shown(world), []);
   }),
 
+  scenario('a trigger is removed while it is being added, and twice at once', async (world) => {
+    await world.start();
+    const program = await world.program();
+    program.deaf = true; // arming takes its time
+    const added = add(world);
+    const removed = world.ok('trigger.remove', { name: 't' });
+    const again = world.refused('trigger.remove', { name: 't' });
+    const time = await took(world, async () => {
+      await Promise.all([added, removed]);
+      assert.equal(await again, 'trigger-not-found');
+    });
+    assert.ok(time < 10_000, `${time} ms`);
+    assert.deepEqual(await shown(world), []);
+  }),
+
   scenario('triggers outlive their daemon', async (world) => {
     await world.start();
     const program = await world.program();

@@ -191,6 +191,12 @@ const FAULTS = {
     ({ session, cause }) => `The rotation of recording session \`${session}\` is not complete: ${cause}.`,
     'Recording goes on, and the rotation is tried again each second; `weft list SESSION` shows when it is done.',
   ),
+  'chunk-not-archived': row<{ session: string; cause: string }>(
+    'error',
+    ({ session, cause }) =>
+      `Recording session \`${session}\` is destroyed, but its last chunk was not moved to archives/: ${cause.replace(/\.$/, '')}.`,
+    'The chunk is whole, and a trace of its own, in the output directory: move it when you can.',
+  ),
   'schedule-needed': row<NoParams>('error', () => 'No rotation schedule was named.', 'Give --timer, --size or both.'),
   'schedule-invalid': row<{ kind: string; cause: string }>(
     'error',

@@ -140,8 +140,9 @@ export const archiveRest = async (parts: DaemonParts, sessionId: string): Promis
 
 const clearChunk = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
   const before = parts.documents.current(sessionId);
-  if (outputPathOf(before) === '') throw refuse('unsupported', { what: 'Clearing a session without a trace of its own' });
-  if (before.chunk) {
+  const written = outputPathOf(before) !== '';
+  if (!written && before.everStarted && before.channels.length > 0) throw refuse('clear-unavailable', { session: before.name });
+  if (written && before.chunk) {
     const consumer = await holdAll(parts, sessionId);
     await consumer.clear(sessionId, join(outputPathOf(before), before.chunk.directory));
   }

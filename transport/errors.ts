@@ -191,6 +191,12 @@ const FAULTS = {
     ({ session, cause }) => `The rotation of recording session \`${session}\` is not complete: ${cause}.`,
     'Recording goes on, and the rotation is tried again each second; `weft list SESSION` shows when it is done.',
   ),
+  'clear-unavailable': row<{ session: string }>(
+    'unsupported',
+    ({ session }) =>
+      `Recording session \`${session}\` writes no trace by itself: emptying its buffers is not supported by this version.`,
+    'A snapshot of the newest events only: `weft snapshot record --max-size=SIZE`; empty buffers: a new session.',
+  ),
   'chunk-not-archived': row<{ session: string; cause: string }>(
     'error',
     ({ session, cause }) =>

@@ -27,7 +27,7 @@ const conditionFault = (condition: TriggerCondition): Reply | null => {
   if (condition.kind !== 'event-rule-matches') return null;
   const { pattern, exclusions, filter } = condition.rule;
   const bytes = Buffer.byteLength(pattern);
-  if (bytes === 0 || bytes > NAME_BYTES_MAX) return wrong(`its pattern has ${bytes} bytes, 1 to ${NAME_BYTES_MAX} are allowed`);
+  if (bytes > NAME_BYTES_MAX) return wrong(`its pattern has ${bytes} bytes, at most ${NAME_BYTES_MAX} are allowed`);
   const error = exclusionFault(pattern, exclusions);
   if (error !== null) return wrong(error);
   const checked = filter === null ? null : checkFilter(filter);

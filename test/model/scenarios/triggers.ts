@@ -284,10 +284,8 @@ const ADDING: readonly Scenario[] = [
     );
     const bad = { ...MATCHES, captures: ['a + b'] };
     assert.equal(await world.refused('trigger.add', { condition: bad, actions: [NOTIFY] }), 'trigger-invalid');
-    for (const pattern of ['', 'x'.repeat(256)]) {
-      const condition = { ...MATCHES, rule: { ...RULE, pattern } };
-      assert.equal(await world.refused('trigger.add', { condition, actions: [NOTIFY] }), 'trigger-invalid');
-    }
+    const long = { ...MATCHES, rule: { ...RULE, pattern: 'x'.repeat(256) } };
+    assert.equal(await world.refused('trigger.add', { condition: long, actions: [NOTIFY] }), 'trigger-invalid');
     assert.equal(await world.refused('trigger.remove', { name: 'nobody' }), 'trigger-not-found');
   }),
 

@@ -14,7 +14,7 @@ import type { SessionEvent } from '../machines/session-setup.ts';
 import { newSnapshot } from '../machines/snapshot-edits.ts';
 import { distinctFilters, filtersFit } from '../rules/filter/channel.ts';
 import { checkFilter } from '../rules/filter/check.ts';
-import { checkExclusions } from '../rules/match.ts';
+import { exclusionFault } from '../rules/match.ts';
 import { isReservedChannel, isReservedPattern } from '../rules/reserved.ts';
 import type { Body, BusMessage, Endpoint, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
@@ -33,11 +33,13 @@ import { FLEET_HANDLERS } from './fleet-commands.ts';
 import { localStamp, localTime } from './local-time.ts';
 import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
+import { reclaimChannels } from './reclaim.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { linkOf } from './session-link.ts';
 import { clockOf } from './session-recovery.ts';
 import { trackedValues } from './tracked-values.ts';
 import { TRIGGER_HANDLERS } from './trigger-commands.ts';
+import { inTurn } from './turns.ts';
 import { applicationViewOf, sessionViewOf, summaryOf } from './views.ts';
 
 /** Who asks, as the server vouches. */
@@ -70,18 +72,6 @@ const addMapChannel: Handler<'map.add'> = async (parts, caller, request, key) =>
 
 const find = (parts: DaemonParts, caller: Caller, name: string): SessionDocument | undefined =>
   parts.documents.all().find((document) => document.name === name && sees(caller, document));
-
-/** Commands of one session wait for each other; questions do not. */
-const turns = new WeakMap<DaemonParts, Map<string, Promise<unknown>>>();
-
-const inTurn = (parts: DaemonParts, sessionId: string, work: () => Promise<Reply>): Promise<Reply> => {
-  const queues = turns.get(parts) ?? new Map<string, Promise<unknown>>();
-  turns.set(parts, queues);
-  const turn = (queues.get(sessionId) ?? Promise.resolve()).then(work, work);
-  queues.set(sessionId, turn);
-  void turn.finally(() => queues.get(sessionId) === turn && queues.delete(sessionId));
-  return turn;
-};
 
 /** Sends an event to the session and waits for its machine's answer. */
 const command = (parts: DaemonParts, caller: Caller, name: string, key: string, event: SessionEvent): Promise<Reply> =>
@@ -262,7 +252,7 @@ const ruleFault = (pattern: string, exclusions: readonly string[], channel: stri
   if (channel !== null && isReservedChannel(channel)) return failed('name-reserved', { name: channel });
   if (pattern === '') return invalid('it is empty');
   if (Buffer.byteLength(pattern) > 255) return invalid('it has more than 255 bytes');
-  const { error } = checkExclusions(pattern, exclusions);
+  const error = exclusionFault(pattern, exclusions);
   return error === null ? null : failed('exclusion-invalid', { exclusion: exclusions.join(','), cause: error });
 };
 
@@ -436,6 +426,14 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
     edit(parts, caller, session, key, { kind: 'channel.enable', name, attributes }),
   'channel.disable': (parts, caller, { session, name }, key) =>
     edit(parts, caller, session, key, { kind: 'channel.disable', name }),
+  'channel.reclaim': async (parts, caller, request) => {
+    const document = find(parts, caller, request.session);
+    if (!document) return failed('session-not-found', { session: request.session });
+    return inTurn(parts, document.id, async () => {
+      const now = find(parts, caller, request.session);
+      return now ? reclaimChannels(parts, now, request) : failed('session-not-found', { session: request.session });
+    });
+  },
   'event.enable': enableEvent,
   'event.disable': (parts, caller, { session, channel = null, pattern = null }, key) =>
     edit(parts, caller, session, key, { kind: 'event.disable', channel, pattern }),
@@ -464,6 +462,12 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   ...TRIGGER_HANDLERS,
 };
 
+/** They change nothing, so asking again does no harm, and their answers are many and long. */
+const QUESTIONS: ReadonlySet<CommandName> = new Set<CommandName>([
+  ...(['session.list', 'session.show', 'snapshot.list-output', 'map.show'] as const),
+  ...(['point.list', 'trigger.list', 'daemon.status'] as const),
+]);
+
 const callerOf = (parts: DaemonParts, { subject }: BusMessage): Caller | null => {
   const address = parseCommandSubject(subject);
   if (address?.realm !== 'local' || !/^\d{1,10}$/.test(address.who)) return null;
@@ -472,13 +476,19 @@ const callerOf = (parts: DaemonParts, { subject }: BusMessage): Caller | null =>
 };
 
 /** A command whose caller is known, whatever way it came. */
-export const carryOut = async (parts: DaemonParts, caller: Caller, name: CommandName, body: Body): Promise<Reply> => {
+export const carryOut = async (
+  parts: DaemonParts,
+  caller: Caller,
+  name: CommandName,
+  body: Body,
+  keep = !QUESTIONS.has(name),
+): Promise<Reply> => {
   const parsed = parseRequest(name, body);
   if (!parsed.ok) return refused(parsed.fault);
   const request = parsed.value as CommandRequest<CommandName>;
   const key = `${caller.who} ${request.id}`;
   const handler = HANDLERS[name] as Handler<CommandName>;
-  return parts.replies.once(key, request.id, () => handler(parts, caller, request, key));
+  return parts.replies.once(key, request.id, () => handler(parts, caller, request, key), keep);
 };
 
 /** Whatever can fail of a command, before it is carried out. */
@@ -500,7 +510,8 @@ export const prepareCommand = async (parts: DaemonParts, caller: Caller, name: C
 export const commandAs = async (parts: DaemonParts, uid: number, name: string, fields: Body): Promise<Reply> => {
   if (!isCommandName(name)) return failed('unsupported', { what: `Command ${name}` });
   const caller: Caller = { who: String(uid), uid, all: uid === 0 || uid === parts.place.uid };
-  return carryOut(parts, caller, name, { v: 1, id: parts.ports.ids.hex(16), ...fields });
+  // Nobody else knows the id, so nobody asks again.
+  return carryOut(parts, caller, name, { v: 1, id: parts.ports.ids.hex(16), ...fields }, false);
 };
 
 const handle = async (parts: DaemonParts, name: CommandName, message: BusMessage): Promise<Reply> => {

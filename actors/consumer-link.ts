@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { RegistryDocument, RingSetDocument } from '../machines/document.ts';
+import type { ChannelAttributes, RegistryDocument, RingSetDocument } from '../machines/document.ts';
 import type { Plan } from '../machines/stream.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
@@ -53,6 +53,11 @@ export interface StreamPlace {
   readonly previous?: { readonly chunk: number; readonly directory: string };
 }
 
+const reclaimSchema = z.object({
+  rings: z.array(z.object({ ringId: hexId, reclaimed: z.int(), pending: z.int() })),
+});
+export type RingReclaimed = z.output<typeof reclaimSchema>['rings'][number];
+
 const snapshotSchema = z.object({ packets: count64, bytes: count64, events: count64 });
 export interface RingPlace {
   readonly ringId: string;
@@ -84,9 +89,10 @@ export interface AttachWanted {
   readonly switchTimerUs: number;
   readonly tracefileSize: number;
   readonly tracefileCount: number;
+  readonly reclaim: ChannelAttributes['reclaim'];
   readonly plan: Plan;
   readonly spooled: boolean;
-  readonly fds: readonly [ringFdReadOnly: number, readerFd: number];
+  readonly fds: readonly [ringFd: number, readerFd: number];
 }
 
 interface Surroundings {
@@ -112,6 +118,7 @@ export class ConsumerLink {
   #metadata = new Map<string, string>(); // directory -> text
   #rings = new Map<string, string>(); // ring id -> session
   #links = new Set<string>(); // sessions
+  #maps = new Set<string>(); // map ids
 
   constructor(uid: number, around: Surroundings) {
     this.uid = uid;
@@ -152,6 +159,7 @@ export class ConsumerLink {
     this.#metadata = new Map();
     this.#rings = new Map();
     this.#links = new Set();
+    this.#maps = new Set();
     if (this.#isReady) this.#ready = deferred();
     this.#isReady = false;
   }
@@ -240,10 +248,23 @@ export class ConsumerLink {
       switchTimerUs: wanted.switchTimerUs,
       tracefileSize: wanted.tracefileSize,
       tracefileCount: wanted.tracefileCount,
+      reclaim: wanted.reclaim,
       plan: wanted.plan,
       spooled: wanted.spooled,
     });
     this.#rings.set(ringId, wanted.sessionId);
+  }
+
+  /** The memory of a map, for a daemon to come; one that is not there yet gets it when it is ready. */
+  hold(mapId: string, fd: number): void {
+    if (!this.#isReady || this.#maps.has(mapId)) return;
+    this.#tell({ kind: 'map', mapId }, [fd]);
+    this.#maps.add(mapId);
+  }
+
+  /** One that cannot be told is on its way out, with what it holds. */
+  releaseMap(mapId: string): void {
+    if (this.#maps.delete(mapId)) this.#connection?.send(Buffer.from(JSON.stringify({ kind: 'map-gone', mapId })), []);
   }
 
   async flush(sessionId: string): Promise<void> {
@@ -305,6 +326,18 @@ export class ConsumerLink {
     const parsed = parseMessage(snapshotSchema, await Promise.race([asked, lost]));
     if (!parsed.ok) throw refusedBy(parsed.fault);
     return parsed.value;
+  }
+
+  /** Gives back the memory of sub-buffers that nobody needs, of these rings. */
+  async reclaim(
+    sessionId: string,
+    ringIds: readonly string[],
+    ageUs: number,
+    wait: boolean,
+  ): Promise<readonly RingReclaimed[]> {
+    const parsed = parseMessage(reclaimSchema, await this.#ask('reclaim', { session: sessionId, ringIds, ageUs, wait }));
+    if (!parsed.ok) throw refusedBy(parsed.fault);
+    return parsed.value.rings;
   }
 
   async detach(sessionId: string, ringId?: string): Promise<void> {

@@ -7,6 +7,7 @@ const session = hexId;
 const key = z.string().max(512);
 const plan = z.enum(['append', 'hold', 'count']);
 const chunk = z.int().min(0);
+const count53 = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const uint32 = z.int().min(0).max(0xffff_ffff);
 
 const bytes = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -57,6 +58,8 @@ export const CONSUMER_REQUESTS = {
     tracefileCount: uint32,
     /** The directory is in the spool of a link. */
     spooled: z.boolean().default(false),
+    /** When memory of consumed sub-buffers is given back by itself. */
+    reclaim: z.object({ policy: z.enum(['off', 'consumed', 'older-than']), ageUs: count53 }).exactOptional(),
     plan,
   }),
   flush: z.object({ session }),
@@ -71,8 +74,10 @@ export const CONSUMER_REQUESTS = {
   snapshot: z.object({
     session,
     rings: z.array(z.object({ ringId: hexId, directory: text })),
-    maxStreamBytes: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+    maxStreamBytes: count53,
   }),
+  /** Memory of sub-buffers whose last event is older than `ageUs`; `wait`: what is complete is taken first. */
+  reclaim: z.object({ session, ringIds: z.array(hexId), ageUs: count53, wait: z.boolean() }),
   detach: z.object({ session, ringId: hexId.exactOptional() }),
   /** Decoded events on the bus for so long; `name`: of the session, in the subject. */
   watch: z.object({ session, name: text, leaseMs: z.int().min(1).max(60_000), perSecond: z.int().min(1).max(1_000_000) }),
@@ -108,4 +113,6 @@ export type AttachRequest = ConsumerRequest<'attach'>;
 export const linkMessage = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('credentials') }),
   z.object({ kind: z.literal('ring'), ringId: hexId }),
+  z.object({ kind: z.literal('map'), mapId: hexId }),
+  z.object({ kind: z.literal('map-gone'), mapId: hexId }),
 ]);

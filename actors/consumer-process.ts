@@ -19,6 +19,8 @@ export class ConsumerProcessParts {
   readonly streams = new ConsumerStreams();
   readonly links = new Map<string, LinkEntry>();
   readonly live: LiveWatches;
+  /** Counters by map id; held, and never looked at (docs/adr/0017-maps-held-by-the-consumer.md). */
+  readonly maps = new Map<string, number>();
   access: Access | null = null;
   connection: ConsumerBus | null = null;
   #root: Root | null = null;
@@ -95,6 +97,22 @@ const takeMemory = (parts: ConsumerProcessParts, ringId: string, fds: readonly n
   for (const fd of parts.streams.keepMemory(ringId, [ringFd, readerFd]) ?? []) closeFd(fd);
 };
 
+const holdMap = (parts: ConsumerProcessParts, mapId: string, fds: readonly number[]): void => {
+  const held = parts.maps.has(mapId) ? undefined : fds[0];
+  for (const fd of fds) if (fd !== held) parts.ports.native.closeFd(fd);
+  if (held === undefined) return;
+  parts.maps.set(mapId, held);
+  parts.root.send({ type: 'MapReceived', mapId });
+};
+
+const releaseMap = (parts: ConsumerProcessParts, mapId: string): void => {
+  const fd = parts.maps.get(mapId);
+  if (fd === undefined) return;
+  parts.maps.delete(mapId);
+  parts.ports.native.closeFd(fd);
+  parts.root.send({ type: 'MapReleased', mapId });
+};
+
 const takeKey = (parts: ConsumerProcessParts, body: Body): void => {
   const access = parseAccess(body);
   if (!access.ok) throw new Error(access.fault.message);
@@ -106,6 +124,8 @@ const receive = (parts: ConsumerProcessParts, bytes: Buffer, fds: readonly numbe
   try {
     const message = linkMessage.parse(JSON.parse(bytes.toString()));
     if (message.kind === 'ring') takeMemory(parts, message.ringId, fds);
+    else if (message.kind === 'map') holdMap(parts, message.mapId, fds);
+    else if (message.kind === 'map-gone') releaseMap(parts, message.mapId);
     else takeKey(parts, message);
   } catch (thrown) {
     parts.ports.log.error('the daemon sent nonsense', { cause: String(thrown) });

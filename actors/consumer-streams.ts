@@ -1,5 +1,5 @@
 /** What the consumer process holds beside its machines: directories by session and registry, ring memory, readers. */
-import type { NativeError, Reader, ReaderNews } from '../native/addon/index.ts';
+import type { NativeError, Reader, ReaderNews, ReclaimCounts, ReclaimOptions } from '../native/addon/index.ts';
 import { STATS_FIELDS } from '../native/addon/index.ts';
 import type { AttachRequest } from './consumer-messages.ts';
 import { type Deferred, deferred } from './deferred.ts';
@@ -51,6 +51,10 @@ export class StreamEntry {
 
   clear(): Promise<void> {
     return this.#write((reader) => reader.clear());
+  }
+
+  async reclaim(options: ReclaimOptions): Promise<ReclaimCounts> {
+    return (await this.reader?.reclaim(options)) ?? { reclaimed: 0, pending: 0 };
   }
 
   note(news: ReaderNews): void {

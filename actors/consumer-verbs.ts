@@ -120,6 +120,13 @@ const emptyChunk = async ({ streams, ports }: ConsumerProcessParts, session: str
   );
 };
 
+/** A ring that is not here any more has no memory to give. */
+const reclaim: Handler<'reclaim'> = async ({ streams }, { session, ringIds, ageUs, wait }) => {
+  const entries = streams.of(session).filter(({ attach: { ringId } }) => ringIds.includes(ringId));
+  const counts = await Promise.all(entries.map((entry) => entry.reclaim({ ageUs, wait })));
+  return { rings: entries.map(({ attach: { ringId } }, at) => ({ ringId, ...counts[at] })) };
+};
+
 const plan: Handler<'plan'> = async (parts, request) => {
   for (const {
     attach: { ringId },
@@ -161,6 +168,7 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   clear,
   plan,
   snapshot,
+  reclaim,
   detach,
   watch,
   stats,

@@ -1,6 +1,7 @@
 /** Supervising one owner's consumer: the keeper runs it, the socket pair and the bus reach it. */
 import { fromPromise } from 'xstate';
 import { consumerMachine, type Flush } from '../machines/consumer.ts';
+import { mapGroupsOf } from '../machines/map-edits.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { keeperId, type ProcessSpec } from './keeper-client.ts';
 import { Refused, refusedFrom } from './refused.ts';
@@ -40,11 +41,13 @@ const ready = (parts: DaemonParts, uid: number): void => {
   parts.consumer(uid).markReady();
   const what = parts.consumer(uid).isSuccessor ? 'restarted' : 'started';
   parts.events.publish(uid, 'consumer', String(uid), what);
-  for (const { id, owner } of parts.documents.all()) {
-    const session = owner.uid === uid ? parts.session(id) : undefined;
+  for (const document of parts.documents.all()) {
+    if (document.owner.uid !== uid) continue;
+    for (const { mapId } of mapGroupsOf(document)) parts.maps.lend(mapId, parts.consumer(uid));
+    const session = parts.session(document.id);
     session?.send({ type: 'ConsumerReady' });
     // What waits in its spool goes on, whether anybody records or not.
-    void reopenLink(parts, id).catch(ignoreAbsence(parts, 'a link is not opened'));
+    void reopenLink(parts, document.id).catch(ignoreAbsence(parts, 'a link is not opened'));
     session?.getSnapshot().context.rotation.send({ type: 'ConsumerReady' });
   }
 };

@@ -112,6 +112,17 @@ export class DaemonParts {
     return link;
   }
 
+  /** The memory of a map is with its owner's consumer too, as soon as that is there. */
+  holdMap({ owner: { uid, gid } }: SessionDocument, mapId: string): void {
+    this.root.send({ type: 'ConsumerNeeded', uid, gid });
+    this.maps.lend(mapId, this.consumer(uid));
+  }
+
+  async releaseMap(mapId: string): Promise<void> {
+    for (const consumer of this.#consumers.values()) consumer.releaseMap(mapId);
+    await this.maps.release(mapId, this.keeper);
+  }
+
   /** Asks the registry of a scope for a pass; resolves when it ended. */
   async pass(sessionId: string, scope: RegistryScope): Promise<void> {
     // Whoever asks may be an action of the session itself, which takes events only when it is done with this one.

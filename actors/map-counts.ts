@@ -83,9 +83,10 @@ const createGroup = async (
   }));
   // Memory that no document knows would be held for ever.
   await noted.catch(async (thrown: unknown) => {
-    await parts.maps.release(group.mapId, parts.keeper);
+    await parts.releaseMap(group.mapId);
     throw thrown;
   });
+  parts.holdMap(parts.documents.current(sessionId), group.mapId);
 };
 
 /** Keys and memory that the application's matches lack. */

@@ -36,7 +36,7 @@ const endGroup = async (parts: DaemonParts, { sessionId, map: { name }, group: {
     if (!map || !group) return { document, value: undefined };
     return { document: withoutGroup(document, name, mapId, inheritedOf(parts, map, group)), value: undefined };
   });
-  await parts.maps.release(mapId, parts.keeper);
+  await parts.releaseMap(mapId);
 };
 
 /**

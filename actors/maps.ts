@@ -2,6 +2,7 @@
 import type { ApplicationIdentity } from '../machines/application.ts';
 import type { MapChannelDocument, MapGroupDocument } from '../machines/document.ts';
 import type { MapEntries, MapGeometry } from '../native/addon/index.ts';
+import type { ConsumerLink } from './consumer-link.ts';
 import { KeeperError } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
 import type { DaemonPorts, KeeperLink } from './ports.ts';
@@ -61,21 +62,38 @@ export class Maps {
   /** False: the memory is gone (another keeper, another boot), or what came back is not it. */
   async adopt(map: MapChannelDocument, group: MapGroupDocument, keeper: KeeperLink): Promise<boolean> {
     const { mapId } = group;
+    if (this.#fds.has(mapId)) return true;
     const fetched = await keeper.fetch(mapId).catch((thrown: unknown) => {
       if (thrown instanceof KeeperError && thrown.code === 'ENOENT') return null;
       throw thrown;
     });
     const fd = fetched?.fds[0];
     if (fd === undefined) return false;
+    if (this.#take(map, group, fd, 'the keeper')) return true;
+    await keeper.release(mapId);
+    return false;
+  }
+
+  /** From the consumer that outlived keeper and daemon; false: it is gone. */
+  async salvage(map: MapChannelDocument, group: MapGroupDocument, owner: number, keeper: KeeperLink): Promise<boolean> {
+    const fd = this.#ports.survivors.mapOf(owner, group.mapId);
+    if (fd === null || !this.#take(map, group, fd, 'the consumer')) return false;
+    await this.#deposit(group.mapId, keeper);
+    return true;
+  }
+
+  /** The consumer keeps it too, for a daemon whose keeper died with the one before. */
+  lend(mapId: string, consumer: ConsumerLink): void {
+    const fd = this.#fds.get(mapId);
+    if (fd === undefined) return;
+    const { survivors, native, log } = this.#ports;
+    const lent = survivors.readOnly(fd);
     try {
-      this.#ports.native.adoptMap({ fd, mapId, ...mapGeometry(map, group) });
-      this.#fds.set(mapId, fd);
-      return true;
+      consumer.hold(mapId, lent);
     } catch (thrown) {
-      this.#ports.native.closeFd(fd);
-      this.#ports.log.error('what the keeper held is not the map', { mapId, cause: String(thrown) });
-      await keeper.release(mapId);
-      return false;
+      log.warn('the consumer does not hold a map', { mapId, cause: String(thrown) });
+    } finally {
+      native.closeFd(lent);
     }
   }
 
@@ -93,6 +111,19 @@ export class Maps {
   clear(map: MapChannelDocument, group: MapGroupDocument): void {
     const fd = this.#fds.get(group.mapId);
     if (fd !== undefined) this.#ports.native.clearMap({ fd, ...mapGeometry(map, group) });
+  }
+
+  #take(map: MapChannelDocument, group: MapGroupDocument, fd: number, holder: string): boolean {
+    const { mapId } = group;
+    try {
+      this.#ports.native.adoptMap({ fd, mapId, ...mapGeometry(map, group) });
+      this.#fds.set(mapId, fd);
+      return true;
+    } catch (thrown) {
+      this.#ports.native.closeFd(fd);
+      this.#ports.log.error(`what ${holder} held is not the map`, { mapId, cause: String(thrown) });
+      return false;
+    }
   }
 
   async #deposit(mapId: string, keeper: KeeperLink): Promise<void> {

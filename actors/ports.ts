@@ -111,6 +111,10 @@ export interface Survivors {
   note(owner: number, pid: number): void;
   /** Writable descriptors of a ring set that the owner's consumer holds; null: it holds none, or does not live. */
   memoryOf(owner: number, ringId: string): readonly [ringFd: number, readerFd: number] | null;
+  /** A writable descriptor of a map that the owner's consumer holds; null: it holds none. */
+  mapOf(owner: number, mapId: string): number | null;
+  /** Another descriptor of the same memory, read-only: all that a holder needs. */
+  readOnly(fd: number): number;
   /** Until it is gone: two readers of a ring would spoil the trace. */
   end(owner: number): Promise<void>;
 }

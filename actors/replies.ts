@@ -9,6 +9,8 @@ import { type Deferred, deferred } from './deferred.ts';
 import type { Clock } from './ports.ts';
 
 export const KEPT_MS = 10 * 60_000;
+/** Of one caller. */
+export const KEPT_MAX = 1024;
 /** No command takes longer: the sum of what start, stop or destroy may wait for. */
 const GIVE_UP_MS = 150_000;
 
@@ -35,15 +37,17 @@ export class Replies {
     }
   }
 
-  /** `key`: caller and request id. */
-  once(key: string, id: string, carryOut: () => Promise<Reply>): Promise<Reply> {
+  /** `key`: caller and request id. `keep` false: a question, which is answered anew each time. */
+  once(key: string, id: string, carryOut: () => Promise<Reply>, keep = true): Promise<Reply> {
     this.#forgetOld();
     const known = this.#known.get(key);
     if (known) return known.reply;
     const made = madeAt(id);
     if (made !== null && made < this.#clock.now() - KEPT_MS) return Promise.resolve(failed('stale', { id }));
     const reply = carryOut();
+    if (!keep) return reply;
     this.#known.set(key, { atMs: this.#clock.now(), reply });
+    this.#forgetMany(key.slice(0, key.indexOf(' ') + 1));
     return reply;
   }
 
@@ -77,6 +81,17 @@ export class Replies {
     this.#known.set(key, { atMs: this.#clock.now(), reply: Promise.resolve(reply) });
     this.#waiting.get(key)?.resolve(reply);
     this.#prepared.delete(key);
+  }
+
+  /** How many answers are kept. */
+  get size(): number {
+    return this.#known.size;
+  }
+
+  /** Of one caller: the oldest go, so that nobody can fill the daemon's memory. */
+  #forgetMany(caller: string): void {
+    const keys = [...this.#known.keys()].filter((key) => key.startsWith(caller) && !this.#waiting.has(key));
+    for (const key of keys.slice(0, Math.max(0, keys.length - KEPT_MAX))) this.#known.delete(key);
   }
 
   #forgetOld(): void {

@@ -157,7 +157,7 @@ const attachSet = async (
   const channel = document.channels.find(({ id }) => id === set.channel)!;
   const place = placeOf(document, registry, set.ringId);
   if (!place) return;
-  const { ringFdReadOnly, readerFd } = parts.rings.fds(set.ringId);
+  const { ringFd, readerFd } = parts.rings.fds(set.ringId);
   await consumer.attach({
     sessionId: document.id,
     registry,
@@ -170,9 +170,10 @@ const attachSet = async (
     switchTimerUs: channel.attributes.switchTimerUs,
     tracefileSize: channel.attributes.tracefileSize,
     tracefileCount: channel.attributes.tracefileCount,
+    reclaim: channel.attributes.reclaim,
     plan: planOf(document),
     spooled: document.network !== null,
-    fds: [ringFdReadOnly, readerFd],
+    fds: [ringFd, readerFd],
   });
 };
 

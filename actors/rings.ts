@@ -161,8 +161,8 @@ export class Rings {
     const held = this.#sets.get(ringId);
     if (!held) return null;
     this.#sets.delete(ringId);
-    const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = held.fds;
-    for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) this.#ports.native.closeFd(fd);
+    const { ringFd, readerFd, readerFdReadOnly } = held.fds;
+    for (const fd of [ringFd, readerFd, readerFdReadOnly]) this.#ports.native.closeFd(fd);
     return held.set;
   }
 

@@ -73,6 +73,13 @@ const switchRings = async (document: SessionDocument, consumer: ConsumerLink): P
 /** Of a stopped session nothing goes on: what the rings hold is written, and the readers end until the next start. */
 const switchStreams = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   if (parts.documents.current(sessionId).rotation?.switched !== false) return;
+  // What is given back now must not come to the consumer again.
+  const { name } = parts.documents.current(sessionId);
+  const released = parts
+    .session(sessionId)
+    ?.getSnapshot()
+    .matches({ life: { destroying: 'releasing' } });
+  if (released) throw refuse('session-busy', { session: name, doing: 'destroying' });
   const consumer = await holdAll(parts, sessionId);
   const document = parts.documents.current(sessionId);
   if (document.chunk) await switchRings(document, consumer);
@@ -112,8 +119,13 @@ const archiveChunk = async (parts: DaemonParts, sessionId: string, requestId: st
 
 /** Once the session is released: a session that was rotated leaves archives only. */
 export const archiveRest = async (parts: DaemonParts, sessionId: string): Promise<string | null> => {
-  const { archives } = parts.documents.current(sessionId);
-  if (archives === 0) return null;
+  const { archives, rotation } = parts.documents.current(sessionId);
+  if (archives === 0 && rotation === null) return null;
+  // One that stalled: all its rings are written out and detached by now.
+  if (rotation) {
+    await moveChunk(parts, sessionId);
+    await edit(parts, sessionId, finishRotation);
+  }
   await edit(parts, sessionId, (document) => {
     if (!document.chunk) return document;
     const at = parts.ports.host.monotonicNs().toString();
@@ -128,8 +140,9 @@ export const archiveRest = async (parts: DaemonParts, sessionId: string): Promis
 
 const clearChunk = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
   const before = parts.documents.current(sessionId);
-  if (outputPathOf(before) === '') throw refuse('unsupported', { what: 'Clearing a session without a trace of its own' });
-  if (before.chunk) {
+  const written = outputPathOf(before) !== '';
+  if (!written && before.everStarted && before.channels.length > 0) throw refuse('clear-unavailable', { session: before.name });
+  if (written && before.chunk) {
     const consumer = await holdAll(parts, sessionId);
     await consumer.clear(sessionId, join(outputPathOf(before), before.chunk.directory));
   }
@@ -139,11 +152,20 @@ const clearChunk = async (parts: DaemonParts, sessionId: string, requestId: stri
   });
 };
 
-/** Resolves when no rotation is under way. */
-export const rotationEnded = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+/** Resolves when no rotation is under way, or the machine rests in that state of its work. */
+const rotationIn = async (parts: DaemonParts, sessionId: string, state: 'idle' | 'stalled'): Promise<void> => {
   const rotation = parts.session(sessionId)?.getSnapshot().context.rotation;
-  if (rotation) await waitFor(rotation, (snapshot) => snapshot.status !== 'active' || snapshot.matches({ work: 'idle' }));
+  if (!rotation) return;
+  await waitFor(
+    rotation,
+    (snapshot) => snapshot.status !== 'active' || snapshot.matches({ work: 'idle' }) || snapshot.matches({ work: state }),
+  );
 };
+
+export const rotationEnded = (parts: DaemonParts, sessionId: string): Promise<void> => rotationIn(parts, sessionId, 'idle');
+
+/** One that cannot go on keeps nobody from stopping or destroying the session. */
+export const rotationRests = (parts: DaemonParts, sessionId: string): Promise<void> => rotationIn(parts, sessionId, 'stalled');
 
 const monitorMs = ({ channels }: SessionDocument): number | null => {
   const timers = channels.map(({ attributes }) => attributes.monitorTimerUs).filter((us) => us > 0);

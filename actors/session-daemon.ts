@@ -1,6 +1,6 @@
 /** The root of the session daemon: opens and closes its surroundings, and brings them back when they die. */
 import { fromPromise } from 'xstate';
-import { mapGroupsOf } from '../machines/map-edits.ts';
+import { mapGroupsOf, mapsOf } from '../machines/map-edits.ts';
 import { type LoadedSession, type NewTrigger, sessionDaemonMachine } from '../machines/session-daemon.ts';
 import type { SeqpacketServer } from '../native/addon/index.ts';
 import type { Served } from '../transport/bus.ts';
@@ -97,6 +97,24 @@ const salvageRings = async (parts: DaemonParts): Promise<void> => {
   }
 };
 
+/** The same for the counters of maps. */
+const salvageMaps = async (parts: DaemonParts): Promise<void> => {
+  const { deposits } = await parts.keeper.list();
+  const held = new Set(deposits.map(({ id }) => id));
+  for (const document of parts.documents.all()) {
+    if (document.bootId !== parts.ports.host.bootId) continue;
+    for (const map of mapsOf(document)) {
+      for (const group of map.groups.filter(({ mapId }) => !held.has(mapId))) {
+        if (await parts.maps.salvage(map, group, document.owner.uid, parts.keeper))
+          parts.ports.log.warn('the keeper had lost the counters of a map; the consumer had them', {
+            session: document.name,
+            map: map.name,
+          });
+      }
+    }
+  }
+};
+
 /** What the keeper holds and no document knows was made by a daemon that died before it wrote that down. */
 const releaseStrays = async (parts: DaemonParts): Promise<void> => {
   const known = new Set(
@@ -117,6 +135,7 @@ const loadSessions = async (parts: DaemonParts): Promise<readonly LoadedSession[
   for (const document of documents) parts.replies.adopt(document);
   await releaseStrays(parts);
   await salvageRings(parts);
+  await salvageMaps(parts);
   return documents.map(({ id, name }) => ({ sessionId: id, name }));
 };
 

@@ -1,6 +1,6 @@
 /** How a session of a former daemon finds its memory again, and what its document implies. */
 import type { ClockDescription, RegistryDocument, SessionDocument } from '../machines/document.ts';
-import { mapsOf, withoutGroups } from '../machines/map-edits.ts';
+import { mapGroupsOf, mapsOf, withoutGroups } from '../machines/map-edits.ts';
 import type { Implied } from '../machines/session-setup.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { tellSchedules } from './rotation.ts';
@@ -76,8 +76,9 @@ export const recoverSession = async (
   const document = parts.documents.current(sessionId);
   const session = parts.session(sessionId)!;
   const { uid, gid } = document.owner;
-  // What a dead consumer left in the rings is written out, whether the session is active or not.
-  if (document.registries.some(({ ringSets }) => ringSets.length > 0)) parts.root.send({ type: 'ConsumerNeeded', uid, gid });
+  // What a dead consumer left in the rings is written out, whether the session is active or not; counters have a second holder.
+  const memory = mapGroupsOf(document).length + document.registries.flatMap(({ ringSets }) => ringSets).length;
+  if (memory > 0) parts.root.send({ type: 'ConsumerNeeded', uid, gid });
   for (const { name, enabled } of document.channels) {
     session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
   }

@@ -7,14 +7,14 @@ import type { Refusal } from '../machines/refusal.ts';
 import { sessionMachine } from '../machines/session.ts';
 import { type EditAnswer, editSession, type SessionEdit } from '../machines/session-edits.ts';
 import type { Body, Reply } from '../transport/bus.ts';
-import { refused, succeeded } from '../transport/errors.ts';
+import { failed, refused, succeeded } from '../transport/errors.ts';
 import { provideChannel } from './channel.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { armAllCounts } from './map-counts.ts';
-import { faultOfRefusal, Refused, refuse } from './refused.ts';
+import { faultOfRefusal, Refused, refuse, refusedFrom } from './refused.ts';
 import { holdAll, provideRingRegistry } from './ring-registry.ts';
 import { bytesOf } from './rings.ts';
-import { archiveRest, ensureChunk, provideRotation, rotationEnded, tellSchedules } from './rotation.ts';
+import { archiveRest, ensureChunk, provideRotation, rotationEnded, rotationRests, tellSchedules } from './rotation.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
 import { closeLink, drainLink } from './session-link.ts';
 import { recoverSession } from './session-recovery.ts';
@@ -121,7 +121,7 @@ const flush = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
   if (document.registries.every(({ ringSets }) => ringSets.length === 0)) return;
   // What is being switched cannot be flushed.
-  await rotationEnded(parts, sessionId);
+  await rotationRests(parts, sessionId);
   await holdAll(parts, sessionId);
   const { flush: number, done } = parts.flushes.request();
   parts.root.getSnapshot().context.consumers[document.owner.uid]?.send({ type: 'FlushRequested', flush: number, sessionId });
@@ -163,23 +163,35 @@ const detached = async (parts: DaemonParts, document: SessionDocument): Promise<
 const ringIdsOf = ({ registries }: SessionDocument): readonly string[] =>
   registries.flatMap(({ ringSets }) => ringSets).map(({ ringId }) => ringId);
 
+/** A chunk that cannot be moved stays where it is, whole: the caller hears of it, and everything else goes all the same. */
+const archivedReply = async (parts: DaemonParts, sessionId: string, prepared: Reply): Promise<Reply> => {
+  const { name } = parts.documents.current(sessionId);
+  try {
+    const archive = await archiveRest(parts, sessionId);
+    return archive !== null && prepared.ok ? succeeded({ ...prepared.body, archive }) : prepared;
+  } catch (thrown) {
+    const { refusal } = refusedFrom(thrown);
+    parts.ports.log.warn('the last chunk is not archived', { session: name, ...refusal });
+    return prepared.ok ? failed('chunk-not-archived', { session: name, cause: faultOfRefusal(refusal).message }) : prepared;
+  }
+};
+
 /** Everything but the trace goes: applications, consumer, memory, document. */
 const release = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
   const document = parts.documents.current(sessionId);
   const prepared = operationReply(parts, document, faultOf(parts, sessionId));
   parts.replies.prepare(requestId, prepared);
-  await rotationEnded(parts, sessionId);
+  await rotationRests(parts, sessionId);
   for (const application of parts.applications.all()) application.detach(sessionId);
   if (ringIdsOf(document).length > 0) await detached(parts, document);
-  const archive = await archiveRest(parts, sessionId);
+  const archived = await archivedReply(parts, sessionId, prepared);
   const link = await closeLink(parts, document);
-  const more = { ...(archive !== null && { archive }), ...(link && { link }) };
-  if (prepared.ok) parts.replies.prepare(requestId, succeeded({ ...prepared.body, ...more }));
+  parts.replies.prepare(requestId, archived.ok && link ? succeeded({ ...archived.body, link }) : archived);
   await parts.documents.remove(sessionId);
   // Now that nothing more is noted: a pass may have made rings meanwhile.
   const last = parts.documents.current(sessionId);
   for (const ringId of ringIdsOf(last)) await parts.rings.release(ringId, parts.keeper);
-  for (const { mapId } of mapGroupsOf(last)) await parts.maps.release(mapId, parts.keeper);
+  for (const { mapId } of mapGroupsOf(last)) await parts.releaseMap(mapId);
 };
 
 const provideActors = (parts: DaemonParts) => ({

@@ -16,6 +16,7 @@ import { localStamp } from './local-time.ts';
 import type { ConsumerProgram, DaemonPorts, Host, KeeperPort, Log } from './ports.ts';
 import { realRingFiles } from './ring-files.ts';
 import { provideSessionDaemon } from './session-daemon.ts';
+import { startAfresh, startLoading } from './start-loading.ts';
 import { realSurvivors } from './survivors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -35,6 +36,8 @@ export interface SessionDaemonOptions {
   /** `KEY=VALUE`, besides those of the labels files. */
   readonly labels: readonly string[];
   readonly external?: External | undefined;
+  /** The words after `weft` of what loads saved sessions, once it serves; null: none are to be loaded. */
+  readonly loader: readonly string[] | null;
   /** The words after the program with which a keeper starts this daemon again. */
   readonly arguments: readonly string[];
 }
@@ -71,7 +74,14 @@ const keeperPort = (native: Native, options: SessionDaemonOptions): KeeperPort =
 const consumerProgram =
   (host: Host, options: SessionDaemonOptions) =>
   (owner: number): ConsumerProgram => ({
-    arguments: [process.execPath, '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning', MAIN, 'consumerd'],
+    arguments: [
+      process.execPath,
+      '--max-semi-space-size=1',
+      '--v8-pool-size=0',
+      '--disable-warning=ExperimentalWarning',
+      MAIN,
+      'consumerd',
+    ],
     environment: {
       ...(process.env.WEFT_HOME !== undefined && { WEFT_HOME: process.env.WEFT_HOME }),
       // Another user can neither read nor write this daemon's cache.
@@ -80,6 +90,9 @@ const consumerProgram =
     },
     log: join(options.state, `log/consumer-${owner}.log`),
   });
+
+const loaderOf = ({ loader }: SessionDaemonOptions): readonly string[] | null =>
+  loader && [process.execPath, '--disable-warning=ExperimentalWarning', MAIN, ...loader];
 
 const defaultOutput =
   (host: Host, options: SessionDaemonOptions) =>
@@ -141,9 +154,18 @@ export const runSessionDaemon = async (options: SessionDaemonOptions): Promise<n
   const shutdown = () => root.send({ type: 'ShutdownRequested' });
   process.on('SIGTERM', shutdown);
   process.on('SIGINT', shutdown);
+  const serving = root.subscribe((snapshot) => {
+    if (!snapshot.hasTag('serves')) return;
+    serving.unsubscribe();
+    startLoading(options.runtime, ports.host.bootId, loaderOf(options), log);
+  });
   root.start();
   const { refusal } = await toPromise(root);
-  if (refusal) log.error('the session daemon ends', { ...refusal });
-  else log.info('the session daemon ends');
-  return refusal ? 1 : 0;
+  if (refusal) {
+    log.error('the session daemon ends', { ...refusal });
+    return 1;
+  }
+  log.info('the session daemon ends');
+  startAfresh(options.runtime);
+  return 0;
 };

@@ -39,6 +39,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
   const { ringId, plan, geometry, filePrefix, uuid, streamClassId, streamInstanceBase, readTimerUs, switchTimerUs } = attach;
   // Behind a link the other end counts files: in the spool nothing may be written over.
   const { tracefileSize, tracefileCount } = attach.spooled ? { tracefileSize: 0, tracefileCount: 0 } : attach;
+  const { reclaim } = attach;
   entry.reader = parts.ports.native.startReader(
     {
       ringFd,
@@ -57,6 +58,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
       switchTimerUs,
       tracefileSize,
       tracefileCount,
+      ...(reclaim && { reclaim }),
     },
     (news) => hear(parts, entry, news),
   );

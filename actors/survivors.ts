@@ -1,6 +1,6 @@
 /**
  * Keeper and daemon were killed together: their sockets and fds are gone, but the owner's consumer reads on and holds the memory of
- * its rings. The next daemon takes that memory out of the consumer's table of descriptors. Nothing that the consumer says is
+ * its rings and maps. The next daemon takes that memory out of the consumer's table of descriptors. Nothing that the consumer says is
  * believed: what counts is who made the memory and under which name (docs/adr/0014-memory-from-the-consumer.md).
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
@@ -85,6 +85,11 @@ export const realSurvivors = (host: Host, runtime: string, log: Log): Survivors 
       for (const fd of [ringFd, readerFd]) if (fd !== null) closeSync(fd);
       return null;
     },
+    mapOf: (owner, mapId) => {
+      const pid = find(owner);
+      return pid === null ? null : open(descriptorsOf(pid), `weft-map-${mapId}`, host.uid);
+    },
+    readOnly: (fd) => openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY),
     end: async (owner) => {
       const pid = find(owner);
       if (pid === null) return;

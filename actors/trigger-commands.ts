@@ -10,12 +10,13 @@ import {
 import { parseCapture } from '../rules/capture.ts';
 import { checkFilter } from '../rules/filter/check.ts';
 import { parseKeyTemplate } from '../rules/key-template.ts';
-import { checkExclusions } from '../rules/match.ts';
+import { exclusionFault } from '../rules/match.ts';
 import type { Reply } from '../transport/bus.ts';
 import { failed, succeeded } from '../transport/errors.ts';
 import type { Caller, Handler } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { triggerViewOf } from './trigger-views.ts';
+import { inTurn } from './turns.ts';
 
 const PERIOD_MS = 1_000;
 const NAME_BYTES_MAX = 255;
@@ -25,7 +26,9 @@ const wrong = (cause: string): Reply => failed('trigger-invalid', { cause });
 const conditionFault = (condition: TriggerCondition): Reply | null => {
   if (condition.kind !== 'event-rule-matches') return null;
   const { pattern, exclusions, filter } = condition.rule;
-  const { error } = checkExclusions(pattern, exclusions);
+  const bytes = Buffer.byteLength(pattern);
+  if (bytes > NAME_BYTES_MAX) return wrong(`its pattern has ${bytes} bytes, at most ${NAME_BYTES_MAX} are allowed`);
+  const error = exclusionFault(pattern, exclusions);
   if (error !== null) return wrong(error);
   const checked = filter === null ? null : checkFilter(filter);
   if (checked && !checked.ok) return wrong(`its filter, at column ${checked.fault.column}: ${checked.fault.message}`);
@@ -90,8 +93,8 @@ const add: Handler<'trigger.add'> = async (parts, caller, { name, ownerUid, cond
   const id = parts.ports.ids.hex(16);
   const document: TriggerDocument = { version: TRIGGER_VERSION, id, name: named, owner: { uid, gid }, condition, actions };
   parts.triggers.draft(document);
-  return parts.replies.expect(key, () =>
-    parts.root.send({ type: 'TriggerRequested', trigger: triggerInput(parts, document, key) }),
+  return inTurn(parts, id, () =>
+    parts.replies.expect(key, () => parts.root.send({ type: 'TriggerRequested', trigger: triggerInput(parts, document, key) })),
   );
 };
 
@@ -103,10 +106,15 @@ const list: Handler<'trigger.list'> = async (parts, caller) => {
 const remove: Handler<'trigger.remove'> = async (parts, caller, { name, ownerUid }, key) => {
   const uid = ownerOf(caller, ownerUid);
   if (uid === null) return failed('permission-denied', { what: 'only root removes triggers of others' });
+  const absent = failed('trigger-not-found', { trigger: name });
   const entry = parts.triggers.named(uid, name);
-  const trigger = entry && parts.trigger(entry.document.id);
-  if (!trigger) return failed('trigger-not-found', { trigger: name });
-  return parts.replies.expect(key, () => trigger.send({ type: 'RemoveRequested', requestId: key }));
+  if (!entry) return absent;
+  // One that is being added or removed hears of nothing else until that is done.
+  return inTurn(parts, entry.document.id, async () => {
+    const trigger = parts.trigger(entry.document.id);
+    if (!trigger) return absent;
+    return parts.replies.expect(key, () => trigger.send({ type: 'RemoveRequested', requestId: key }));
+  });
 };
 
 export const TRIGGER_HANDLERS: { readonly [C in 'trigger.add' | 'trigger.list' | 'trigger.remove']: Handler<C> } = {

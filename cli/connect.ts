@@ -22,6 +22,8 @@ export interface ConnectOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly group: string;
   readonly start: boolean;
+  /** The daemon of this user, whoever else's answers. */
+  readonly own?: boolean;
 }
 
 const uidOf = (): number => process.getuid?.() ?? 0;
@@ -35,6 +37,7 @@ export const keeperArguments = (directories: Directories, words: readonly string
   '--',
   process.execPath,
   '--max-semi-space-size=1',
+  '--v8-pool-size=0',
   '--disable-warning=ExperimentalWarning',
   join(ROOT, 'cli/main.ts'),
   'sessiond-run',
@@ -157,7 +160,7 @@ const startAndWait = async (directories: Directories, options: ConnectOptions): 
 };
 
 const access = async (options: ConnectOptions): Promise<Access> => {
-  const directories = chooseDirectories(options.env);
+  const directories = options.own ? directoriesOf(uidOf(), options.env) : chooseDirectories(options.env);
   const found = await askForAccess(directories);
   if (found) return found;
   if (!options.start)

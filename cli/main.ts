@@ -11,8 +11,9 @@ import { wantsColour } from './style.ts';
 
 const JSON_OPTION: OptionSpec = { long: 'json', help: 'One JSON document on stdout' };
 
-const HIDDEN: Readonly<Record<string, (argv: readonly string[]) => Promise<void>>> = {
+const HIDDEN: Readonly<Record<string, (argv: readonly string[]) => Promise<number>>> = {
   'sessiond-run': async (argv) => (await import('./run-daemons.ts')).sessiond(argv),
+  autoload: async (argv) => (await import('./autoload.ts')).autoload(argv),
   consumerd: async () => (await import('./run-daemons.ts')).consumerd(),
 };
 
@@ -225,10 +226,7 @@ const isTextOnly = async (command: string): Promise<boolean> =>
 
 const main = async (argv: readonly string[]): Promise<number> => {
   const hidden = argv[0] === undefined || !Object.hasOwn(HIDDEN, argv[0]) ? undefined : HIDDEN[argv[0]];
-  if (hidden) {
-    await hidden(argv.slice(1));
-    return 0;
-  }
+  if (hidden) return hidden(argv.slice(1));
   const quiet = argv.includes('-q') || argv.includes('--quiet');
   let form: Form = argv.includes('--json') ? 'json' : 'text';
   let command = '';

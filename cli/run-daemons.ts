@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { directoriesOf } from '../actors/paths.ts';
 import type { External } from '../transport/nats-context.ts';
 import { type OptionSpec, type Parsed, parseOptions } from './options.ts';
+import { autoDirectories } from './session-file/places.ts';
 
 const OPTIONS: readonly OptionSpec[] = [
   { long: 'group', value: 'GROUP', help: 'Group that may command root’s daemon' },
@@ -12,12 +13,20 @@ const OPTIONS: readonly OptionSpec[] = [
   { long: 'label', value: 'KEY=VALUE', repeat: true, help: 'A label of this host' },
   { long: 'bus-url', value: 'URL', help: 'A NATS server' },
   { long: 'bus-context', value: 'NAME', help: 'A NATS context' },
+  { long: 'load', value: 'PATH', help: 'Saved sessions' },
 ];
 
 const externalOf = (options: Parsed): External | undefined => {
   const [url, context] = [options.get('bus-url'), options.get('bus-context')];
   if (url !== undefined) return { url };
   return context === undefined ? undefined : { context };
+};
+
+/** The words of the command that loads what is to be there from the start; null: there is nothing. */
+const loaderWords = (options: Parsed): readonly string[] | null => {
+  const path = options.get('load');
+  if (path !== undefined) return ['autoload', '--load', path];
+  return autoDirectories(process.env).length > 0 ? ['autoload'] : null;
 };
 
 export const sessiond = async (argv: readonly string[]): Promise<never> => {
@@ -37,6 +46,7 @@ export const sessiond = async (argv: readonly string[]): Promise<never> => {
     fleet: parsed.get('fleet'),
     labels: parsed.all('label'),
     external: externalOf(parsed),
+    loader: loaderWords(parsed),
     arguments: [...process.execArgv, ...process.argv.slice(1)],
   });
   process.exit(status);

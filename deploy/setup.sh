@@ -8,7 +8,7 @@ cd "$root"
 
 # program:package, where the program is proof enough that the package is there
 NEEDED='cc:build-essential c++:build-essential make:build-essential babeltrace2:babeltrace2 nats-server:nats-server npm:npm flock:util-linux'
-FOR_TESTS='lttng:lttng-tools clang:clang gdb:gdb aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user python3:python3'
+FOR_TESTS='lttng:lttng-tools xmllint:libxml2-utils clang:clang gdb:gdb aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user python3:python3'
 LIBRARIES_FOR_TESTS='liblttng-ust-dev libc6-dev-arm64-cross'
 
 say() { printf 'setup: %s\n' "$*" >&2; }

@@ -94,9 +94,14 @@ const attributesCause = (attributes: ChannelAttributes): Cause => {
   if (attributes.subbufCount < 1) return ['subbufCount', 'at least one sub-buffer is needed'];
   if (attributes.subbufCount > SUBBUF_COUNT_MAX) return ['subbufCount', `it is above ${SUBBUF_COUNT_MAX}`];
   if (attributes.blockingTimeoutUs > BLOCKING_MAX_US) return ['blockingTimeoutUs', `it is above ${BLOCKING_MAX_US} us`];
-  if (attributes.reclaim.policy !== 'off') return ['reclaim', 'it is not supported by this version'];
   return combinationCause(attributes);
 };
+
+/** Where nothing is written nothing is ever consumed. */
+const outputCause = ({ output }: SessionDocument, { reclaim }: ChannelAttributes): Cause =>
+  reclaim.policy === 'consumed' && output.kind === 'none'
+    ? ['reclaim', 'the session writes nothing by itself, so nothing is consumed: use older-than:TIME or `weft reclaim-memory`']
+    : null;
 
 const powerOfTwo = (value: number): number => 2 ** Math.ceil(Math.log2(value));
 
@@ -130,7 +135,7 @@ const addChannel = (document: SessionDocument, name: string, partial: Partial<Ch
   const present = document.channels[0]?.attributes.ownership;
   const wanted = { ...defaultAttributes(partial.ownership ?? present ?? 'user'), ...modeOf(document), ...partial };
   if (present && present !== wanted.ownership) return refused('ownership-mixed', { session, ownership: present });
-  const cause = attributesCause(wanted);
+  const cause = attributesCause(wanted) ?? outputCause(document, wanted);
   if (cause) return refused('channel-attributes-invalid', { attribute: cause[0], cause: cause[1] });
   const { attributes, adjusted } = rounded(wanted);
   const id = Math.max(-1, ...document.channels.map((channel) => channel.id)) + 1;

@@ -17,6 +17,9 @@ export type ConsumerProcessEvent =
   | { readonly type: 'StreamDrained'; readonly ringId: string }
   | { readonly type: 'LinkRequested'; readonly sessionId: string }
   | { readonly type: 'LinkEnded'; readonly sessionId: string }
+  /** The memory of a counter map, which this process only keeps for a daemon to come. */
+  | { readonly type: 'MapReceived'; readonly mapId: string }
+  | { readonly type: 'MapReleased'; readonly mapId: string }
   | { readonly type: 'ShutdownRequested' }
   /** Daemon and keeper are gone. */
   | { readonly type: 'DaemonLost' }
@@ -27,6 +30,7 @@ export interface ConsumerProcessContext {
   readonly streams: Readonly<Record<string, ActorRefFrom<typeof streamMachine>>>;
   /** By session. */
   readonly links: Readonly<Record<string, ActorRefFrom<typeof linkMachine>>>;
+  readonly maps: readonly string[];
   readonly refusal: Refusal | null;
 }
 
@@ -78,6 +82,8 @@ export const consumerProcessMachine = setup({
         [params.ringId]: spawn('stream', { id: params.ringId, input: params }),
       }),
     }),
+    addMap: assign(({ context }, params: { mapId: string }) => ({ maps: [...context.maps, params.mapId] })),
+    removeMap: assign(({ context }, params: { mapId: string }) => ({ maps: context.maps.filter((id) => id !== params.mapId) })),
     removeStream: assign(({ context }, params: { ringId: string }) => ({ streams: without(context.streams, params.ringId) })),
     addLink: assign({
       links: ({ context, spawn }, params: { sessionId: string }) => ({
@@ -87,14 +93,16 @@ export const consumerProcessMachine = setup({
     }),
     removeLink: assign(({ context }, params: { sessionId: string }) => ({ links: without(context.links, params.sessionId) })),
   },
-  guards: { holdsRings: ({ context }) => Object.keys(context.streams).length > 0 },
+  guards: { holdsMemory: ({ context }) => Object.keys(context.streams).length + context.maps.length > 0 },
   delays: { credentialsTimeout: 15_000, joinTimeout: 30_000, drainTimeout: 5_000 },
 }).createMachine({
   id: 'consumer-process',
   initial: 'waiting',
-  context: { streams: {}, links: {}, refusal: null },
+  context: { streams: {}, links: {}, maps: [], refusal: null },
   on: {
     LinkEnded: { actions: { type: 'removeLink', params: ({ event }) => ({ sessionId: event.sessionId }) } },
+    MapReceived: { actions: { type: 'addMap', params: ({ event }) => ({ mapId: event.mapId }) } },
+    MapReleased: { actions: { type: 'removeMap', params: ({ event }) => ({ mapId: event.mapId }) } },
     StreamDrained: { actions: { type: 'removeStream', params: ({ event }) => ({ ringId: event.ringId }) } },
   },
   output: ({ context }) => ({ refusal: context.refusal }),
@@ -122,9 +130,9 @@ export const consumerProcessMachine = setup({
         // The daemon was started anew, or the bus moved.
         CredentialsReceived: { actions: 'renewKey' },
         ShutdownRequested: 'draining',
-        // The rings that it reads live on in it: the next daemon takes them from here, and then tells it to end.
+        // The memory that it holds lives on in it: the next daemon takes it from here, and then tells it to end.
         DaemonLost: [
-          { guard: 'holdsRings', actions: log('daemon and keeper are gone; recording goes on') },
+          { guard: 'holdsMemory', actions: log('daemon and keeper are gone; recording goes on') },
           { target: 'draining' },
         ],
       },

@@ -220,7 +220,7 @@ const service = daemonSetup.createStateConfig({
       after: { doorsTimeout: { target: '#session-daemon.failed', actions: late('opening the sockets', 15_000) } },
     },
     // Processes that ended while no daemon ran do not come back: their rings are written out and given back.
-    serving: { after: { returnGrace: { actions: 'endAbandonedScopes' } } },
+    serving: { tags: 'serves', after: { returnGrace: { actions: 'endAbandonedScopes' } } },
   },
 });
 

@@ -71,6 +71,12 @@ export const sessionMachine = sessionSetup.createMachine({
         },
         recovering: {
           initial: 'collecting',
+          // Whoever asks before that is done hears so, and does not wait for what may never come.
+          on: {
+            StartRequested: { actions: refuseAtOnce('session-recovering') },
+            StopRequested: { actions: refuseAtOnce('session-recovering') },
+            DestroyRequested: { actions: refuseAtOnce('session-recovering') },
+          },
           states: {
             collecting: {
               invoke: {

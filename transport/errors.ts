@@ -106,6 +106,11 @@ const FAULTS = {
     ({ session, doing }) => `Recording session \`${session}\` is ${doing}.`,
     'Try again when that has ended.',
   ),
+  'session-recovering': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` is still being taken back from the session daemon before this one.`,
+    'It is tried again each second; log/sessiond.log in the state directory says what it waits for.',
+  ),
   'already-started': row<{ session: string }>(
     'warning',
     ({ session }) => `Recording session \`${session}\` is already started.`,
@@ -172,6 +177,18 @@ const FAULTS = {
     'error',
     ({ session, cause }) => `The rotation of recording session \`${session}\` is not complete: ${cause}.`,
     'Recording goes on, and the rotation is tried again each second; `weft list SESSION` shows when it is done.',
+  ),
+  'clear-unavailable': row<{ session: string }>(
+    'unsupported',
+    ({ session }) =>
+      `Recording session \`${session}\` writes no trace by itself: emptying its buffers is not supported by this version.`,
+    'A snapshot of the newest events only: `weft snapshot record --max-size=SIZE`; empty buffers: a new session.',
+  ),
+  'chunk-not-archived': row<{ session: string; cause: string }>(
+    'error',
+    ({ session, cause }) =>
+      `Recording session \`${session}\` is destroyed, but its last chunk was not moved to archives/: ${cause.replace(/\.$/, '')}.`,
+    'The chunk is whole, and a trace of its own, in the output directory: move it when you can.',
   ),
   'schedule-needed': row<NoParams>('error', () => 'No rotation schedule was named.', 'Give --timer, --size or both.'),
   'schedule-invalid': row<{ kind: string; cause: string }>(

@@ -252,6 +252,18 @@ export const COMMANDS = {
     { channel: channelView, adjusted: z.array(text) },
   ),
   'channel.disable': command('Disable a channel.', { session, name: text }, { channel: channelView }),
+  'channel.reclaim': command(
+    'Give back the memory of sub-buffers that nobody needs, of these channels or of all.',
+    {
+      session,
+      channels: z.array(text).max(4096).exactOptional(),
+      /** Only of those whose last event is older. */
+      ageUs: size.exactOptional(),
+      /** What is complete is taken first (the default); else it counts as pending. */
+      wait: z.boolean().exactOptional(),
+    },
+    { channels: z.array(z.object({ name: text, reclaimed: z.int(), pending: z.int() })) },
+  ),
   'event.enable': command(
     'Add a recording event rule, or enable a disabled one.',
     {

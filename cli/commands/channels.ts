@@ -156,7 +156,7 @@ export const enableChannel: Command = {
     {
       long: 'auto-reclaim-memory',
       value: 'POLICY',
-      help: 'Give memory back: off (the other policies, consumed and older-than:TIME, are refused by this version)',
+      help: 'Give memory of consumed sub-buffers back: off (default), consumed or older-than:TIME',
     },
     { long: 'monitor-timer', value: 'TIME', help: 'Sampling interval of triggers and rotation schedules (default: 1s)' },
     { long: 'watchdog-timer', value: 'TIME', help: 'Accepted; no sub-buffer can stall here' },

@@ -80,6 +80,14 @@ const wrongFilter = (filter: string, names: readonly string[]): Outcome | null =
   };
 };
 
+/** All names are looked at before the first rule is made: a slip in one of them changes nothing. */
+const exclusionWarnings = (names: readonly string[], exclusions: readonly string[]): string[] =>
+  names.flatMap((pattern) => {
+    const { error, useless } = checkExclusions(pattern, exclusions);
+    if (error !== null) throw new UsageError(`Error: ${error}`);
+    return useless.map((one) => `Warning: Event ${pattern}: ${one} does not exclude any events from ${pattern}`);
+  });
+
 export const enableEvent: Command = {
   name: 'enable-event',
   summary: 'Create or enable recording event rules',
@@ -109,15 +117,10 @@ export const enableEvent: Command = {
     const filter = options.get('filter');
     const wrong = filter === undefined ? null : wrongFilter(filter, names);
     if (wrong) return wrong;
-    const warnings: string[] = [];
+    const warnings = exclusionWarnings(names, exclusions);
     const done: RuleDone[] = [];
     const wanted = { logLevel: level ?? null, exclusions, filter: filter ?? null };
     const enable = async (pattern: string): Promise<readonly string[]> => {
-      const report = checkExclusions(pattern, exclusions);
-      if (report.error !== null) throw new UsageError(`Error: ${report.error}`);
-      warnings.push(
-        ...report.useless.map((one) => `Warning: Event ${pattern}: ${one} does not exclude any events from ${pattern}`),
-      );
       const answer = await environment.request('event.enable', {
         session,
         pattern,

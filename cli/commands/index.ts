@@ -23,6 +23,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   load: async () => (await import('./load.ts')).load,
   list: async () => (await import('./list.ts')).list,
   metadata: async () => (await import('./regenerate.ts')).metadata,
+  'reclaim-memory': async () => (await import('./reclaim-memory.ts')).reclaimMemory,
   regenerate: async () => (await import('./regenerate.ts')).regenerate,
   rotate: async () => (await import('./rotation.ts')).rotate,
   'list-triggers': async () => (await import('./triggers.ts')).listTriggers,

@@ -85,8 +85,14 @@ export const destroy: Command = {
   options: [...HELP, ...SELECT, refused('no-wait', 'Do not wait until the trace is complete', NO_WAIT, { short: 'n' })],
   run: (environment) =>
     onEach(environment, null, async (session) => {
-      const { stats, archive, link } = await environment.request('session.destroy', { session });
-      if (environment.knownCurrentSession() === session) environment.setCurrentSession(null);
+      const forget = (): void => {
+        if (environment.knownCurrentSession() === session) environment.setCurrentSession(null);
+      };
+      const { stats, archive, link } = await environment.request('session.destroy', { session }).catch((error: unknown) => {
+        if (error instanceof FaultError && error.fault.code === 'chunk-not-archived') forget();
+        throw error;
+      });
+      forget();
       return {
         name: session,
         stats,

@@ -26,7 +26,7 @@ const objectOf = (word: string | undefined): Regenerated => {
 
 export const regenerate: Command = {
   name: 'regenerate',
-  summary: 'Write the metadata of a session anew',
+  summary: 'Write the metadata of a session anew, or have programs dump their state again',
   usage: 'regenerate metadata|statedump [--session=SESSION]',
   options: [...HELP, SESSION, { long: 'list-commands', help: 'List what can be regenerated, one per line' }],
   async run(environment) {

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, openSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseLabel } from '../../actors/labels.ts';
 import { type Directories, directoriesOf } from '../../actors/paths.ts';
+import { startAfresh } from '../../actors/start-loading.ts';
 import { failure } from '../../transport/errors.ts';
 import { readFleet } from '../../transport/fleet-file.ts';
 import { RESERVED_HOSTS } from '../../transport/subjects.ts';
@@ -18,6 +19,7 @@ const words = ({ options, group }: Environment): string[] => [
   ...['bus-url', 'bus-context', 'host'].flatMap((name) => (options.has(name) ? [`--${name}`, options.get(name)!] : [])),
   ...options.all('label').flatMap((label) => ['--label', label]),
   ...(options.has('fleet') ? ['--fleet', resolve(options.get('fleet')!)] : []),
+  ...(options.has('load') ? ['--load', resolve(options.get('load')!)] : []),
 ];
 
 const checkHost = (host: string | undefined): void => {
@@ -110,15 +112,6 @@ const NOT_HERE: readonly OptionSpec[] = [
     short: 'f',
     value: 'PATH',
   }),
-  refused(
-    'load',
-    'Load sessions',
-    'sessions of the daemon before are there again by themselves; for others: weft load --input-path=PATH',
-    {
-      short: 'l',
-      value: 'PATH',
-    },
-  ),
   refused('sig-parent', 'Signal the parent when ready', '--background returns when it is ready, and systemd is notified', {
     short: 'S',
   }),
@@ -164,6 +157,12 @@ export const sessiond: Command = {
     { long: 'fleet', value: 'FILE', help: 'Join the fleet that this file describes' },
     { long: 'bus-url', value: 'URL', help: 'Use this NATS server instead of an own one' },
     { long: 'bus-context', value: 'NAME', help: 'The same by a NATS context' },
+    {
+      long: 'load',
+      short: 'l',
+      value: 'PATH',
+      help: 'Load this file or directory, not ~/.weft/sessions/auto, /etc/weft/sessions/auto',
+    },
     { long: 'pidfile', short: 'p', value: 'PATH', help: 'Write the pid here (with --background, --daemonize)' },
     { long: 'no-kernel', help: 'No kernel domain: there is none' },
     ...NOT_HERE,
@@ -179,7 +178,11 @@ export const sessiond: Command = {
     if (environment.options.has('fleet')) readFleet(resolve(environment.options.get('fleet')!));
     const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);
     await refuseSecond(directories);
+    const path = environment.options.get('load');
+    if (path !== undefined && !existsSync(path)) throw failure('file-unreadable', { file: path, cause: 'it is not there' });
     prepareDirectories(directories);
+    // Whoever died before: this is a start that somebody asked for.
+    startAfresh(directories.runtime);
     const detached = environment.options.has('background') || environment.options.has('daemonize');
     return detached ? background(environment, directories) : foreground(environment, directories);
   },

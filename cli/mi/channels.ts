@@ -134,6 +134,21 @@ export const channelsDone = (done: readonly ChannelDone[]): Element[] => [
   ),
 ];
 
+export const memoryReclaimed = (
+  channels: readonly { readonly name: string; readonly reclaimed: number; readonly pending: number }[],
+): Element[] => [
+  element(
+    'reclaim_channels',
+    channels.map(({ name, reclaimed, pending }) =>
+      element('channel', [
+        element('name', name),
+        element('reclaimed_subbuffers', reclaimed),
+        element('pending_subbuffers', pending),
+      ]),
+    ),
+  ),
+];
+
 export interface RuleDone {
   readonly rule: EventRule;
   readonly success: boolean;

@@ -1,6 +1,5 @@
-/** Where saved sessions lie, and reading and writing them there. */
+/** Files of saved sessions, found, read and written. */
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { extname, join, resolve } from 'node:path';
 import { makeDirectories } from '../../actors/make-directories.ts';
 import { FaultError, failure } from '../../transport/errors.ts';
@@ -10,10 +9,6 @@ import { readYaml } from './yaml.ts';
 
 export type Format = 'xml' | 'yaml';
 const EXTENSIONS: Readonly<Record<string, Format>> = { '.lttng': 'xml', '.xml': 'xml', '.yaml': 'yaml', '.yml': 'yaml' };
-
-export const userDirectory = (env: NodeJS.ProcessEnv): string =>
-  join(env.WEFT_HOME ? resolve(env.WEFT_HOME) : homedir(), '.weft/sessions');
-export const SYSTEM_DIRECTORY = '/etc/weft/sessions';
 
 const causeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error);
 

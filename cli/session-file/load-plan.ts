@@ -1,7 +1,9 @@
 /** Which sessions of which files are to be loaded, and under which names and outputs. */
+import { statSync } from 'node:fs';
 import { FaultError, failure } from '../../transport/errors.ts';
-import { filesNamed, isDirectory, readSaved, SYSTEM_DIRECTORY, savedFiles, userDirectory } from './files.ts';
+import { filesNamed, isDirectory, readSaved, savedFiles } from './files.ts';
 import { type Place, renamed, type SavedDestination, type SavedFile, type SavedSession } from './model.ts';
+import { autoDirectories, SYSTEM_DIRECTORY, userDirectory } from './places.ts';
 import { belongsTo } from './steps.ts';
 
 /** What is loaded from one file: all of it or nothing. */
@@ -68,6 +70,21 @@ export const findUnits = (env: NodeJS.ProcessEnv, given: string | null, wanted: 
   if (units.length > 0) return units;
   const places = given ?? `${userDirectory(env)} and ${SYSTEM_DIRECTORY}`;
   throw failure('saved-session-not-found', { session: wanted ?? '', places });
+};
+
+/** Files that a daemon loads when it starts: of a file or directory, or those of its own user in the usual ones. */
+export const filesAtStart = (env: NodeJS.ProcessEnv, given: string | null): readonly string[] => {
+  if (given !== null) return isDirectory(given) ? savedFiles(given) : [given];
+  return autoDirectories(env)
+    .flatMap(savedFiles)
+    .filter((file) => statSync(file, { throwIfNoEntry: false })?.uid === process.getuid?.());
+};
+
+/** All of a file, but for sessions that are there already; null: nothing is left. */
+export const unitAtStart = (path: string, present: ReadonlySet<string>): Unit | null => {
+  const unit = unitOf(path, null);
+  const sessions = unit.sessions.filter(({ name }) => !present.has(name));
+  return sessions.length === 0 ? null : { ...unit, sessions };
 };
 
 const elsewhere = (output: SavedDestination, path: string): SavedDestination => {

@@ -71,6 +71,8 @@ export interface Binding {
     tracefileCount: bigint,
     listener: (streams: (number | bigint)[], others: (string | number)[]) => void,
     plan: string,
+    reclaim: string,
+    reclaimAgeNs: bigint,
   ): [Handle, BigUint64Array];
   controlReader(handle: Handle, what: string): Promise<void> | undefined;
   controlReader(handle: Handle, what: 'freeze', ns: bigint): void;
@@ -82,6 +84,8 @@ export interface Binding {
     at: bigint,
     layout: Uint8Array,
   ): Promise<void> | undefined;
+  /** Reclaimed, pending. */
+  controlReader(handle: Handle, what: 'reclaim', ageNs: bigint, wait: number): Promise<[number, number]>;
   /** Packets, bytes, events, begin, end, refused. */
   controlReader(
     handle: Handle,
@@ -251,6 +255,8 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
       BigInt(options.tracefileCount),
       listener,
       options.plan ?? 'append',
+      options.reclaim?.policy ?? 'off',
+      microseconds(options.reclaim?.policy === 'older-than' ? options.reclaim.ageUs : 0),
     ),
   );
   return {
@@ -261,6 +267,11 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
     rotate: async ({ chunk, directory, at, layout }) =>
       awaiting(calling(() => binding.controlReader(handle, 'rotate', BigInt(chunk), directory, at, layout) as Promise<void>)),
     clear: () => awaiting(binding.controlReader(handle, 'clear') as Promise<void>),
+    reclaim: async ({ ageUs, wait }) => {
+      const asked = calling(() => binding.controlReader(handle, 'reclaim', microseconds(ageUs), wait ? 1 : 0));
+      const [reclaimed, pending] = await awaiting(asked);
+      return { reclaimed, pending };
+    },
     snapshot: (wanted) => snapshot(binding, handle, options.filePrefix, wanted),
     close: () => awaiting(binding.controlReader(handle, 'close') as Promise<void>),
   };

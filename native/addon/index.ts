@@ -21,7 +21,6 @@ export interface Geometry {
 export interface RingSetFds {
   readonly ringFd: number; // read-write
   readonly readerFd: number; // read-write
-  readonly ringFdReadOnly: number;
   readonly readerFdReadOnly: number;
   /** Bytes allocated now (headers + the given CPUs' rings). */
   readonly allocatedBytes: number;
@@ -80,7 +79,7 @@ export type ReaderNews =
   | { readonly kind: 'cut-late'; readonly cpu: number };
 
 export interface ReaderOptions {
-  readonly ringFd: number; // may be read-only; both fds are the reader's once it has started
+  readonly ringFd: number; // read-only: memory cannot be given back; both fds are the reader's once it has started
   readonly readerFd: number; // read-write
   readonly ringId: string; // 32 hex digits; checked against the header
   readonly geometry: Geometry;
@@ -94,6 +93,11 @@ export interface ReaderOptions {
   readonly readTimerUs: number; // bound of the reader's sleep; 0: 200000
   /** What it begins with; default: append. */
   readonly plan?: ReaderPlan;
+  /**
+   * Memory of consumed sub-buffers (discard mode; native/ring/reclaim.h): it goes at once, when their last event is older than `ageUs`,
+   * or (default: off) stays.
+   */
+  readonly reclaim?: { readonly policy: 'off' | 'consumed' | 'older-than'; readonly ageUs: number };
   /** A partly filled sub-buffer is written as a packet at this interval; 0: only on flush. */
   readonly switchTimerUs: number;
   /**
@@ -172,6 +176,17 @@ export interface ExtractOptions {
   readonly what: 'unread' | 'whole';
 }
 
+export interface ReclaimOptions {
+  readonly ageUs: number;
+  readonly wait: boolean;
+}
+
+/** Sub-buffers. */
+export interface ReclaimCounts {
+  readonly reclaimed: number;
+  readonly pending: number;
+}
+
 export interface Reader {
   readonly stats: ReaderStats;
   setPlan(plan: ReaderPlan): void;
@@ -192,6 +207,12 @@ export interface Reader {
   rotate(options: RotateOptions): Promise<void>;
   /** Forgets what is recorded: rings are consumed up to now without counting as lost, and the files of the chunk are emptied. */
   clear(): Promise<void>;
+  /**
+   * Gives back the memory of sub-buffers that are consumed, of an overwriting ring under the plan `hold` of those that are complete: then
+   * they will not be read any more. Only those whose last event is older than `ageUs` (0: all). `pending`: complete, not
+   * taken yet; with `wait` they are taken first. Rejects with the errno name when the memory cannot be given back.
+   */
+  reclaim(options: ReclaimOptions): Promise<ReclaimCounts>;
   /**
    * Copies what the rings hold now into files of its own, whatever the plan; nothing is consumed and nobody waits. Each stream is
    * without a gap and ends where its writers stood at the call.

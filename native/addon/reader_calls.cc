@@ -67,6 +67,10 @@ napi_value Reader::clear() {
     return wait_for(&jobs_, [this] { return thread_->clear(); });
 }
 
+napi_value Reader::reclaim(weft::Reclaiming reclaiming) {
+    return wait_for(&jobs_, [&] { return thread_->reclaim(reclaiming); });
+}
+
 napi_value Reader::wait_for(std::deque<Waiting> *list, const std::function<uint64_t()> &begin) {
     napi_env env = environment_.env();
     napi_deferred deferred = nullptr;
@@ -108,31 +112,35 @@ void Reader::rung() {
     if (!news.rings.empty())
         tell(news);
     for (const weft::Done &done : news.flushes)
-        settle(&flushes_, done.ticket, done.failure);
+        settle(&flushes_, done);
     for (const weft::Done &done : news.jobs)
-        settle(&jobs_, done.ticket, done.failure);
+        settle(&jobs_, done);
     if (news.ended)
         ended();
 }
 
-void Reader::settle(std::deque<Waiting> *list, uint64_t ticket, const Failure &failure) {
+/* With [reclaimed, pending], which mean something to who asked for that. */
+void Reader::settle(std::deque<Waiting> *list, const weft::Done &done) {
     napi_env env = environment_.env();
-    napi_value undefined = nullptr;
-    napi_get_undefined(env, &undefined);
-    while (!list->empty() && list->front().ticket <= ticket) {
+    while (!list->empty() && list->front().ticket <= done.ticket) {
         const napi_deferred promise = list->front().promise;
         list->pop_front();
-        if (failure)
-            napi_reject_deferred(env, promise, make_error(env, failure));
-        else
-            napi_resolve_deferred(env, promise, undefined);
+        if (done.failure) {
+            napi_reject_deferred(env, promise, make_error(env, done.failure));
+            continue;
+        }
+        napi_value counts = nullptr;
+        napi_create_array(env, &counts);
+        napi_set_element(env, counts, 0, make_number(env, static_cast<double>(done.reclaimed)));
+        napi_set_element(env, counts, 1, make_number(env, static_cast<double>(done.pending)));
+        napi_resolve_deferred(env, promise, counts);
     }
 }
 
 void Reader::ended() {
     napi_env env = environment_.env();
-    settle(&flushes_, UINT64_MAX, {ECANCELED, "the reader was closed before it could flush"});
-    settle(&jobs_, UINT64_MAX, {ECANCELED, "the reader was closed before it had done it"});
+    settle(&flushes_, {UINT64_MAX, {ECANCELED, "the reader was closed before it could flush"}});
+    settle(&jobs_, {UINT64_MAX, {ECANCELED, "the reader was closed before it had done it"}});
     snapshots_.finish();
     close();
     napi_value undefined = nullptr;
@@ -197,7 +205,7 @@ bool plan_named(napi_env env, const std::string &name, Plan *plan) {
 }  // namespace
 
 /* startReader(ringFd, readerFd, ringId, geometry, directory, prefix, uuid, streamClassId, instanceBase, readTimerNs, switchTimerNs,
- * chunk, previousChunk, previousDirectory, tracefileSize, tracefileCount, listener, plan) -> [handle, stats]; the fds are the reader's unless this throws */
+ * chunk, previousChunk, previousDirectory, tracefileSize, tracefileCount, listener, plan, reclaim, reclaimAgeNs) -> [handle, stats]; the fds are the reader's unless this throws */
 napi_value start_reader(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     weft::ReaderOptions options;
@@ -218,6 +226,8 @@ napi_value start_reader(napi_env env, napi_callback_info info) {
     options.tracefiles = {arguments.uint64(14), arguments.uint64(15)};
     napi_value listener = arguments.function(16);
     const std::string plan = arguments.text(17);
+    options.reclaim_consumed = arguments.text(18) == "consumed";
+    options.reclaim_age_ns = arguments.uint64(19);
     if (!arguments.ok() || !plan_named(env, plan, &options.plan))
         return nullptr;
     std::shared_ptr<Reader> reader;
@@ -241,6 +251,11 @@ napi_value take_snapshot(Arguments &arguments, Reader &reader) {
     return arguments.ok() ? reader.snapshot(std::move(options)) : nullptr;
 }
 
+napi_value reclaim_with(Reader &reader, Arguments &arguments) {
+    const weft::Reclaiming reclaiming{arguments.uint64(2), arguments.uint32(3) != 0};
+    return arguments.ok() ? reader.reclaim(reclaiming) : nullptr;
+}
+
 napi_value rotate_reader(Reader &reader, Arguments &arguments) {
     weft::Rotation rotation;
     rotation.chunk = arguments.uint64(2);
@@ -258,7 +273,7 @@ napi_value rotate_reader(Reader &reader, Arguments &arguments) {
 }  // namespace
 
 /* controlReader(handle, 'append' | 'hold' | 'count' | 'flush' | 'clear' | 'close'), (handle, 'rotate', chunk, directory, at, layout),
- * (handle, 'snapshot', directory, filePrefix, maxStreamBytes) or (handle, 'freeze', ns) */
+ * (handle, 'reclaim', ageNs, wait) -> [reclaimed, pending], (handle, 'snapshot', directory, filePrefix, maxStreamBytes) or (handle, 'freeze', ns) */
 napi_value control_reader(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     const std::shared_ptr<Reader> reader = arguments.resource<Reader>(0);
@@ -269,6 +284,8 @@ napi_value control_reader(napi_env env, napi_callback_info info) {
         return reader->flush();
     if (what == "clear")
         return reader->clear();
+    if (what == "reclaim")
+        return reclaim_with(*reader, arguments);
     if (what == "rotate")
         return rotate_reader(*reader, arguments);
     if (what == "close")
@@ -294,7 +311,6 @@ namespace {
 napi_value describe(napi_env env, const weft::RingSetFds &fds) {
     return make_object(env, {{"ringFd", make_number(env, fds.ring)},
                              {"readerFd", make_number(env, fds.reader)},
-                             {"ringFdReadOnly", make_number(env, fds.ring_read_only)},
                              {"readerFdReadOnly", make_number(env, fds.reader_read_only)},
                              {"allocatedBytes", make_number(env, static_cast<double>(fds.allocated))}});
 }
@@ -395,7 +411,7 @@ napi_value ring_usage(napi_env env, napi_callback_info info) {
     std::vector<uint64_t> memory;
     if (Failure bad = weft::ring_usage(ring_fd, reader_fd, geometry, &waiting))
         return throw_failure(env, bad);
-    if (Failure bad = weft::ring_memory(ring_fd, geometry, &memory))
+    if (Failure bad = weft::ring_memory(ring_fd, reader_fd, geometry, &memory))
         return throw_failure(env, bad);
     napi_value list = nullptr;
     napi_create_array(env, &list);

@@ -34,6 +34,7 @@ public:
     napi_value snapshot(weft::SnapshotOptions options);
     napi_value rotate(weft::Rotation rotation);
     napi_value clear();
+    napi_value reclaim(weft::Reclaiming reclaiming);
     napi_value end();
 
 private:
@@ -45,7 +46,7 @@ private:
     void tell(const weft::ReaderNews &news);
     /* Starts something whose end will be told with the ticket that `begin` returns. */
     napi_value wait_for(std::deque<Waiting> *list, const std::function<uint64_t()> &begin);
-    void settle(std::deque<Waiting> *list, uint64_t ticket, const weft::Failure &failure);
+    void settle(std::deque<Waiting> *list, const weft::Done &done);
     void ended();
 
     std::unique_ptr<weft::ReaderThread> thread_;

@@ -1,6 +1,6 @@
 /*
  * libweft's writers and the reader together, in configurations drawn from a printed seed: threads, processes, sizes, modes, records
- * from empty to larger than a sub-buffer, timers, flushes and changes of plan in between. The books must balance exactly: what is in
+ * from empty to larger than a sub-buffer, timers, flushes, changes of plan and memory that is given back in between. The books must balance exactly: what is in
  * the files plus what is reported lost is what was emitted, in order per CPU, nothing twice, and babeltrace2 says the same.
  *
  *   WEFT_SEED=n repeats a run; WEFT_ROUNDS=n makes it longer.
@@ -33,6 +33,8 @@ struct Shape {
     bool huge;       /* some records are larger than a sub-buffer */
     uint64_t read_timer_ns, switch_timer_ns;
     bool restless; /* flushes and changes of plan while events come */
+    bool eager;    /* memory of what is consumed goes at once */
+    uint64_t reclaim_age_ns;
     uint32_t seed;
 };
 
@@ -56,6 +58,8 @@ Shape draw(uint32_t seed) {
     shape.read_timer_ns = 100000ull << below(10);
     shape.switch_timer_ns = below(2) ? 0 : 200000ull << below(6);
     shape.restless = below(2);
+    shape.eager = below(3) == 0;
+    shape.reclaim_age_ns = below(2) ? 0 : 1000ull << below(20);
     return shape;
 }
 
@@ -63,7 +67,7 @@ std::string name(const Shape &s) {
     return "seed " + std::to_string(s.seed) + ": " + std::to_string(s.geometry.subbuf_count) + " x " +
            std::to_string(s.geometry.subbuf_size) + (s.geometry.mode == WEFT_MODE_DISCARD ? " discard" : " overwrite") +
            (s.geometry.sync == WEFT_SYNC_LOCK ? " lock" : " rseq") + ", " + std::to_string(s.processes) + " processes of " +
-           std::to_string(s.threads) + " threads, " + std::to_string(s.events) + " events each";
+           std::to_string(s.threads) + " threads, " + std::to_string(s.events) + " events each" + (s.eager ? ", memory given back" : "");
 }
 
 void write_thread(libweft_writer *writer, const Shape &shape, int32_t thread) {
@@ -109,6 +113,8 @@ std::unique_ptr<ReaderThread> start_reader(const TestSet &set, const Shape &shap
     std::copy(std::begin(stream.uuid), std::end(stream.uuid), options.uuid);
     options.read_timer_ns = shape.read_timer_ns;
     options.switch_timer_ns = shape.switch_timer_ns;
+    options.reclaim_consumed = shape.eager;
+    options.reclaim_age_ns = shape.reclaim_age_ns;
     std::unique_ptr<ReaderThread> reader;
     CHECK_EQUAL(ReaderThread::start(options, [] {}, &reader).message, "");
     return reader;
@@ -127,9 +133,11 @@ void flush(ReaderThread &reader) {
 }
 
 void disturb(ReaderThread &reader, std::mt19937 &random) {
-    switch (random() % 4) {
+    switch (random() % 6) {
     case 0: reader.set_plan(Plan::kHold); break;
-    case 1: reader.set_plan(random() % 4 == 0 ? Plan::kCount : Plan::kAppend); break;
+    case 1:
+    case 2: reader.reclaim({random() % 2 ? 0 : 1ull << random() % 24, random() % 2 == 0}); break;
+    case 3: reader.set_plan(random() % 4 == 0 ? Plan::kCount : Plan::kAppend); break;
     default:
         reader.set_plan(Plan::kAppend);
         flush(reader);

@@ -12,7 +12,8 @@ constexpr uint64_t kLostMax = 1ull << 62; /* nobody counts that far; sums with t
 Gather::Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now,
                Limits limits)
     : ring_(ring), size_(geometry.subbuf_size), count_(geometry.subbuf_count), overwrite_(geometry.mode == WEFT_MODE_OVERWRITE),
-      plan_(plan), latest_(now + kFutureNs), until_(limits.until), packets_most_(limits.packets_most), target_(limits.target),
+      plan_(plan), latest_(now + kFutureNs), until_(limits.until), packets_most_(limits.packets_most),
+      readable_from_(limits.readable_from), target_(limits.target),
       next_(from) {}
 
 Cause Gather::run(Cut cut, unsigned attempt) {
@@ -26,12 +27,14 @@ Cause Gather::run(Cut cut, unsigned attempt) {
         return bad;
     next_.seen = look.position;
     const unsigned haste = target_ != nullptr && next_.state.packets == 0 ? target_->haste : 0;
-    const uint64_t oldest = overwrite_ ? oldest_whole(look.position / size_, attempt + haste) : 0;
+    uint64_t oldest = overwrite_ ? oldest_whole(look.position / size_, attempt + haste) : 0;
     if (target_ != nullptr) {
         look = target_->look;
         lost_ = target_->lost;
     }
     const uint64_t newest = look.position / size_;
+    if (overwrite_)
+        oldest = std::max(oldest, std::min(readable_from_, newest));
     if (!next_.mark.set && lost_ > next_.state.lost)
         next_.mark = {true, newest, lost_};
     first_sequence_ = std::max(sequence(), oldest);
@@ -275,7 +278,7 @@ Cause Gather::advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at
     if (bad != Cause::kNone || bytes == 0)
         return bad;
     const uint64_t events = events_at_end - counted();
-    if (plan_ == Plan::kAppend)
+    if (plan_ == Plan::kAppend && sequence() >= readable_from_)
         append(bytes, end_timestamp, events);
     else
         state.overwritten += events;

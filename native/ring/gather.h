@@ -66,6 +66,7 @@ public:
         const Target *target = nullptr; /* where it ends although the writers are further; then a gap ends it, too */
         uint64_t until = kForever;      /* what is later stays in the ring */
         size_t packets_most = kBatchPackets;
+        uint64_t readable_from = 0; /* what lies before this sub-buffer was given back: it counts as overwritten */
     };
 
     Gather(const UntrustedRing &ring, const weft_geometry &geometry, const Progress &from, Plan plan, uint64_t now, Limits limits);
@@ -88,6 +89,7 @@ public:
     bool overrun() const { return overrun_; }
     /* A sub-buffer with events after `until` was left where it is. */
     bool held() const { return held_; }
+    uint64_t readable_from() const { return readable_from_; }
     /* The oldest sub-buffer that was looked at: a writer that entered this + subbuf_count spoils the batch. */
     uint64_t first_sequence() const { return first_sequence_; }
 
@@ -120,6 +122,7 @@ private:
     const uint64_t latest_; /* no timestamp lies beyond */
     const uint64_t until_;  /* what is later stays in the ring */
     const size_t packets_most_;
+    const uint64_t readable_from_;
     const Target *const target_;
     Progress next_;
     uint64_t lost_ = 0;

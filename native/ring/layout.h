@@ -4,7 +4,8 @@
  * A ring set is what one (channel x user) or (channel x process) records into: one ring per possible CPU, or one for all.
  * It is two sealed memfds, or two files of one user (docs/crash-recovery.md):
  *
- *   ring memory   read-write for applications, read-only for the consumer
+ *   ring memory   read-write for applications; the consumer maps it read-only, and its descriptor is writable for one purpose:
+ *                 taking memory from under sub-buffers that nobody uses, and putting it back (reclaim.h)
  *   +-------------------+---------------------+-----+------------------+-----+
  *   | set header (4 KiB)| control page, CPU 0 | ... | data, CPU 0      | ... |
  *   +-------------------+---------------------+-----+------------------+-----+
@@ -173,10 +174,17 @@ WEFT_STATIC_ASSERT(sizeof(struct weft_reader_state) == 128, "reader state");
 
 /* One page per ring in reader memory. */
 struct weft_reader_page {
-    uint64_t consumed;       /* 0: bytes consumed; writers bound the space by it, and wait on its low half. Stored after the state. */
+    /* 0: bytes given back to writers, who bound the space by it, and wait on its low half. Stored after the state: what is consumed, or
+     * less while sub-buffers from here on have no memory. */
+    uint64_t consumed;
     uint32_t sleeping;       /* 8: 1 while the reader waits on the doorbell */
     uint32_t reserved0;      /* 12 */
-    uint64_t reserved1[6];   /* 16 */
+    /* Memory given back (reclaim.h). Numbers are those of the sub-buffers that lay there last. */
+    uint64_t readable_from;  /* 16: no sub-buffer before this one may be read (again) */
+    uint64_t holes_from;     /* 24: those from here ... */
+    uint64_t holes_to;       /* 32: ... to before this one may have no memory */
+    uint64_t punching;       /* 40: overwrite mode: the sub-buffer whose memory is being taken, if a writer entered it meanwhile; 0: none */
+    uint64_t reserved1[2];   /* 48 */
     uint32_t selector;       /* 64: which state is valid, 0 or 1 */
     uint32_t reserved2[15];  /* 68 */
     struct weft_reader_state state[2]; /* 128, 256 */
@@ -187,6 +195,7 @@ struct weft_reader_page {
     uint64_t reserved3[7]; /* 392 */
     uint8_t reserved4[4096 - 448];
 };
+WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, readable_from) == 16, "readable_from");
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, selector) == 64, "selector");
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, state) == 128, "state");
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, frozen_until) == 384, "frozen_until");

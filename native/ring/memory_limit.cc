@@ -1,11 +1,14 @@
 #include "ring/memory_limit.h"
 
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 
 namespace weft {
 
 namespace {
+
+constexpr uint64_t kReserve = 16; /* this part of what is available is left alone */
 
 void lower(MemoryLimit *limit, uint64_t available, const std::string &source) {
     if (available >= limit->available)
@@ -79,6 +82,14 @@ MemoryLimit memory_limit(const std::string &root) {
             apply_groups(&limit, root + "/sys/fs/cgroup/memory", path, false);
     }
     return limit;
+}
+
+Failure check_available(uint64_t bytes, const char *what) {
+    const MemoryLimit limit = memory_limit();
+    if (bytes <= limit.available - limit.available / kReserve)
+        return {};
+    return {ENOMEM, std::string(what) + " need " + std::to_string(bytes) + " bytes, " + std::to_string(limit.available) +
+                        " are available (" + limit.source + ")"};
 }
 
 }  // namespace weft

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "ring/failure.h"
+
 namespace weft {
 
 struct MemoryLimit {
@@ -14,6 +16,9 @@ struct MemoryLimit {
 
 /* `root` is prefixed to /proc and /sys (tests). */
 MemoryLimit memory_limit(const std::string &root = "");
+
+/* ENOMEM, with the numbers, when so much would leave too little. */
+Failure check_available(uint64_t bytes, const char *what);
 
 }  // namespace weft
 

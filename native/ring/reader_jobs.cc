@@ -13,13 +13,16 @@ namespace weft {
 namespace {
 
 constexpr uint64_t kGrace = 1000000;         /* ns; an event gets its time a little before it is committed */
+constexpr uint64_t kReclaimInterval = 250000000;
 constexpr uint64_t kAheadMax = 60000000000u; /* a rotation further ahead is a mistake */
 
 }  // namespace
 
-uint64_t ReaderThread::rotate(Rotation rotation) { return post({0, false, std::move(rotation)}); }
+uint64_t ReaderThread::rotate(Rotation rotation) { return post({0, std::move(rotation)}); }
 
-uint64_t ReaderThread::clear() { return post({0, true, {}}); }
+uint64_t ReaderThread::clear() { return post({0, Clearing{}}); }
+
+uint64_t ReaderThread::reclaim(Reclaiming reclaiming) { return post({0, reclaiming}); }
 
 uint64_t ReaderThread::post(Job job) {
     uint64_t ticket;
@@ -41,7 +44,7 @@ ReaderThread::Job *ReaderThread::first_job() {
 /* From now on nothing that is later than the cut to come is written. */
 void ReaderThread::await_job() {
     const Job *job = first_job();
-    until_ = job != nullptr && !job->clear ? job->rotation.at : Gather::kForever;
+    until_ = job != nullptr && job->rotation() != nullptr ? job->rotation()->at : Gather::kForever;
 }
 
 void ReaderThread::serve_jobs() {
@@ -49,9 +52,10 @@ void ReaderThread::serve_jobs() {
         await_job();
         Job *job = first_job();
         const uint64_t now = now_ns();
-        if (job == nullptr || (!job->clear && job->rotation.at + kGrace > now && job->rotation.at <= now + kAheadMax))
+        const Rotation *rotation = job == nullptr ? nullptr : job->rotation();
+        if (job == nullptr || (rotation != nullptr && rotation->at + kGrace > now && rotation->at <= now + kAheadMax))
             return;
-        const Done done{job->ticket, job->clear ? clear_rings() : rotate_rings(job->rotation)};
+        const Done done = serve(*job);
         {
             const std::lock_guard<std::mutex> lock(jobs_mutex_);
             jobs_.pop_front();
@@ -59,6 +63,60 @@ void ReaderThread::serve_jobs() {
         box_.did(done);
         told_at_ = 0;
     }
+}
+
+Done ReaderThread::serve(const Job &job) {
+    Done done;
+    if (const Reclaiming *reclaiming = std::get_if<Reclaiming>(&job.what))
+        done = reclaim_rings(*reclaiming);
+    else
+        done.failure = job.rotation() != nullptr ? rotate_rings(*job.rotation()) : clear_rings();
+    done.ticket = job.ticket;
+    return done;
+}
+
+/* What cannot be taken because a file takes nothing keeps its memory: nobody waits for that. */
+Done ReaderThread::reclaim_rings(const Reclaiming &reclaiming) {
+    Done done;
+    open_rings();
+    for (uint32_t cpu = 0; cpu < rings_.size() && plan_.load() != Plan::kHold; cpu++) {
+        for (uint32_t tries = 0; reclaiming.wait && due(rings_[cpu]) && tries < 4 * options_.geometry.subbuf_count; tries++)
+            if (!take(cpu, Cut::kComplete).more)
+                break;
+        if (rings_[cpu].usable())
+            done.pending += std::min<uint64_t>(rings_[cpu].reader->backlog(), options_.geometry.subbuf_count);
+    }
+    if (done.pending > 0)
+        deferred_ = reclaiming.age_ns;
+    done.reclaimed = reclaim_now(reclaiming.age_ns, &done.failure);
+    return done;
+}
+
+uint64_t ReaderThread::reclaim_now(uint64_t age_ns, Failure *bad) {
+    const uint64_t now = now_ns(), before = age_ns == 0 ? UINT64_MAX : now - std::min(now, age_ns);
+    uint64_t count = 0;
+    for (Ring &ring : rings_)
+        if (ring.usable())
+            count += ring.reader->reclaim(before, plan_.load() == Plan::kHold, bad);
+    return count;
+}
+
+uint64_t ReaderThread::reclaim_interval() const { return std::max(options_.reclaim_age_ns / 2, kReclaimInterval); }
+
+/* By the clock, and what an earlier request could not have yet. */
+void ReaderThread::serve_reclaim_timer() {
+    Failure refused; /* then the memory stays, and the next time may tell somebody who waits */
+    if (deferred_ && std::none_of(rings_.begin(), rings_.end(), [this](const Ring &ring) { return due(ring) && ring.reader->backlog() > 0; }))
+        reclaim_now(*std::exchange(deferred_, std::nullopt), &refused);
+    if (options_.reclaim_age_ns == 0 || now_ns() < next_reclaim_)
+        return;
+    reclaim_now(options_.reclaim_age_ns, &refused);
+    next_reclaim_ = now_ns() + reclaim_interval();
+}
+
+/* How many sub-buffers a writer may fill before the reader has to come. */
+uint64_t ReaderThread::capacity() const {
+    return options_.reclaim_consumed ? runway_of(options_.geometry) + 1 : options_.geometry.subbuf_count;
 }
 
 Failure ReaderThread::clear_rings() {

@@ -33,6 +33,8 @@ struct RingNews {
 struct Done {
     uint64_t ticket = 0; /* this one and all before it */
     Failure failure;
+    uint64_t reclaimed = 0; /* sub-buffers that gave their memory back; those that will */
+    uint64_t pending = 0;
 };
 
 struct ReaderNews {

@@ -63,6 +63,7 @@ Failure ReaderThread::start(const ReaderOptions &options, std::function<void()> 
             return bad;
     self.freeze(0); /* a reader before this one may have died with it */
     self.next_switch_ = now_ns() + options.switch_timer_ns;
+    self.next_reclaim_ = now_ns() + self.reclaim_interval();
     self.scratch_.reset(new uint8_t[RingReader::scratch_bytes(options.geometry)]);
     self.thread_ = start_without_signals([&self] { self.run(); });
     *out = std::move(thread);
@@ -118,6 +119,7 @@ void ReaderThread::run() {
         const Load load = sweep();
         serve_switch_timer();
         serve_jobs();
+        serve_reclaim_timer();
         serve_flushes();
         tell();
         if (!load.more)
@@ -150,6 +152,7 @@ void ReaderThread::open_ring(uint32_t cpu) {
     StreamFiles files(chunk_.directory, stream_name(options_.file_prefix, options_.geometry, cpu), options_.tracefiles);
     Ring &ring = rings_[cpu];
     ring.reader.reset(new RingReader(map_, options_.ring_fd, stream, std::move(files), scratch_.get()));
+    ring.reader->reclaim_always(options_.reclaim_consumed);
     const Cause bad = ring.reader->attach();
     ring.corrupt = bad != Cause::kNone || !enter_chunk(cpu);
     if (ring.corrupt)
@@ -190,6 +193,9 @@ bool ReaderThread::due(const Ring &ring) const {
 /* One batch of each ring that has something. */
 ReaderThread::Load ReaderThread::sweep() {
     Load load;
+    for (const Ring &ring : rings_)
+        if (ring.usable())
+            ring.reader->refill();
     if (plan_.load() == Plan::kHold)
         return load;
     for (uint32_t cpu = 0; cpu < rings_.size(); cpu++) {
@@ -284,7 +290,7 @@ void ReaderThread::serve_switch_timer() {
 /* While data comes, short naps instead of the doorbell: writers make no system call, and several sub-buffers are taken at once. A
  * ring that was found half full shortens the nap, a nearly empty one makes it longer. */
 void ReaderThread::rest(const Load &load, uint32_t requests_seen) {
-    const uint64_t count = options_.geometry.subbuf_count;
+    const uint64_t count = capacity();
     if (2 * load.fullest >= count)
         nap_ns_ = std::max(nap_ns_ / 2, kNapMin);
     else if (8 * load.fullest <= count)
@@ -306,10 +312,13 @@ bool ReaderThread::park(uint32_t requests_seen) {
     const uint64_t now = now_ns();
     if (options_.switch_timer_ns != 0)
         ns = std::min(ns, next_switch_ > now ? next_switch_ - now : 0);
+    if (options_.reclaim_age_ns != 0)
+        ns = std::min(ns, next_reclaim_ > now ? next_reclaim_ - now : 0);
     if (until_ != Gather::kForever)
         ns = std::min(ns, kNapMax);
     const bool hold = plan_.load() == Plan::kHold;
-    if (!hold)
+    const auto sparse = [](const Ring &ring) { return ring.usable() && ring.reader->sparse(); };
+    if (!hold || std::any_of(rings_.begin(), rings_.end(), sparse)) /* those want their memory before they come to it */
         set_sleeping(1);
     fence(); /* either a writer sees the flag, or the look below sees what it committed; else the timer ends the sleep */
     const uint32_t doorbell = load_acquire(&map_.header()->doorbell);

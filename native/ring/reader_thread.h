@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <thread>
+#include <variant>
 
 #include "ring/reader_news.h"
 #include "ring/sleeper.h"
@@ -32,6 +33,8 @@ struct ReaderOptions {
     uint64_t previous_chunk = 0;  /* with a rotation under way, the one before; no directory: none is */
     std::string previous_directory;
     FileLimits tracefiles;
+    bool reclaim_consumed = false; /* memory of each sub-buffer goes as soon as it is consumed */
+    uint64_t reclaim_age_ns = 0;   /* else, of those whose last event is older; 0: memory stays */
 };
 
 uint64_t now_ns(); /* CLOCK_MONOTONIC */
@@ -45,6 +48,12 @@ struct Rotation {
     std::string directory;
     uint64_t at = 0; /* ns, CLOCK_MONOTONIC */
     RecordLayout layout;
+};
+
+/* Giving memory back, of sub-buffers that are consumed. */
+struct Reclaiming {
+    uint64_t age_ns = 0; /* of those whose last event is older */
+    bool wait = true;    /* takes first what is complete; else its memory follows when it is taken */
 };
 
 class ReaderThread {
@@ -63,6 +72,7 @@ public:
     /* Jobs, one after the other: the ticket that a job's Done will name. */
     uint64_t rotate(Rotation rotation);
     uint64_t clear();
+    uint64_t reclaim(Reclaiming reclaiming);
     /* The news `ended` follows. */
     void end();
     ReaderNews news() { return box_.drain(); }
@@ -81,10 +91,12 @@ private:
         bool usable() const { return reader && !corrupt; }
     };
 
+    struct Clearing {};
+
     struct Job {
         uint64_t ticket;
-        bool clear;
-        Rotation rotation;
+        std::variant<Rotation, Clearing, Reclaiming> what;
+        const Rotation *rotation() const { return std::get_if<Rotation>(&what); }
     };
 
     /* A directory that is open. */
@@ -114,7 +126,13 @@ private:
     Job *first_job();
     void await_job();
     void serve_jobs();
+    Done serve(const Job &job);
     Failure clear_rings();
+    Done reclaim_rings(const Reclaiming &reclaiming);
+    uint64_t reclaim_now(uint64_t age_ns, Failure *bad);
+    void serve_reclaim_timer();
+    uint64_t reclaim_interval() const;
+    uint64_t capacity() const;
     Failure rotate_rings(const Rotation &rotation);
     Failure move_rings(const Rotation &rotation, int directory);
     Failure cut_ring(uint32_t cpu, const Rotation &rotation);
@@ -146,6 +164,8 @@ private:
     uint64_t until_ = Gather::kForever;  /* with a rotation to come: its moment */
     uint64_t flush_served_ = 0;
     uint64_t next_switch_ = 0;
+    uint64_t next_reclaim_ = 0;
+    std::optional<uint64_t> deferred_; /* what is taken next gives its memory back, if it is of this age (ns) */
     uint64_t nap_ns_;
     unsigned idle_naps_ = 0;
     uint64_t told_at_ = 0;

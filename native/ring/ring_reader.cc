@@ -57,17 +57,17 @@ uint64_t RingReader::scratch_bytes(const weft_geometry &geometry) {
 RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch)
     : set_(set), geometry_(set.geometry()), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu),
       page_(set.page(stream.cpu)), copy_(set.geometry().mode == WEFT_MODE_OVERWRITE ? scratch : nullptr),
-      files_(std::move(files)) {}
+      reclaim_(set, stream.cpu, ring_fd, ring_, page_), files_(std::move(files)) {}
 
 RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch,
                        weft_reader_page *page, const Target &target)
     : set_(set), geometry_(overwriting(set.geometry())), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu), page_(page),
-      copy_(scratch), target_(target), files_(std::move(files)) {}
+      copy_(scratch), reclaim_(set, stream.cpu, -1, ring_, page), target_(target), files_(std::move(files)) {}
 
 RingReader::RingReader(const SetMap &set, int ring_fd, const StreamIdentity &stream, StreamFiles files, uint8_t *scratch,
                        weft_reader_page *page)
     : set_(set), geometry_(overwriting(set.geometry())), ring_fd_(ring_fd), stream_(stream), ring_(set, stream.cpu), page_(page),
-      copy_(scratch), files_(std::move(files)) {}
+      copy_(scratch), reclaim_(set, stream.cpu, -1, ring_, page), files_(std::move(files)) {}
 
 uint64_t RingReader::snapshot_scratch_bytes(const weft_geometry &geometry) { return scratch_bytes(overwriting(geometry)); }
 
@@ -83,14 +83,15 @@ Cause RingReader::attach() {
         progress_.state = load_state(&page_->state[selector_]);
     if (selector_ > 1 || !plausible(progress_.state))
         return closed_ = Cause::kReaderState;
-    store_release(&page_->consumed, progress_.state.position); /* the last reader may have died just before this */
+    reclaim_.attach(progress_.state.position); /* the last reader may have died just before this */
     return Cause::kNone;
 }
 
 /* A batch that goes to one trace file is one packet: whether it fits is known before anything is written. */
 Gather RingReader::gather(Plan plan, uint64_t now, uint64_t until) const {
     const size_t most = files_.limits().size == 0 ? Gather::kBatchPackets : 1;
-    return Gather(ring_, geometry_, progress_, plan, now, {target_ ? &*target_ : nullptr, until, most});
+    const uint64_t readable = load(&set_.page(stream_.cpu)->readable_from);
+    return Gather(ring_, geometry_, progress_, plan, now, {target_ ? &*target_ : nullptr, until, most, readable});
 }
 
 Step RingReader::take(Cut cut, Plan plan, uint64_t now, uint64_t until) {
@@ -139,14 +140,16 @@ Failure RingReader::copy_out(const Gather &gather) {
     return {};
 }
 
-/* Whether a writer entered the memory of a sub-buffer or entry that the batch was made from. Writers enter by a commit of the
- * position, before they store a byte there; so if the position is still short of it after the copy, the copy is whole. */
+/* Whether a writer entered the memory of a sub-buffer or entry that the batch was made from, or it was given back. Writers enter by a
+ * commit of the position, before they store a byte there; so if the position is still short of it after the copy, the copy is whole. */
 bool RingReader::lapped(const Gather &gather) const {
     fence();
     Look look;
     ring_.look(&look);
     const weft_geometry &g = geometry_;
     const uint64_t newest = look.position / g.subbuf_size;
+    if (load(&set_.page(stream_.cpu)->readable_from) > gather.readable_from())
+        return true;
     return newest > gather.first_sequence() && newest - gather.first_sequence() >= g.subbuf_count;
 }
 
@@ -336,12 +339,23 @@ Failure RingReader::write(const Gather &gather, weft_reader_state *next) {
  * and the packets written since are cut off and written again from bytes that nobody has touched. */
 void RingReader::persist() {
     const uint32_t idle = selector_ ^ 1;
-    const uint64_t before = load(&page_->consumed);
     store_state(&page_->state[idle], progress_.state);
     store_release(&page_->selector, idle);
     selector_ = idle;
-    store_release(&page_->consumed, progress_.state.position);
+    const uint64_t before = load(&page_->consumed);
+    reclaim_.give(progress_.state.position);
     wake_writers(before);
+}
+
+void RingReader::refill() {
+    const uint64_t before = load(&page_->consumed);
+    reclaim_.refill(progress_.state.position);
+    if (load(&page_->consumed) != before)
+        wake_writers(before);
+}
+
+uint64_t RingReader::reclaim(uint64_t before, bool unread, Failure *bad) {
+    return closed_ != Cause::kNone ? 0 : reclaim_.take(progress_.state.position, before, unread, bad);
 }
 
 /* Writers of a blocking channel that wait for a sub-buffer which has just become free. A writer names it before it looks at the
@@ -354,7 +368,7 @@ void RingReader::wake_writers(uint64_t consumed_before) const {
     fence();
     const uint32_t wanted = ring_.waiters();
     const bool free_before = static_cast<int32_t>(free_up_to(consumed_before) - wanted) > 0;
-    if (!free_before && static_cast<int32_t>(free_up_to(progress_.state.position) - wanted) > 0)
+    if (!free_before && static_cast<int32_t>(free_up_to(load(&page_->consumed)) - wanted) > 0)
         syscall(SYS_futex, &page_->consumed, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "ring/gather.h"
+#include "ring/reclaim.h"
 #include "ring/record_walk.h"
 #include "ring/stream_files.h"
 
@@ -64,6 +65,14 @@ public:
     /* Consumes all without counting it as lost, and empties the files of the chunk. */
     Step forget(uint64_t now);
 
+    /* Memory of what nobody needs (reclaim.h): as soon as it is consumed; now, from what is not later than `before`. With `unread`
+     * what an overwriting ring holds unread goes too, and will never be read. */
+    void reclaim_always(bool always) { reclaim_.set_eager(always); }
+    uint64_t reclaim(uint64_t before, bool unread, Failure *bad);
+    /* Puts memory back for writers that went on. */
+    void refill();
+    bool sparse() const { return reclaim_.sparse(); }
+
     /* How many sub-buffers the writer has left that are not yet taken: a glance, cheaper than a take(). */
     uint64_t backlog() const;
 
@@ -96,6 +105,7 @@ private:
     const UntrustedRing ring_;
     weft_reader_page *const page_;
     uint8_t *const copy_; /* null in discard mode */
+    Reclaim reclaim_;
     const std::optional<Target> target_;
     StreamFiles files_;
     std::optional<StreamFiles> next_files_; /* of the chunk to come */

@@ -9,30 +9,18 @@
 #include <cerrno>
 
 #include "ring/format.h"
-#include "ring/memory_limit.h"
 #include "ring/untrusted_ring.h"
 
 namespace weft {
 
 namespace {
 
-constexpr uint64_t kReserve = 16; /* this part of what is available is left alone */
-
 Failure bad_geometry() { return {EINVAL, "geometry: sizes must be powers of two within the limits"}; }
 
-Failure reopen_read_only(int fd, int *read_only) {
-    const std::string path = "/proc/self/fd/" + std::to_string(fd);
-    *read_only = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    return *read_only < 0 ? failure(errno, "read-only descriptor of ring memory") : Failure{};
-}
-
 Failure add_read_only(RingSetFds *fds) {
-    if (Failure bad = reopen_read_only(fds->ring, &fds->ring_read_only))
-        return bad;
-    Failure bad = reopen_read_only(fds->reader, &fds->reader_read_only);
-    if (bad)
-        close(fds->ring_read_only);
-    return bad;
+    const std::string path = "/proc/self/fd/" + std::to_string(fds->reader);
+    fds->reader_read_only = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    return fds->reader_read_only < 0 ? failure(errno, "read-only descriptor of reader memory") : Failure{};
 }
 
 }  // namespace
@@ -47,14 +35,6 @@ Failure check_own(int fd, uint64_t bytes, const char *what, uint64_t *allocated)
         return {EPERM, std::string(what) + ": not writable"};
     *allocated += static_cast<uint64_t>(status.st_blocks) * 512;
     return check_memory(fd, bytes, what);
-}
-
-Failure check_available(uint64_t bytes, const char *what) {
-    const MemoryLimit limit = memory_limit();
-    if (bytes <= limit.available - limit.available / kReserve)
-        return {};
-    return {ENOMEM, std::string(what) + " need " + std::to_string(bytes) + " bytes, " + std::to_string(limit.available) +
-                        " are available (" + limit.source + ")"};
 }
 
 Failure create_ring_set(const weft_geometry &geometry, const uint8_t ring_id[16], const std::vector<uint32_t> &cpus,
@@ -127,22 +107,27 @@ Failure release_locks(int ring_fd, const weft_geometry &geometry, uint32_t appli
     return {};
 }
 
-Failure ring_memory(int ring_fd, const weft_geometry &geometry, std::vector<uint64_t> *bytes) {
-    if (weft_geometry_check(&geometry) != 0)
-        return bad_geometry();
-    if (Failure bad = check_memory(ring_fd, weft_ring_memory_bytes(&geometry), "ring memory"))
+namespace {
+
+const weft_reader_state &state_of(const weft_reader_page *page) { return page->state[load_acquire(&page->selector) & 1]; }
+
+/* Of this ring's sub-buffers, how many bytes have no memory. */
+uint64_t hole_bytes(const weft_reader_page *page, const weft_geometry &geometry) {
+    const uint64_t from = load(&page->holes_from), to = load(&page->holes_to);
+    return to > from ? std::min<uint64_t>(to - from, geometry.subbuf_count) * geometry.subbuf_size : 0;
+}
+
+}  // namespace
+
+Failure ring_memory(int ring_fd, int reader_fd, const weft_geometry &geometry, std::vector<uint64_t> *bytes) {
+    SetMap map;
+    if (Failure bad = map.open(geometry, ring_fd, reader_fd, nullptr, false))
         return bad;
-    const uint64_t control = weft_data_offset(&geometry, 0);
-    void *memory = mmap(nullptr, control, PROT_READ, MAP_SHARED, ring_fd, 0);
-    if (memory == MAP_FAILED)
-        return failure(errno, "mapping ring memory");
     bytes->clear();
     for (uint32_t cpu = 0; cpu < geometry.cpu_count; cpu++) {
-        const weft_ring *ring =
-            reinterpret_cast<const weft_ring *>(static_cast<const uint8_t *>(memory) + weft_control_offset(&geometry, cpu));
-        bytes->push_back(load_acquire(&ring->ready) ? weft_data_bytes(&geometry) : 0);
+        const bool ready = load_acquire(&map.ring(cpu)->ready) != 0;
+        bytes->push_back(ready ? weft_data_bytes(&geometry) - hole_bytes(map.page(cpu), geometry) : 0);
     }
-    munmap(memory, control);
     return {};
 }
 
@@ -155,7 +140,7 @@ Failure ring_usage(int ring_fd, int reader_fd, const weft_geometry &geometry, ui
         const UntrustedRing ring(map, cpu);
         Look look;
         ring.settle(&look);
-        const uint64_t consumed = load(&map.page(cpu)->consumed);
+        const uint64_t consumed = load(&state_of(map.page(cpu)).position);
         const uint64_t waiting = look.position > consumed ? look.position - consumed : 0;
         *bytes = std::max(*bytes, std::min(waiting, weft_data_bytes(&geometry)));
     }
@@ -176,11 +161,11 @@ Failure ring_totals(int ring_fd, int reader_fd, const weft_geometry &geometry, R
         for (unsigned cause = 0; cause < WEFT_LOSS_CAUSES; cause++)
             totals->lost[cause] += ring.lost(cause);
         const weft_reader_page *page = map.page(cpu);
-        const weft_reader_state &state = page->state[load_acquire(&page->selector) & 1];
+        const weft_reader_state &state = state_of(page);
         totals->packets += load(&state.packets);
         totals->bytes += load(&state.bytes_before) + load(&state.file_bytes);
         totals->overwritten += load(&state.overwritten);
-        totals->consumed += load(&page->consumed);
+        totals->consumed += load(&state.position);
     }
     return {};
 }

@@ -6,22 +6,19 @@
 
 #include "ring/failure.h"
 #include "ring/layout.h"
+#include "ring/memory_limit.h"
 
 namespace weft {
 
 struct RingSetFds {
     int ring = -1;
     int reader = -1;
-    int ring_read_only = -1;
     int reader_read_only = -1;
     uint64_t allocated = 0; /* bytes */
 };
 
 /* Is `fd` memory that came back to us: writable, made by this user, a sealed memfd or a file of this user alone, of this size? Adds what it takes. */
 Failure check_own(int fd, uint64_t bytes, const char *what, uint64_t *allocated);
-
-/* ENOMEM, with the numbers, when so much would leave too little. */
-Failure check_available(uint64_t bytes, const char *what);
 
 /* Refuses with ENOMEM and the numbers before anything is allocated, when memory is short. `path` not empty: in the files PATH.ring and
  * PATH.reader (format.h says what that is worth). */
@@ -44,7 +41,7 @@ struct RingTotals {
     uint64_t overwritten, position, consumed;
 };
 /* Bytes of data memory that a ring of each CPU has; 0: none yet. */
-Failure ring_memory(int ring_fd, const weft_geometry &geometry, std::vector<uint64_t> *bytes);
+Failure ring_memory(int ring_fd, int reader_fd, const weft_geometry &geometry, std::vector<uint64_t> *bytes);
 
 /* Sums over all rings, from shared memory; `events` is what writers committed. A sum of lies is a lie, not a danger. */
 /* Bytes committed and not consumed in the fullest ring; at most what a ring holds. */

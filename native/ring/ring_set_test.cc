@@ -24,7 +24,7 @@ const uint8_t kId[16] = {1, 2, 3};
 weft_geometry geometry(uint32_t size = 4096, uint32_t count = 4) { return {2, size, count, WEFT_MODE_DISCARD, WEFT_SYNC_LOCK, WEFT_ALLOCATION_PER_CPU, 0}; }
 
 void close_all(const RingSetFds &fds) {
-    for (const int fd : {fds.ring, fds.reader, fds.ring_read_only, fds.reader_read_only})
+    for (const int fd : {fds.ring, fds.reader, fds.reader_read_only})
         close(fd);
 }
 
@@ -33,9 +33,8 @@ void a_set_is_made_for_the_named_cpus() {
     const weft_geometry g = geometry();
     CHECK(!create_ring_set(g, kId, {1}, &fds));
     CHECK_EQUAL(fds.allocated, weft_data_offset(&g, 0) + weft_data_bytes(&g) + weft_reader_memory_bytes(&g));
-    CHECK_EQUAL(fcntl(fds.ring_read_only, F_GETFL) & O_ACCMODE, O_RDONLY);
     CHECK_EQUAL(fcntl(fds.reader_read_only, F_GETFL) & O_ACCMODE, O_RDONLY);
-    CHECK(mmap(nullptr, 4096, PROT_WRITE, MAP_SHARED, fds.ring_read_only, 0) == MAP_FAILED);
+    CHECK(mmap(nullptr, 4096, PROT_WRITE, MAP_SHARED, fds.reader_read_only, 0) == MAP_FAILED);
     CHECK(ftruncate(fds.ring, 0) != 0);
     close_all(fds);
 }
@@ -95,8 +94,9 @@ void a_set_that_is_not_ones_own_is_not_taken() {
     RingSetFds back = made;
     CHECK_EQUAL(adopt_ring_set(geometry(), other, &back).error, EINVAL);
     CHECK_EQUAL(adopt_ring_set(geometry(8192), kId, &back).error, EINVAL);
-    back.ring = made.ring_read_only;
+    back.ring = open(("/proc/self/fd/" + std::to_string(made.ring)).c_str(), O_RDONLY | O_CLOEXEC);
     CHECK_EQUAL(adopt_ring_set(geometry(), kId, &back).error, EPERM);
+    close(back.ring);
     back.ring = memfd_create("unsealed", MFD_CLOEXEC);
     const weft_geometry g = geometry();
     CHECK_EQUAL(ftruncate(back.ring, static_cast<off_t>(weft_ring_memory_bytes(&g))), 0);

@@ -119,6 +119,24 @@ static void time_is_over(void)
     seam_close(&seam);
 }
 
+/* The library's own thread, which serves the daemon, must not depend on the reader. */
+static void the_librarys_thread_never_waits(void)
+{
+    char stage[WEFT_STAGE_HEADROOM + SEAM_PAYLOAD_BYTES + WEFT_STAGE_TAIL] = { 0 };
+    open_blocking(0);
+    fill();
+    const uint64_t before = recorded();
+    seam.channel.blocking_ns = UINT64_MAX;
+    struct weft_target t = seam_target(&seam, 1);
+    weft_record_at_once(&t.public, stage + WEFT_STAGE_HEADROOM, SEAM_PAYLOAD_BYTES, NULL);
+    CHECK_EQUAL(lost_full(), 1);
+    CHECK_EQUAL(recorded(), before);
+    give_space(2 * SMALL);
+    weft_record_at_once(&t.public, stage + WEFT_STAGE_HEADROOM, SEAM_PAYLOAD_BYTES, NULL);
+    CHECK_EQUAL(recorded(), before + 1);
+    seam_close(&seam);
+}
+
 static void names_what_it_waits_for(void)
 {
     open_blocking(0);
@@ -184,6 +202,7 @@ static void cases(void)
 {
     seam_case("with a slow reader two threads wait and lose nothing", nothing_is_lost);
     seam_case("when the time is over the event is counted as lost", time_is_over);
+    seam_case("the library's own thread loses the event instead", the_librarys_thread_never_waits);
     seam_case("a writer that waits names the sub-buffer, and is woken by the reader that gives it back", names_what_it_waits_for);
     seam_case("a wake-up that goes astray costs milliseconds; a sleeping reader is woken", missed_wake);
     seam_case("switching the target off ends the wait", switched_off);

@@ -286,13 +286,13 @@ static int enable(struct weft_channel *channel, struct weft_cursor *m)
 }
 
 /* A channel that went on recording while there was no daemon is told to start as well: that is no start. */
-static int start(struct weft_channel *channel)
+static int start(struct weft_connection *c, struct weft_channel *channel)
 {
     const int was_active = channel->active;
     weft_channel_ask_again(channel);
     const int status = weft_registry_start(channel);
     if (!was_active)
-        weft_statedump(channel);
+        weft_statedump(c, channel);
     return status;
 }
 
@@ -329,11 +329,11 @@ static int command(struct weft_connection *c, uint16_t type, struct weft_cursor 
     case WEFT_WIRE_DISABLE:
         return weft_registry_disable(channel, weft_get_u32(m));
     case WEFT_WIRE_START:
-        return start(channel);
+        return start(c, channel);
     case WEFT_WIRE_STOP:
         return weft_registry_stop(channel);
     case WEFT_WIRE_STATEDUMP:
-        weft_statedump(channel);
+        weft_statedump(c, channel);
         return 0;
     default:
         weft_registry_detach(channel);

@@ -149,8 +149,7 @@ static void check_whole(uint32_t dumps)
     CHECK_EQUAL(seen(START), dumps);
     CHECK_EQUAL(seen(PROCNAME), dumps);
     CHECK_EQUAL(seen(END), dumps);
-    CHECK_EQUAL(dump.events[0].id, START);
-    CHECK_EQUAL(dump.events[dump.count - 1].id, END);
+    CHECK(dump.count >= 3 && dump.events[0].id == START && dump.events[dump.count - 1].id == END);
 }
 
 static void tells_where_objects_lie(void)
@@ -236,7 +235,6 @@ static void what_is_loaded_later(void)
     trace_release(&d, &a);
     app_do(&a, APP_LOAD, 1);
     app_do(&a, APP_LOAD, 0);
-    CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_DETACH, 1), 0);
     struct seam later;
     open_ring(&later);
     CHECK_EQUAL(trace_attach(&d, &later, 3, 3), 0);
@@ -247,15 +245,14 @@ static void what_is_loaded_later(void)
     }
     CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_START, 3), 0);
     CHECK_EQUAL(app_do(&a, APP_LOAD, 1), 1);
-    const uint64_t base = mapped_at("/libm.so.6");
+    const uint64_t base = mapped_at("/libanl.so.1");
     app_do(&a, APP_LOAD, 0);
     read_events(&later, visit_lib);
     CHECK(!dump.wrong && base != 0);
     CHECK_EQUAL(seen(BIN_INFO), 1);
     CHECK_EQUAL(seen(END), 1);
-    CHECK(object("/libm.so.6") && object("/libm.so.6")->base == base);
-    CHECK_EQUAL(dump.events[0].id, BIN_INFO);
-    CHECK_EQUAL(dump.events[dump.count - 1].id, END);
+    CHECK(object("/libanl.so.1") && object("/libanl.so.1")->base == base);
+    CHECK(dump.count >= 2 && dump.events[0].id == BIN_INFO && dump.events[dump.count - 1].id == END);
     end();
     seam_close(&later);
 }

@@ -191,7 +191,7 @@ static uint64_t load_library(int load)
     static void *handle;
     library->objects_change(0);
     if (load)
-        handle = dlopen("libm.so.6", RTLD_NOW);
+        handle = dlopen("libanl.so.1", RTLD_NOW);
     else
         dlclose(handle);
     library->objects_change(1);

@@ -20,7 +20,7 @@ enum app_verb {
     APP_CLOSE_FDS,       /* closes every descriptor above 2 and opens so many files that the numbers are taken again */
     APP_FILES_TOUCHED,   /* how many of those files are no longer empty files */
     APP_FORK,            /* a child emits `argument` ticks of thread 100 and ends; answers its status */
-    APP_LOAD,            /* 1: loads libm.so.6 and tells the library as libweft-dl.so does; 0: unloads it */
+    APP_LOAD,            /* 1: loads libanl.so.1 and tells the library as libweft-dl.so does; 0: unloads it */
     APP_SETUID,          /* becomes user `argument` */
     APP_CONTEXT,         /* $app.app:mode is `argument`; 0: nobody gives it any more */
     APP_EMIT_AT_EXIT     /* at its end: `argument` ticks before and as many after its objects withdraw what they registered */

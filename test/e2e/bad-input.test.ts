@@ -95,6 +95,9 @@ test('rules: exclusions, levels, duplicates, the default channel', () => {
   assert.match(total.stderr, /excludes all events/);
   const plain = weft.run('enable-event', '-u', '-s', 'good', '-c', 'ch', 'a:b', '-x', 'a:c');
   assert.match(plain.stderr, /globbing pattern/);
+  const second = weft.run('enable-event', '-u', '-s', 'good', '-c', 'ch', 'half*,a:b', '-x', 'half:c');
+  assert.equal(second.status, 1);
+  assert.doesNotMatch(weft.run('list', 'good').stdout, /half/, 'a slip in the second name makes no rule of the first');
   const level = weft.run('enable-event', '-u', '-s', 'good', '-c', 'ch', 'a:b', '--loglevel', 'LOUD');
   assert.equal(level.status, 1);
   assert.match(level.stderr, /LOUD/);

@@ -63,17 +63,24 @@ test('a session that starts, or asks again, hears where each program and its lib
   for (const line of named) assert.match(line, /func = "run\+0x[0-9a-f]+"/);
 });
 
-test('a program that starts later is told of as well; WEFT_NO_STATEDUMP leaves it out', async () => {
+test('a program that starts later is told of as well, before its rings have memory too; WEFT_NO_STATEDUMP leaves it out', async () => {
   const trace = weft.session('later');
+  const sparse = weft.trace('sparse');
+  weft.ok('create', 'sparse', '-o', sparse);
+  weft.ok('enable-channel', '-u', '-s', 'sparse', 'ch', '--buffer-preallocation=on-demand');
+  weft.ok('enable-event', '-u', '-s', 'sparse', '-c', 'ch', 'lttng_ust_statedump:*');
+  weft.ok('start', 'sparse');
   weft.ok('enable-event', '-u', '-s', 'later', '-c', 'ch', 'lttng_ust_statedump:*');
   await (await weft.counter({ events: 1 })).ended;
   await (await weft.counter({ events: 1, first: 1, env: { WEFT_NO_STATEDUMP: '1' } })).ended;
-  weft.ok('destroy', 'later');
+  weft.ok('destroy', '--all');
   const lines = read(trace);
   assert.equal(lines.filter((line) => line.includes('weft_test:count')).length, 2);
-  const dump = dumpOf(lines);
-  assert.deepEqual([dump[0]?.name, dump.at(-1)?.name], ['start', 'end']);
-  assert.equal(dump.filter(({ name }) => name === 'procname').length, 1);
+  for (const dump of [dumpOf(lines), dumpOf(read(sparse))]) {
+    assert.deepEqual([dump[0]?.name, dump.at(-1)?.name], ['start', 'end']);
+    assert.equal(dump.filter(({ name }) => name === 'procname').length, 1);
+    assert.ok(dump.some(({ path }) => path?.endsWith('/counter')));
+  }
   const last = lines.findIndex((line) => line.includes('lttng_ust_statedump:end'));
   assert.ok(last < lines.findIndex((line) => line.includes('weft_test:count')), 'before its first event');
 });

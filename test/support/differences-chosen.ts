@@ -16,8 +16,10 @@ export const CHOSEN: readonly string[] = [
     'versions instead (there the tree is the default and `LTTNG_LIST_LEGACY=1` selects the old layout).',
   '`stop` and `destroy` return when the trace is complete.',
   '`list SESSION` also shows recorded events, and each cause of loss by itself.',
+  '`clear` is for sessions that write a trace; of snapshot sessions and those with `--no-output` the buffers are not emptied: it is refused.',
   'Traces are CTF 1.8; `--trace-format=ctf-2` is refused.',
   'Loading a configuration that does not exist is an error, and leaves the current session alone.',
+  'The state dump is written into each channel that enables any of it, with a `start` and an `end` of its own; triggers do not see it.',
   'XML of `--mi` always has `success`, also for `list`; schema version 4.3, elements of things that Weft does not have are absent.',
 ];
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { APPLICATIONS_MAX } from '../../actors/doors.ts';
+import { KEPT_MAX } from '../../actors/replies.ts';
 import type { Fault } from '../../transport/bus.ts';
 import { World } from '../support/world/world.ts';
 
@@ -68,6 +69,28 @@ test('a request counts once; its answer is kept for ten minutes, over a restart 
   assert.equal(await world.refused('event.enable', { session: 's', pattern: 'a:*' }, { id: 'other' }), 'rule-exists');
   await world.advance(11 * 60_000);
   assert.equal(await world.refused('event.enable', { session: 's', pattern: 'a:*' }, { id: 'rule' }), 'rule-exists');
+});
+
+test('a caller who asks for ever, or sends thousands of commands, fills no memory of the daemon', async () => {
+  const world = await told();
+  const kept = (): number => world.daemon!.parts.replies.size;
+  for (let at = 0; at < 50; at++) await world.ok('session.list', {}, { who: 2000 });
+  assert.equal(kept(), 0, 'answers to questions are not kept');
+  await world.ok('session.create', { name: 's' }, { id: 'mine' });
+  for (let at = 0; at < KEPT_MAX + 10; at++) await world.refused('session.start', { session: 'nowhere' }, { who: 2000 });
+  assert.equal(kept(), KEPT_MAX + 1);
+  await world.ok('session.create', { name: 's' }, { id: 'mine' });
+});
+
+test('exclusions that take long to compare keep nobody waiting', async () => {
+  const world = await told();
+  await world.ok('session.create', { name: 's' });
+  const pattern = '*a'.repeat(127);
+  const exclusions = Array.from({ length: 1000 }, (_, at) => `${at}${'*a'.repeat(120)}b`);
+  const began = performance.now();
+  await world.ok('event.enable', { session: 's', pattern, exclusions });
+  const ms = performance.now() - began;
+  assert.ok(ms < 2_000, `${ms} ms`);
 });
 
 test('the same request id of another caller is another request', async () => {

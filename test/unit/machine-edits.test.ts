@@ -92,6 +92,7 @@ for (const [attributes, what] of [
   [{ blockingTimeoutUs: 2 ** 42 }, 'a blocking timeout beyond 31 bits of milliseconds'],
   [{ tracefileCount: 2 }, 'a count of trace files without their size'],
   [{ watchdogTimerUs: 5, ownership: 'process' }, 'a watchdog of buffers per process'],
+  [{ reclaim: { policy: 'older-than', ageUs: 5 }, mode: 'overwrite' }, 'memory given back by a channel that overwrites'],
 ] as const) {
   test(`${what} is refused by name`, () => {
     const edited = editSession(EMPTY, channel('c', attributes));
@@ -99,6 +100,15 @@ for (const [attributes, what] of [
     assert.equal(!edited.ok && edited.refusal.params.attribute, Object.keys(attributes)[0]);
   });
 }
+
+test('memory is given back by policy, but not what is consumed where nothing is ever consumed', () => {
+  const consumed = channel('c', { reclaim: { policy: 'consumed', ageUs: 0 } });
+  const old = channel('c', { reclaim: { policy: 'older-than', ageUs: 5 } });
+  assert.deepEqual(done(consumed).channels[0]!.attributes.reclaim, { policy: 'consumed', ageUs: 0 });
+  const silent = { ...EMPTY, output: { kind: 'none' } } as const;
+  assert.equal(code(editSession(silent, consumed)), 'channel-attributes-invalid');
+  assert.ok(editSession(silent, old).ok);
+});
 
 for (const name of ['', '.hidden', 'a/b', 'metadata', 'x'.repeat(256), 'a\0b']) {
   test(`${JSON.stringify(name.slice(0, 10))} cannot name a channel`, () => {

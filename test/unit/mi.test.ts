@@ -31,6 +31,11 @@ const MEMORY =
 const TRACKERS =
   'process_attr_trackers{vpid_process_attr_tracker{process_attr_values{vpid{type{id}}}} vgid_process_attr_tracker{process_attr_values}}';
 
+test('mi: memory that was given back', () => {
+  const counts = shape(channels.memoryReclaimed([{ name: 'c', reclaimed: 3, pending: 1 }]));
+  assert.equal(counts, 'reclaim_channels{channel{name reclaimed_subbuffers pending_subbuffers}}');
+});
+
 test('mi: the envelope names its schema, the command, and whether it succeeded', () => {
   const document = machineDocument('list-triggers', [], true);
   assert.match(

@@ -124,6 +124,28 @@ test('a snapshot copies what a holding reader keeps, and takes nothing away', as
   await assert.rejects(reader.snapshot({ directory: folder.path }), { code: 'EBADF' });
 });
 
+test('memory is given back on request; a reader that is closed or may not says so', async () => {
+  using folder = temporary();
+  const rings = makeRings();
+  const reader = native.startReader(readerOptions(rings, folder.path), () => {});
+  new RingWriter(rings.ringFd).emit(10);
+  await reader.flush();
+  assert.deepEqual(
+    await reader.reclaim({ ageUs: 0, wait: true }),
+    { reclaimed: 0, pending: 0 },
+    'its only sub-buffer is in use',
+  );
+  await reader.close();
+  await assert.rejects(reader.reclaim({ ageUs: 0, wait: true }), { code: 'EBADF' });
+  const others = makeRings();
+  const ringFd = openSync(`/proc/self/fd/${others.ringFd}`, 'r');
+  const powerless = native.startReader({ ...readerOptions(others, folder.path), ringFd, filePrefix: 'other' }, () => {});
+  new RingWriter(others.ringFd).emit(10);
+  await powerless.flush();
+  await assert.rejects(powerless.reclaim({ ageUs: 0, wait: true }), { code: 'EBADF', message: /read-only/ });
+  await powerless.close();
+});
+
 test('a corrupt ring is reported with the check that failed', async () => {
   using folder = temporary();
   const rings = makeRings();
@@ -160,7 +182,7 @@ test('a reader does not start where its directory is missing or the rings are ot
   assert.throws(start({ geometry: { ...GEOMETRY, cpuCount: 4_000_000_000 } }), { code: 'EINVAL' });
   assert.throws(start({ ringFd: 0 }), { code: 'EINVAL' });
   assert.throws(start({ uuid: 'short' }), TypeError);
-  native.closeFd(rings.ringFdReadOnly); /* still ours: no reader took it */
+  native.closeFd(rings.ringFdLent); /* still ours: no reader took it */
 });
 
 /** Every public method in every condition: what is allowed. */

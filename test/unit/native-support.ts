@@ -1,5 +1,5 @@
 /** A writer of rings for tests of the native module: follows native/ring/layout.h through file writes, with the module's own offsets. */
-import { mkdtempSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EventClass } from '../../machines/document.ts';
@@ -27,11 +27,17 @@ export const temporary = (): { readonly path: string; [Symbol.dispose](): void }
 
 export const openFds = (): number => readdirSync('/proc/self/fd').length;
 
-export const makeRings = (geometry: Geometry = GEOMETRY): RingSetFds =>
-  native.createRingSet({ ringId: RING_ID, geometry, cpus: Array.from({ length: geometry.cpuCount }, (_, cpu) => cpu) });
+/** `ringFdLent`: a second descriptor, for a reader to take. */
+export type TestRings = RingSetFds & { readonly ringFdLent: number };
 
-export const readerOptions = (rings: RingSetFds, directory: string, geometry: Geometry = GEOMETRY): ReaderOptions => ({
-  ringFd: rings.ringFdReadOnly,
+export const makeRings = (geometry: Geometry = GEOMETRY): TestRings => {
+  const cpus = Array.from({ length: geometry.cpuCount }, (_, cpu) => cpu);
+  const rings = native.createRingSet({ ringId: RING_ID, geometry, cpus });
+  return { ...rings, ringFdLent: openSync(`/proc/self/fd/${rings.ringFd}`, 'r+') };
+};
+
+export const readerOptions = (rings: TestRings, directory: string, geometry: Geometry = GEOMETRY): ReaderOptions => ({
+  ringFd: rings.ringFdLent,
   readerFd: rings.readerFd,
   ringId: RING_ID,
   geometry,

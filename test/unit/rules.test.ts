@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { EventRule, PointDescription } from '../../machines/document.ts';
 import { logLevelName, matchesLogLevel, parseLogLevel } from '../../rules/loglevel.ts';
-import { channelMatches, checkExclusions, ruleMatches } from '../../rules/match.ts';
+import { channelMatches, checkExclusions, exclusionFault, ruleMatches } from '../../rules/match.ts';
 import { covers, isGlob, matchesPattern, overlap, splitList } from '../../rules/pattern.ts';
 
 /** The same question asked of the regular expression engine. */
@@ -113,4 +113,5 @@ test('exclusions: need a glob, must not exclude all, and what excludes nothing i
   assert.match(checkExclusions('a:b', ['a:c']).error ?? '', /globbing/);
   assert.match(checkExclusions('a:*', ['a*']).error ?? '', /excludes all/);
   assert.deepEqual(checkExclusions('a:*', ['a:x', 'b:*']), { error: null, useless: ['b:*'] });
+  assert.match(exclusionFault('a:*', ['b'.repeat(256)]) ?? '', /more than 255 bytes/);
 });

@@ -37,11 +37,11 @@ const holder = async (t: TestContext, fds: readonly number[], script = 'echo rea
 
 const memory = (t: TestContext, ringId: string) => {
   const native = loadNative();
-  const { ringFd, readerFd, ringFdReadOnly, readerFdReadOnly } = native.createRingSet({ ringId, geometry, cpus: [0] });
+  const { ringFd, readerFd, readerFdReadOnly } = native.createRingSet({ ringId, geometry, cpus: [0] });
   t.after(() => {
-    for (const fd of [ringFd, readerFd, ringFdReadOnly, readerFdReadOnly]) native.closeFd(fd);
+    for (const fd of [ringFd, readerFd, readerFdReadOnly]) native.closeFd(fd);
   });
-  return { native, fds: [ringFdReadOnly, readerFd] as const, writable: ringFd };
+  return { native, fds: [ringFd, readerFd] as const, writable: ringFd };
 };
 
 test('memory that this daemon made is found with the process that holds it, writable again', async (t) => {
@@ -54,8 +54,24 @@ test('memory that this daemon made is found with the process that holds it, writ
   const [ringFd, readerFd] = survivors.memoryOf(UID, ringId)!;
   assert.equal(fstatSync(ringFd).ino, fstatSync(writable).ino);
   const taken = native.adoptRingSet({ ringFd, readerFd, ringId, geometry });
-  for (const fd of [ringFd, readerFd, taken.ringFdReadOnly, taken.readerFdReadOnly]) native.closeFd(fd);
+  for (const fd of [ringFd, readerFd, taken.readerFdReadOnly]) native.closeFd(fd);
   assert.equal(survivors.memoryOf(UID, `${RING}3`), null);
+});
+
+test('the counters of a map are found with whoever holds them read-only, writable again', async (t) => {
+  const [mapId, shape] = [`${RING}6`, { cpuCount: 1, slots: 1, bits: 64 }] as const;
+  const native = loadNative();
+  const { fd } = native.createMap({ mapId, ...shape });
+  const { survivors } = survivorsIn(t);
+  const lent = survivors.readOnly(fd);
+  survivors.note(UID, (await holder(t, [lent])).pid!);
+  const found = survivors.mapOf(UID, mapId)!;
+  assert.equal(fstatSync(found).ino, fstatSync(fd).ino);
+  native.adoptMap({ fd: found, mapId, ...shape });
+  native.clearMap({ fd: found, first: 0, count: 1, ...shape });
+  assert.throws(() => native.clearMap({ fd: lent, first: 0, count: 1, ...shape }));
+  for (const one of [fd, lent, found]) native.closeFd(one);
+  assert.equal(survivors.mapOf(UID, `${RING}7`), null);
 });
 
 test('half a ring set, and memory that another user made, are nothing', async (t) => {

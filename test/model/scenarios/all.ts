@@ -5,6 +5,7 @@ import { FILTERS } from './filters.ts';
 import { FLEET } from './fleet.ts';
 import { FLEET_OPERATIONS } from './fleet-operations.ts';
 import { LINKS } from './links.ts';
+import { MEMORY } from './memory.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
@@ -33,4 +34,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...FLEET,
   ...FLEET_OPERATIONS,
   ...CLOCKS,
+  ...MEMORY,
 ];

@@ -1,6 +1,18 @@
 /** kill -9 of any process, power cuts, and what the next one makes of the documents. */
 import assert from 'node:assert/strict';
+import type { World } from '../../support/world/world.ts';
 import { holds, life, OUT, recording, type Scenario, scenario, session, took } from './scenario.ts';
+
+/** Maps by name and ownership, into which the world's programs count under the key `k`. Nothing is recorded. */
+const counting = async (world: World, maps: readonly (readonly [string, 'user' | 'process'])[]): Promise<void> => {
+  await world.start();
+  await world.ok('session.create', { name: 's', output: OUT });
+  for (const [name, ownership] of maps) await world.ok('map.add', { session: 's', name, ownership });
+  const rule = { pattern: 'weft_test:*', logLevel: null, exclusions: [], filter: null };
+  const actions = maps.map(([channel]) => ({ kind: 'incr-map-value', session: 's', channel, key: 'k' }));
+  await world.ok('trigger.add', { name: 't', condition: { kind: 'event-rule-matches', rule, captures: [] }, actions });
+  await world.ok('session.start', { session: 's' });
+};
 
 const rereads = (world: Parameters<typeof recording>[0]): boolean =>
   world.consumers[0]?.readers.some((reader) => !reader.closed) ?? false;
@@ -275,6 +287,45 @@ export const RECOVERY: readonly Scenario[] = [
     },
   ),
 
+  scenario(
+    'daemon and keeper die together: counters of maps are with the consumer, whose programs live or not',
+    async (world) => {
+      await counting(world, [
+        ['m', 'user'],
+        ['p', 'process'],
+        ['n', 'user'],
+      ]);
+      const [program, dead] = [await world.program(), await world.program()];
+      world.record(program, 3);
+      world.record(dead, 4);
+      const [consumer] = world.consumers;
+      world.killKeeper();
+      world.killDaemon();
+      dead.exit();
+      await world.advance(60_000);
+      world.record(program, 2);
+      world.startKeeper();
+      await world.start();
+      await world.until('the program is taken back', () => program.synced === 1, 10_000);
+      await world.until('another consumer holds them', () => world.consumers[0]?.parts.maps.size === 4, 20_000);
+      assert.ok(!world.consumers.includes(consumer!));
+      world.record(program, 1);
+      const counts = async (name: string): Promise<string[]> => {
+        const { map } = (await world.ok('map.show', { session: 's', name })) as {
+          map: { groups: { entries: [number | null, number, string, boolean][] }[] };
+        };
+        return map.groups.flatMap(({ entries }) => entries.map(([, , value]) => value));
+      };
+      assert.deepEqual(await counts('m'), ['10']);
+      await world.advance(15_000);
+      assert.deepEqual(await counts('p'), ['6', '4']);
+      assert.equal(world.consumers[0]!.parts.maps.size, 3, 'what ended is held no longer');
+      await world.ok('session.destroy', { session: 's' });
+      await world.rest();
+      assert.equal(world.consumers[0]?.parts.maps.size ?? 0, 0);
+    },
+  ),
+
   scenario('daemon, keeper and consumer die together: a new trace begins, and nobody hides it', async (world) => {
     const program = await recording(world);
     world.record(program, 2);
@@ -296,6 +347,19 @@ export const RECOVERY: readonly Scenario[] = [
     world.killKeeper();
     world.killDaemon();
     await world.until('the consumer ended', () => world.consumers.length === 0, 5_000);
+  }),
+
+  scenario('daemon and keeper die while a consumer holds no map any more: it ends', async (world) => {
+    await counting(world, [['m', 'process']]);
+    const program = await world.program();
+    const [consumer] = world.consumers;
+    await world.until('it holds the map', () => consumer!.parts.maps.size === 1, 5_000);
+    program.exit();
+    await world.until('it is told', () => consumer!.parts.maps.size === 0, 5_000);
+    await world.ok('session.stop', { session: 's' });
+    world.killKeeper();
+    world.killDaemon();
+    await world.until('the consumer ended', () => world.consumers.length === 0, 10_000);
   }),
 
   scenario('daemon and keeper die while a consumer joins the bus: it ends', async (world) => {
@@ -379,6 +443,12 @@ export const RECOVERY: readonly Scenario[] = [
     assert.ok(world.serving);
     assert.ok(time >= 60_000 && time < 61_000, `${time} ms`);
     await world.ok('session.create', { name: 'other', output: '/out/other' });
+    for (const command of ['session.start', 'session.stop', 'session.destroy'] as const) {
+      const waited = await took(world, async () =>
+        assert.equal(await world.refused(command, { session: 's' }), 'session-recovering'),
+      );
+      assert.ok(waited < 100, `${command}: ${waited} ms`);
+    }
   }),
 
   scenario('a restart that finds the consumer gone starts another; nothing is lost', async (world) => {

@@ -34,6 +34,16 @@ const onlyArchives = (world: World): void =>
     [],
   );
 
+/** Neither session, nor document, nor memory. */
+const nothingIsLeft = (world: World): void => {
+  assert.equal(life(world), 'none');
+  assert.equal(world.document('s'), undefined);
+  assert.deepEqual(
+    [...world.keeper.deposits.values()].filter(({ role }) => role === 16),
+    [],
+  );
+};
+
 export const ROTATION: readonly Scenario[] = [
   scenario('a rotation archives what was recorded; the next chunk goes on; destroy leaves archives only', async (world) => {
     const program = await recording(world);
@@ -153,6 +163,37 @@ export const ROTATION: readonly Scenario[] = [
     holds(world, numbers, `${OUT}/archives`);
     world.faults.plan('disk.write', 'hang', { after: 2 });
     assert.equal(await world.refused('session.rotate', { session: 's' }), 'rotation-stalled');
+  }),
+
+  ...(['consumer-ports.archive', 'reader.rotate'] as const).map((broken) =>
+    scenario(`a rotation that stalls for ever (${broken}) keeps nobody from destroying the session`, async (world) => {
+      const program = await recording(world);
+      const numbers = world.record(program, 2);
+      await rotate(world);
+      world.faults.plan(broken, 'fail', { times: 1000 });
+      assert.equal(await world.refused('session.rotate', { session: 's' }), 'rotation-stalled');
+      const more = world.record(program, 2);
+      const archives = broken === 'reader.rotate';
+      const time = await took(world, async () => {
+        if (archives) await world.ok('session.destroy', { session: 's' });
+        else assert.equal(await world.refused('session.destroy', { session: 's' }), 'chunk-not-archived');
+      });
+      assert.ok(time < 10_000, `${time} ms`);
+      holds(world, [...numbers, ...more]);
+      if (archives) holds(world, [...numbers, ...more], `${OUT}/archives`);
+      nothingIsLeft(world);
+    }),
+  ),
+
+  scenario('a last chunk that cannot be moved is told, and the session goes all the same', async (world) => {
+    const program = await recording(world);
+    const numbers = world.record(program, 2);
+    await rotate(world);
+    const more = world.record(program, 1);
+    world.faults.plan('consumer-ports.archive', 'fail', { times: 1000 });
+    assert.equal(await world.refused('session.destroy', { session: 's' }), 'chunk-not-archived');
+    holds(world, [...numbers, ...more]);
+    nothingIsLeft(world);
   }),
 
   scenario('the consumer dies while a rotation runs: its successor ends it', async (world) => {

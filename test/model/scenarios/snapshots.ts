@@ -53,6 +53,19 @@ export const SNAPSHOTS: readonly Scenario[] = [
     );
   }),
 
+  scenario('buffers that no trace is written from are not emptied, which is said; counters are', async (world) => {
+    await world.start();
+    await world.ok('session.create', { name: 'counts', noOutput: true });
+    await world.ok('map.add', { session: 'counts', name: 'm' });
+    await world.ok('session.start', { session: 'counts' });
+    await world.ok('session.clear', { session: 'counts' });
+    await world.ok('session.create', { name: 's', snapshot: true });
+    await world.ok('event.enable', { session: 's', pattern: 'weft_test:*' });
+    await world.ok('session.clear', { session: 's' });
+    await world.ok('session.start', { session: 's' });
+    assert.equal(await world.refused('session.clear', { session: 's' }), 'clear-unavailable');
+  }),
+
   scenario('a snapshot is refused where there can be none', async (world) => {
     await world.start();
     await world.ok('session.create', { name: 'plain', noOutput: true });

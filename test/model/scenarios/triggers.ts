@@ -284,6 +284,8 @@ const ADDING: readonly Scenario[] = [
     );
     const bad = { ...MATCHES, captures: ['a + b'] };
     assert.equal(await world.refused('trigger.add', { condition: bad, actions: [NOTIFY] }), 'trigger-invalid');
+    const long = { ...MATCHES, rule: { ...RULE, pattern: 'x'.repeat(256) } };
+    assert.equal(await world.refused('trigger.add', { condition: long, actions: [NOTIFY] }), 'trigger-invalid');
     assert.equal(await world.refused('trigger.remove', { name: 'nobody' }), 'trigger-not-found');
   }),
 
@@ -340,6 +342,21 @@ const ADDING: readonly Scenario[] = [
     await world.advance(100);
     const time = await took(world, () => world.ok('trigger.remove', { name: 't' }));
     assert.ok(time < 1_000, `${time} ms`);
+    assert.deepEqual(await shown(world), []);
+  }),
+
+  scenario('a trigger is removed while it is being added, and twice at once', async (world) => {
+    await world.start();
+    const program = await world.program();
+    program.deaf = true; // arming takes its time
+    const added = add(world);
+    const removed = world.ok('trigger.remove', { name: 't' });
+    const again = world.refused('trigger.remove', { name: 't' });
+    const time = await took(world, async () => {
+      await Promise.all([added, removed]);
+      assert.equal(await again, 'trigger-not-found');
+    });
+    assert.ok(time < 10_000, `${time} ms`);
     assert.deepEqual(await shown(world), []);
   }),
 

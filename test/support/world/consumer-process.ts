@@ -72,7 +72,7 @@ export class WorldConsumer {
       startReader: (options: ReaderOptions, news: (news: ReaderNews) => void) => {
         const reader = new WorldReader(kernel, files, options, (one) => this.life.alive && news(one));
         this.readers.push(reader);
-        return mortal('reader', reader, ['flush', 'rotate', 'clear', 'snapshot', 'close'], this.life, faults);
+        return mortal('reader', reader, ['flush', 'rotate', 'clear', 'reclaim', 'snapshot', 'close'], this.life, faults);
       },
       closeFd: (fd: number) => kernel.close(fd),
     };

@@ -158,6 +158,11 @@ export class WorldDaemon {
         const held = of(owner)?.readers.find(({ options, closed }) => options.ringId === ringId && !closed)?.memory;
         return held ? [world.kernel.fd(held), world.kernel.fd(held)] : null;
       },
+      mapOf: (owner, mapId) => {
+        const fd = of(owner)?.parts.maps.get(mapId);
+        return fd === undefined ? null : world.kernel.fd(world.kernel.at(fd));
+      },
+      readOnly: (fd) => world.kernel.fd(world.kernel.at(fd)),
       end: async (owner) => {
         const consumer = of(owner);
         if (!consumer) return;

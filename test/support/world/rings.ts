@@ -5,6 +5,8 @@ import {
   NativeError,
   type ReaderNews,
   type ReaderOptions,
+  type ReclaimCounts,
+  type ReclaimOptions,
   type RotateOptions,
   type SnapshotOptions,
   type SnapshotTotals,
@@ -113,7 +115,6 @@ export const worldRings = (kernel: Kernel, made: (memory: RingMemory) => void = 
   const fdsOf = (memory: RingMemory, ringFd: number, readerFd: number) => ({
     ringFd,
     readerFd,
-    ringFdReadOnly: kernel.fd(memory),
     readerFdReadOnly: kernel.fd(memory),
     allocatedBytes: memory.geometry.subbufSize * memory.geometry.subbufCount,
   });
@@ -161,6 +162,7 @@ export class WorldReader {
   readonly #kernel: Kernel;
   readonly stats = { values: new BigUint64Array(STATS_FIELDS.length) };
   plan: 'append' | 'hold' | 'count' = 'append';
+  readonly reclaims: ReclaimOptions[] = [];
   closed = false;
   /** How often its rings were frozen, and for how long they are now. */
   frozen = 0;
@@ -217,6 +219,13 @@ export class WorldReader {
   async clear(): Promise<void> {
     this.memory.consumed = this.memory.events.length;
     this.#files.empty(this.#directory, `${this.options.filePrefix}_0`);
+  }
+
+  /** As many sub-buffers as it has events. */
+  async reclaim(options: ReclaimOptions): Promise<ReclaimCounts> {
+    this.reclaims.push(options);
+    const pending = this.memory.events.length - this.memory.consumed;
+    return { reclaimed: this.memory.consumed, pending: options.wait ? 0 : pending };
   }
 
   /** Nothing is consumed. */

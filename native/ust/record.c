@@ -16,6 +16,7 @@
 #include "ust/clock.h"
 #include "ust/commit.h"
 #include "ust/context.h"
+#include "ust/event_header.h"
 #include "ust/lock.h"
 #include "ust/stage.h"
 
@@ -57,32 +58,6 @@ static __attribute__((noinline)) enum outcome count_lost(const struct attempt *a
 static inline char *ring_data(const struct weft_channel *c, uint32_t cpu, uint64_t position)
 {
     return c->memory + c->data_offset + cpu * c->data_bytes + (position & (c->data_bytes - 1));
-}
-
-/* The header of an event whose id or time step does not fit into four bytes. */
-static __attribute__((noinline)) char *put_long_header(char *end, uint32_t id, uint64_t timestamp, uint64_t last)
-{
-    if (id <= UINT16_MAX && timestamp - last <= WEFT_TIMESTAMP_MASK) {
-        const uint32_t word = (id < WEFT_ID_MEDIUM ? id : WEFT_ID_MEDIUM) | (uint32_t)timestamp << WEFT_ID_BITS;
-        const uint16_t short_id = (uint16_t)id;
-        memcpy(end - 6, &word, 4);
-        memcpy(end - 2, &short_id, 2);
-        return end - 6;
-    }
-    end[-13] = (char)WEFT_ID_EXTENDED;
-    memcpy(end - 12, &id, 4);
-    memcpy(end - 8, &timestamp, 8);
-    return end - 13;
-}
-
-/* The header that ends at `end`; returns its first byte. `last` is the last committed event's timestamp. */
-static inline char *put_header(char *end, uint32_t id, uint64_t timestamp, uint64_t last)
-{
-    if (unlikely(timestamp - last > WEFT_TIMESTAMP_MASK || id >= WEFT_ID_MEDIUM))
-        return put_long_header(end, id, timestamp, last);
-    const uint32_t word = id | (uint32_t)timestamp << WEFT_ID_BITS;
-    memcpy(end - 4, &word, 4);
-    return end - 4;
 }
 
 static void wake_reader(const struct weft_channel *c, uint32_t cpu)
@@ -249,7 +224,7 @@ static inline __attribute__((always_inline)) char *stage_head(const struct weft_
         payload -= c->context_bytes;
         weft_context_write(c, payload, cpu, ip);
     }
-    return put_header(payload, __atomic_load_n(&target->event_id, __ATOMIC_RELAXED), now, last);
+    return weft_put_header(payload, __atomic_load_n(&target->event_id, __ATOMIC_RELAXED), now, last);
 }
 
 /* The reader copies the ring and wants it to stand still: the event counts as lost. 0: the page asks for more than it may. */

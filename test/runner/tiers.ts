@@ -63,7 +63,7 @@ const FUZZ_S = process.env.WEFT_SOAK ? 300 : 10;
 
 const killTier = (root: string): Tier => ({
   name: 'kill',
-  budgetS: 260,
+  budgetS: 205,
   parallel: 1,
   steps: () => [
     ...testFiles(root, ['test/kill', 'test/hostile']).map((file) => nodeTestStep(file, root)),
@@ -83,22 +83,22 @@ const killTier = (root: string): Tier => ({
 
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
-  nodeTier(root, 'unit', 60, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 140, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
+  nodeTier(root, 'unit', 40, ['test/unit', 'test/contract'], 2),
+  { name: 'native', budgetS: 115, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
   nodeTier(root, 'model', 60, ['test/model']),
   nodeTier(root, 'simulation', 140, ['test/simulation']),
   {
     name: 'sanitizers',
-    budgetS: 270,
+    budgetS: 255,
     parallel: 1,
     steps: () => [
       ...nativeSteps(root, ['SANITIZE=address,undefined'], (program) => !!process.env.WEFT_SOAK || !DEATHS.test(program)),
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 180, ['test/e2e']),
-  nodeTier(root, 'compat', 70, ['test/compat']),
+  nodeTier(root, 'e2e', 165, ['test/e2e']),
+  nodeTier(root, 'compat', 55, ['test/compat']),
   killTier(root),
-  nodeTier(root, 'users', 50, ['test/users']),
-  nodeTier(root, 'hosts', 120, ['test/hosts']),
+  nodeTier(root, 'users', 40, ['test/users']),
+  nodeTier(root, 'hosts', 150, ['test/hosts']),
 ];

@@ -93,10 +93,10 @@ test('a freeze is a time in the page of each ring in use; it is lifted, never lo
   reader.freeze(0);
   assert.equal(until(), 0n);
   reader.freeze(1_000);
-  const [ringFdReadOnly, readerFd] = [rings.ringFd, rings.readerFd].map((fd) => openSync(`/proc/self/fd/${fd}`, 'r+'));
+  const [ringFd, readerFd] = [rings.ringFd, rings.readerFd].map((fd) => openSync(`/proc/self/fd/${fd}`, 'r+'));
   await reader.close();
   const next = native.startReader(
-    { ...readerOptions({ ...rings, ringFdReadOnly, readerFd } as never, ''), plan: 'hold' },
+    { ...readerOptions({ ...rings, ringFd: ringFd!, readerFd: readerFd! }, ''), plan: 'hold' },
     () => {},
   );
   readSync(readerFd!, page, 0, 8, layout.readerPageFrozenUntil!);

@@ -96,7 +96,7 @@ test('a freeze is a time in the page of each ring in use; it is lifted, never lo
   const [ringFd, readerFd] = [rings.ringFd, rings.readerFd].map((fd) => openSync(`/proc/self/fd/${fd}`, 'r+'));
   await reader.close();
   const next = native.startReader(
-    { ...readerOptions({ ...rings, ringFd: ringFd!, readerFd: readerFd! }, ''), plan: 'hold' },
+    { ...readerOptions({ ...rings, ringFdLent: ringFd!, readerFd: readerFd! }, ''), plan: 'hold' },
     () => {},
   );
   readSync(readerFd!, page, 0, 8, layout.readerPageFrozenUntil!);

@@ -208,8 +208,9 @@ export class ConsumerLink {
     return this.#isReady ? linkIn(await this.#ask('link-status', { session: sessionId })) : null;
   }
 
-  async drainLink(sessionId: string, timeoutMs: number): Promise<LinkEnd> {
-    const body = await this.#ask('link-drain', { session: sessionId, timeoutMs });
+  /** `operations`: all that was archived or cleared until now, and the packets before it. */
+  async drainLink(sessionId: string, timeoutMs: number, what: 'all' | 'operations' = 'all'): Promise<LinkEnd> {
+    const body = await this.#ask('link-drain', { session: sessionId, timeoutMs, what });
     return { link: linkIn(body), drained: body.drained === true };
   }
 

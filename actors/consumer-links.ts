@@ -26,16 +26,17 @@ export const linkStatus = async (parts: ConsumerProcessParts, { session }: Consu
 /** Resolves when the other end has everything, or after `timeoutMs`. */
 export const linkDrain = async (
   parts: ConsumerProcessParts,
-  { session, timeoutMs }: ConsumerRequest<'link-drain'>,
+  { session, timeoutMs, what = 'all' }: ConsumerRequest<'link-drain'>,
 ): Promise<Body> => {
   const entry = parts.links.get(session);
-  if (entry) {
-    const settled = new Promise<void>((resolve) => entry.waiters.push(resolve));
+  if (!entry) return { ...linkView(parts, session), drained: true };
+  const operation = what === 'operations' ? entry.log.last : null;
+  if (operation === null || !entry.hasDone(operation)) {
+    const settled = new Promise<void>((settle) => entry.wait({ operation, settle }));
     refOf(parts, session)?.send({ type: 'DrainRequested', timeoutMs });
     await settled;
   }
-  const drained = entry ? (entry.pump ? entry.pump.drained : entry.queue.empty) : true;
-  return { ...linkView(parts, session), drained };
+  return { ...linkView(parts, session), drained: operation === null ? entry.drained : entry.hasDone(operation) };
 };
 
 /** The trace is complete: the other end is told, and the spool goes when nothing is left in it. */

@@ -100,7 +100,8 @@ export const CONSUMER_REQUESTS = {
     rings: z.array(hexId).default([]),
   }),
   'link-status': z.object({ session }),
-  'link-drain': z.object({ session, timeoutMs: drainMs }),
+  /** `operations`: those that are noted now, and the packets before them. */
+  'link-drain': z.object({ session, timeoutMs: drainMs, what: z.enum(['all', 'operations']).exactOptional() }),
   'link-close': z.object({ session, timeoutMs: drainMs }),
   shutdown: z.object({}),
 } as const;

@@ -22,6 +22,12 @@ type LinkRef = ActorRefFrom<typeof linkMachine>;
 /** Of the limit: so much must be free again before readers go on. */
 const FREED = 7 / 8;
 
+/** Whoever wants the other end to have everything; or, up to the operation of this number. */
+interface Waiter {
+  readonly operation: number | null;
+  settle(): void;
+}
+
 export class LinkEntry {
   readonly request: LinkOpenRequest;
   readonly spool: Spool;
@@ -33,7 +39,7 @@ export class LinkEntry {
   relay: string | null = null;
   directory: string | null = null;
   cause: string | null = null;
-  readonly waiters: (() => void)[] = [];
+  #waiters: Waiter[] = [];
   #beat: unknown = null;
 
   constructor(parts: ConsumerProcessParts, request: LinkOpenRequest) {
@@ -66,6 +72,32 @@ export class LinkEntry {
     } finally {
       this.queue.emptied(chunk);
     }
+  }
+
+  get drained(): boolean {
+    return this.pump ? this.pump.drained : this.queue.empty;
+  }
+
+  /** The other end, durably. */
+  hasDone(operation: number): boolean {
+    return this.log.acked >= operation;
+  }
+
+  wait(waiter: Waiter): void {
+    this.#waiters.push(waiter);
+  }
+
+  /** Those that have what they wait for. True: they were the last. */
+  settleDone(): boolean {
+    const isDone = ({ operation }: Waiter): boolean => operation !== null && this.hasDone(operation);
+    const done = this.#waiters.filter(isDone);
+    this.#waiters = this.#waiters.filter((one) => !isDone(one));
+    for (const { settle } of done) settle();
+    return done.length > 0 && this.#waiters.length === 0;
+  }
+
+  settleAll(): void {
+    for (const { settle } of this.#waiters.splice(0)) settle();
   }
 
   beatEvery(ms: number, parts: ConsumerProcessParts, beat: () => Promise<void>): void {
@@ -120,6 +152,7 @@ const listenerOf = (parts: ConsumerProcessParts, entry: LinkEntry): PeerListener
       const { pump } = entry;
       if (!pump) return;
       pump.acked(ack);
+      if (entry.settleDone()) send({ type: 'SpoolDrained' });
       send({ type: 'LinkAcknowledged', outstanding: !pump.quiet, full: ack.full });
       look(parts, entry);
     },
@@ -233,7 +266,7 @@ const endLink = (parts: ConsumerProcessParts, session: string): void => {
   entry.pump?.pause();
   void entry.peer?.close();
   if (entry.queue.empty && entry.log.closed) entry.spool.end();
-  for (const settle of entry.waiters.splice(0)) settle();
+  entry.settleAll();
   parts.root.send({ type: 'LinkEnded', sessionId: session });
   entry.closed.resolve();
 };
@@ -264,10 +297,10 @@ export const provideLink = (parts: ConsumerProcessParts) => {
       seekDrained: ({ self }, { sessionId }) => {
         const entry = at(sessionId);
         wakeLink(parts, sessionId);
-        if (entry.pump ? entry.pump.drained : entry.queue.empty) self.send({ type: 'SpoolDrained' });
+        if (entry.drained) self.send({ type: 'SpoolDrained' });
       },
       reportDrain: (_, { sessionId }) => {
-        for (const settle of parts.links.get(sessionId)?.waiters.splice(0) ?? []) settle();
+        parts.links.get(sessionId)?.settleAll();
       },
       publishLink: (_, { sessionId, what }) => told(sessionId, what),
       endLink: (_, { sessionId }) => endLink(parts, sessionId),

@@ -24,6 +24,7 @@ import { localTime } from './local-time.ts';
 import { faultOfRefusal, Refused, refuse } from './refused.ts';
 import { holdAll } from './ring-registry.ts';
 import { placeOf } from './rotation-places.ts';
+import { deliverArchive } from './session-link.ts';
 import { summaryOf } from './views.ts';
 
 const momentOf = (parts: DaemonParts, document: SessionDocument): Moment => ({
@@ -87,8 +88,11 @@ const switchStreams = async (parts: DaemonParts, sessionId: string): Promise<voi
   await edit(parts, sessionId, markSwitched);
 };
 
-const locationOf = (document: SessionDocument): string | null =>
-  document.lastArchive === null ? null : join(outputPathOf(document), document.lastArchive);
+/** Of a network session: below its directory at the relay. */
+const locationOf = (document: SessionDocument): string | null => {
+  const { lastArchive, network } = document;
+  return lastArchive === null || network ? lastArchive : join(outputPathOf(document), lastArchive);
+};
 
 const moveChunk = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
@@ -109,12 +113,26 @@ const kept = (parts: DaemonParts, document: SessionDocument, requestId: string |
   return settled.ok ? { ...settled.document, operation: document.operation } : document;
 };
 
-const archiveChunk = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
+const ongoing = (document: SessionDocument): Reply =>
+  succeeded({ session: summaryOf(document), state: 'ongoing', location: null });
+
+const archiveChunk = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<{ follows: boolean }> => {
   await moveChunk(parts, sessionId);
   await edit(parts, sessionId, (document) => {
     const finished = finishRotation(document);
-    return kept(parts, finished, requestId, rotated(finished));
+    return kept(parts, finished, requestId, finished.network ? ongoing(finished) : rotated(finished));
   });
+  return { follows: parts.documents.current(sessionId).network !== null };
+};
+
+/** What was recorded until the chunk ended, and its end, are at the relay; else the answer stays `ongoing`. */
+const deliverChunk = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
+  const document = parts.documents.current(sessionId);
+  const place = await deliverArchive(parts, document);
+  if (!place) return;
+  const { relay, location } = place;
+  const reply = succeeded({ session: summaryOf(document), state: 'completed', location, relay });
+  await edit(parts, sessionId, (now) => kept(parts, now, requestId, reply));
 };
 
 /** Once the session is released: a session that was rotated leaves archives only. */
@@ -205,8 +223,11 @@ const provideActors = (parts: DaemonParts) => ({
     publish(parts, input.sessionId, 'rotating');
   }),
   switchStreams: fromPromise<void, { sessionId: string }>(({ input }) => switchStreams(parts, input.sessionId)),
-  archiveChunk: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
+  archiveChunk: fromPromise<{ follows: boolean }, { sessionId: string; requestId: string | null }>(({ input }) =>
     archiveChunk(parts, input.sessionId, input.requestId),
+  ),
+  deliverChunk: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
+    deliverChunk(parts, input.sessionId, input.requestId),
   ),
   clearChunk: fromPromise<void, { sessionId: string; requestId: string | null }>(({ input }) =>
     clearChunk(parts, input.sessionId, input.requestId),
@@ -220,8 +241,7 @@ export const provideRotation = (parts: DaemonParts) => {
     actions: {
       answer: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
       answerOngoing: (_, { sessionId, requestId }) => {
-        const session = summaryOf(parts.documents.current(sessionId));
-        parts.replies.answer(requestId, succeeded({ session, state: 'ongoing', location: null }));
+        parts.replies.answer(requestId, ongoing(parts.documents.current(sessionId)));
       },
       refuse: (_, { requestId, refusal }) => parts.replies.answer(requestId, refused(faultOfRefusal(refusal))),
       retract: (_, { sessionId }) =>

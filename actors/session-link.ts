@@ -1,15 +1,18 @@
 /** The link of a network session, as its daemon sees it: opened before anything is written, drained when it stops, closed at its end. */
 
+import { join } from 'node:path';
 import type { SessionDocument } from '../machines/document.ts';
 import { outputPathOf } from '../machines/output.ts';
 import type { Body } from '../transport/bus.ts';
-import type { LinkView } from '../transport/messages.ts';
+import type { LinkView, RelayPlace } from '../transport/messages.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 
 /** Within the time that a session has for its flush. */
 const STOP_DRAIN_MS = 10_000;
 /** It was drained before. */
 const CLOSE_MS = 2_000;
+/** Less than the machine gives (machines/rotation.ts). */
+const DELIVER_MS = 8_000;
 const STATUS_MS = 1_000;
 
 const DEFAULT_SPOOL_BYTES = 4 * 2 ** 30;
@@ -52,6 +55,40 @@ export const drainLink = async (parts: DaemonParts, document: SessionDocument): 
   if (!document.network) return;
   const { link, drained } = await (await parts.readyConsumer(document)).drainLink(document.id, STOP_DRAIN_MS);
   left(parts, document, link, drained);
+};
+
+/** Where the last archive of a session lies that its link carries. */
+export interface ArchivePlace {
+  readonly location: string;
+  readonly relay: RelayPlace;
+}
+
+const endpointOf = ({ network }: SessionDocument, link: LinkView): Omit<RelayPlace, 'name'> => {
+  const { destination } = network!;
+  if (destination.kind === 'lttng')
+    return { host: destination.ctrl.host, controlPort: destination.ctrl.port, dataPort: destination.data.port };
+  // Over a bus there is one port, that of its server; none: it is the host's own.
+  const [, host, port] = /^[a-z]+:\/\/([^/:]+|\[[^\]]*\])(?::(\d+))?/i.exec(destination.url) ?? [];
+  const number = host === undefined ? 0 : Number(port ?? 4222);
+  return { host: host ?? link.relay ?? '', controlPort: number, dataPort: number };
+};
+
+/** Null: nobody at the other end has said where. */
+export const placeOfArchive = (
+  document: SessionDocument,
+  link: LinkView | null,
+  archive: string | null,
+): ArchivePlace | null => {
+  if (!link || link.relay === null || archive === null) return null;
+  const location = link.directory === null ? archive : join(link.directory, archive);
+  return { location, relay: { name: link.relay, ...endpointOf(document, link) } };
+};
+
+/** Null: the relay does not have it yet. */
+export const deliverArchive = async (parts: DaemonParts, document: SessionDocument): Promise<ArchivePlace | null> => {
+  const consumer = await parts.readyConsumer(document);
+  const { link, drained } = await consumer.drainLink(document.id, DELIVER_MS, 'operations');
+  return drained ? placeOfArchive(document, link, document.lastArchive) : null;
 };
 
 export const closeLink = async (parts: DaemonParts, document: SessionDocument): Promise<LinkView | null> => {

@@ -8,6 +8,7 @@ import { sessionMachine } from '../machines/session.ts';
 import { type EditAnswer, editSession, type SessionEdit } from '../machines/session-edits.ts';
 import type { Body, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
+import type { LinkView } from '../transport/messages.ts';
 import { provideChannel } from './channel.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { armAllCounts } from './map-counts.ts';
@@ -16,7 +17,7 @@ import { holdAll, provideRingRegistry } from './ring-registry.ts';
 import { bytesOf } from './rings.ts';
 import { archiveRest, ensureChunk, provideRotation, rotationEnded, rotationRests, tellSchedules } from './rotation.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
-import { closeLink, drainLink } from './session-link.ts';
+import { closeLink, drainLink, linkOf, placeOfArchive } from './session-link.ts';
 import { recoverSession } from './session-recovery.ts';
 import { provideSnapshot } from './snapshot.ts';
 import { channelViewOf, summaryOf } from './views.ts';
@@ -129,18 +130,25 @@ const flush = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   await drainLink(parts, document);
 };
 
-const operationReply = (parts: DaemonParts, document: SessionDocument, fault: Refusal | null): Reply => {
+const operationReply = (
+  parts: DaemonParts,
+  document: SessionDocument,
+  fault: Refusal | null,
+  link: LinkView | null = null,
+): Reply => {
   if (fault) return refused(faultOfRefusal(fault));
   const session = summaryOf(document);
   if (document.operation?.kind === 'starting' || !document.operation) return succeeded({ session });
-  return succeeded({ session, stats: parts.totals.ofSession(document) });
+  return succeeded({ session, stats: parts.totals.ofSession(document), ...(link && { link }) });
 };
 
 const faultOf = (parts: DaemonParts, sessionId: string): Refusal | null =>
   parts.session(sessionId)?.getSnapshot().context.fault ?? null;
 
-const settle = (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
-  const reply = operationReply(parts, parts.documents.current(sessionId), faultOf(parts, sessionId));
+const settle = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
+  const promised = parts.documents.current(sessionId);
+  const link = promised.operation?.kind === 'stopping' ? await linkOf(parts, promised) : null;
+  const reply = operationReply(parts, parts.documents.current(sessionId), faultOf(parts, sessionId), link);
   parts.replies.prepare(requestId, reply);
   tellChannels(parts, sessionId);
   return parts.documents.edit(sessionId, (document) => {
@@ -176,6 +184,12 @@ const archivedReply = async (parts: DaemonParts, sessionId: string, prepared: Re
   }
 };
 
+/** Archives of a network session lie at the other end. */
+const withLink = (document: SessionDocument, body: Body, link: LinkView): Reply => {
+  const place = typeof body.archive === 'string' ? placeOfArchive(document, link, body.archive) : null;
+  return succeeded({ ...body, ...(place && { archive: place.location, relay: place.relay }), link });
+};
+
 /** Everything but the trace goes: applications, consumer, memory, document. */
 const release = async (parts: DaemonParts, sessionId: string, requestId: string | null): Promise<void> => {
   const document = parts.documents.current(sessionId);
@@ -186,7 +200,7 @@ const release = async (parts: DaemonParts, sessionId: string, requestId: string 
   if (ringIdsOf(document).length > 0) await detached(parts, document);
   const archived = await archivedReply(parts, sessionId, prepared);
   const link = await closeLink(parts, document);
-  parts.replies.prepare(requestId, archived.ok && link ? succeeded({ ...archived.body, link }) : archived);
+  parts.replies.prepare(requestId, archived.ok && link ? withLink(document, archived.body, link) : archived);
   await parts.documents.remove(sessionId);
   // Now that nothing more is noted: a pass may have made rings meanwhile.
   const last = parts.documents.current(sessionId);

@@ -60,6 +60,13 @@ const trackersView = ({ vpid, vuid, vgid }: Trackers): SessionView['trackers'] =
   return { vpid: copy(vpid), vuid: copy(vuid), vgid: copy(vgid) };
 };
 
+/** Where it is read: of a network session at the relay. */
+const lastArchiveOf = (document: SessionDocument, link: LinkView | null): string | null => {
+  const { lastArchive, network } = document;
+  if (lastArchive === null) return null;
+  return network ? join(link?.directory ?? '', lastArchive) : join(outputPathOf(document), lastArchive);
+};
+
 export const sessionViewOf = (
   parts: DaemonParts,
   document: SessionDocument,
@@ -83,7 +90,7 @@ export const sessionViewOf = (
     ongoing: document.rotation !== null,
     chunk: document.chunk?.id ?? null,
     archives: document.archives,
-    lastArchive: document.lastArchive === null ? null : join(outputPathOf(document), document.lastArchive),
+    lastArchive: lastArchiveOf(document, link),
   },
 });
 

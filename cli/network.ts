@@ -1,5 +1,5 @@
 /** The options of `create` that send a session's traces to a relay, and what is shown of the way there. */
-import { type Destination, parseDestination } from '../transport/destination.ts';
+import { type Destination, isNetworkUrl, parseDestination, parsePair } from '../transport/destination.ts';
 import type { LinkView } from '../transport/messages.ts';
 import { parseSize, parseTime } from './numbers.ts';
 import { type Parsed, UsageError } from './options.ts';
@@ -13,6 +13,21 @@ export const destinationOf = (url: string): Destination => {
   if (!parsed.ok) throw new UsageError(`Destination ${url} is wrong: ${parsed.cause}`);
   return parsed.destination;
 };
+
+/** Of `--ctrl-url` and `--data-url`; undefined: neither is there. */
+export const destinationOfPair = (options: Parsed): Destination | undefined => {
+  const [ctrl, data] = [options.get('ctrl-url'), options.get('data-url')];
+  if (ctrl === undefined && data === undefined) return undefined;
+  if (ctrl === undefined || data === undefined)
+    throw new UsageError(`--${ctrl === undefined ? 'ctrl' : 'data'}-url is missing: both URLs are needed`);
+  const parsed = parsePair(ctrl, data);
+  if (!parsed.ok) throw new UsageError(`Destination ${ctrl}, ${data} is wrong: ${parsed.cause}`);
+  return parsed.destination;
+};
+
+/** Whatever way it is said; undefined: the traces stay here. `url`: of `--set-url`, or the one word that says where. */
+export const wantedDestination = (options: Parsed, url: string | undefined): Destination | undefined =>
+  destinationOfPair(options) ?? (url !== undefined && isNetworkUrl(url) ? destinationOf(url) : undefined);
 
 const liveTimer = (text: string | undefined): number => {
   const us = text === undefined || text === '' ? LIVE_US : parseTime(text);
@@ -32,7 +47,7 @@ export const networkFields = (options: Parsed, destination: Destination | undefi
   const alone = ['live', 'compress', 'spool-size'].find((long) => options.has(long));
   if (!destination) {
     if (alone === undefined) return {};
-    throw new UsageError(`--${alone} needs a relay: --set-url=relay: or --set-url=nats://HOST`);
+    throw new UsageError(`--${alone} needs a relay: --set-url=relay:, nats://HOST or net://HOST`);
   }
   const snapshot = ['snapshot', 'no-output'].find((long) => options.has(long));
   if (snapshot !== undefined) throw new UsageError(`--${snapshot} and a relay exclude each other`);
@@ -52,6 +67,12 @@ export const linkLines = (link: LinkView | null): string[] => {
   const full = link.spool === 'full' ? '; the spool is full: events are lost' : '';
   return [`Link: ${link.state}${to}, ${link.spoolBytes} bytes wait${full}${why}`];
 };
+
+/** Of a session that was stopped. */
+export const waitingLines = (session: string, link: LinkView | null | undefined): string[] =>
+  link && link.spoolBytes > 0
+    ? [`Warning: ${link.spoolBytes} bytes of session ${session} have not reached the relay yet; they follow from the spool`]
+    : [];
 
 /** At the end of a session whose relay does not have everything. */
 export const leftLines = (session: string, link: LinkView | null | undefined): string[] =>

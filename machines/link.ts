@@ -17,7 +17,7 @@ export type LinkEvent =
   | { readonly type: 'SpoolFilled' }
   | { readonly type: 'SpoolFreed' }
   | { readonly type: 'DrainRequested'; readonly timeoutMs: number }
-  /** The other end has everything. */
+  /** The other end has everything, or what whoever waits wants it to have. */
   | { readonly type: 'SpoolDrained' }
   | { readonly type: 'CloseRequested' };
 

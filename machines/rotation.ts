@@ -97,7 +97,9 @@ const rotationSetup = setup({
   actors: {
     promiseRotation: fromPromise<void, Request>(notProvided('actor promiseRotation')),
     switchStreams: fromPromise<void, Id>(notProvided('actor switchStreams')),
-    archiveChunk: fromPromise<void, Request>(notProvided('actor archiveChunk')),
+    /** `follows`: a link carries the chunk to where it is read. */
+    archiveChunk: fromPromise<{ follows: boolean }, Request>(notProvided('actor archiveChunk')),
+    deliverChunk: fromPromise<void, Request>(notProvided('actor deliverChunk')),
     clearChunk: fromPromise<void, Request>(notProvided('actor clearChunk')),
   },
   actions: {
@@ -117,12 +119,14 @@ const rotationSetup = setup({
   },
   guards: {
     waits: ({ context }) => context.wait,
+    isAwaitedElsewhere: ({ context }, params: { follows: boolean }) => params.follows && context.requestId !== null,
     isGiven: (_, params: { value: number | null }) => params.value !== null && params.value > 0,
   },
   delays: {
     writeTimeout: 5_000,
     switchTimeout: 20_000,
     archiveTimeout: 15_000,
+    deliverTimeout: 10_000,
     clearTimeout: 20_000,
     retryPause: 1_000,
     rotationPeriod: ({ context }) => Math.max(1, Math.round(context.timerUs! / 1000)),
@@ -177,16 +181,34 @@ const work = rotationSetup.createStateConfig({
         id: 'archiveChunk',
         src: 'archiveChunk',
         input: request,
-        onDone: {
-          target: 'idle',
-          actions: [
-            { type: 'answer', params: request },
-            { type: 'publishRotated', params: id },
-          ],
-        },
+        onDone: [
+          {
+            guard: { type: 'isAwaitedElsewhere', params: ({ event }) => event.output },
+            target: 'delivering',
+            actions: { type: 'publishRotated', params: id },
+          },
+          {
+            target: 'idle',
+            actions: [
+              { type: 'answer', params: request },
+              { type: 'publishRotated', params: id },
+            ],
+          },
+        ],
         onError: { target: 'stalled', actions: [...stall(causeOf)] },
       },
       after: { archiveTimeout: { target: 'stalled', actions: [...stall(() => 'the chunk was not moved within 15 s')] } },
+    },
+    // It is promised and done here; whoever asked waits a while for the other end of the link.
+    delivering: {
+      invoke: {
+        id: 'deliverChunk',
+        src: 'deliverChunk',
+        input: request,
+        onDone: { target: 'idle', actions: { type: 'answer', params: request } },
+        onError: { target: 'idle', actions: { type: 'answer', params: request } },
+      },
+      after: { deliverTimeout: { target: 'idle', actions: { type: 'answer', params: request } } },
     },
     stalled: { after: { retryPause: 'switching' } },
     clearing: {

@@ -65,6 +65,7 @@ export const parseDestination = (url: string): ParsedDestination => {
 
 /** Of a control and a data URL. */
 export const parsePair = (ctrlUrl: string, dataUrl: string): ParsedDestination => {
+  if (/^net/i.test(ctrlUrl) && ctrlUrl === dataUrl) return ofLttng(ctrlUrl);
   if (!/^tcp/i.test(ctrlUrl) || !/^tcp/i.test(dataUrl)) return bad('--ctrl-url and --data-url are `tcp://HOST:PORT` URLs');
   const [ctrl, data] = [LTTNG.exec(ctrlUrl), LTTNG.exec(dataUrl)];
   if (!ctrl || !data) return bad('a URL names no host');

@@ -122,6 +122,9 @@ const linkView = z.object({
   lostPackets: z.int(),
   cause: z.string().nullable(),
 });
+/** Where an archive lies that is not on this host. */
+const relayPlace = z.object({ name: z.string(), host: z.string(), controlPort: z.int(), dataPort: z.int() });
+export type RelayPlace = z.output<typeof relayPlace>;
 export type LinkView = z.output<typeof linkView>;
 export const linkViewSchema = linkView;
 
@@ -205,6 +208,7 @@ export const COMMANDS = {
       session: sessionSummary,
       stats: totals,
       archive: text.nullable().exactOptional(),
+      relay: relayPlace.nullable().default(null),
       link: linkView.nullable().exactOptional(),
     },
   ),
@@ -228,7 +232,13 @@ export const COMMANDS = {
   'session.rotate': command(
     'End the chunk of the trace that is recorded into, and archive it; without `wait` it is answered once that is promised.',
     { session, wait: z.boolean().exactOptional() },
-    { session: sessionSummary, state: z.enum(['ongoing', 'completed']), location: text.nullable() },
+    {
+      session: sessionSummary,
+      state: z.enum(['ongoing', 'completed']),
+      location: text.nullable(),
+      /** Null: it lies on this host. */
+      relay: relayPlace.nullable().default(null),
+    },
   ),
   'session.clear': command('Empty buffers and the current chunk; archives stay.', { session }, { session: sessionSummary }),
   'session.regenerate': command(

@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
-import { isNetworkUrl } from '../../transport/destination.ts';
 import type { SessionSummary } from '../../transport/messages.ts';
 import type { Command } from '../command.ts';
-import { destinationOf, networkFields } from '../network.ts';
-import { UsageError } from '../options.ts';
+import { networkFields, wantedDestination } from '../network.ts';
+import { type Parsed, UsageError } from '../options.ts';
 import { HELP, localPath, NETWORK_URLS, noMoreWords, refused } from './shared.ts';
 
 /** `Traces will be output to ...`, as far as there is something to say. */
@@ -17,6 +16,13 @@ const outputLines = ({ output, snapshot, destination, liveTimerUs }: SessionSumm
   ];
 };
 
+const needOneDestination = (options: Parsed): void => {
+  const given = ['output', 'set-url', 'no-output'].filter((long) => options.has(long)).map((long) => `--${long}`);
+  const pair = ['ctrl-url', 'data-url'].some((long) => options.has(long)) ? ['--ctrl-url with --data-url'] : [];
+  const all = [...given, ...pair];
+  if (all.length > 1) throw new UsageError(`${all.join(' and ')} exclude each other`);
+};
+
 export const create: Command = {
   name: 'create',
   summary: 'Create a recording session',
@@ -28,7 +34,7 @@ export const create: Command = {
       long: 'set-url',
       short: 'U',
       value: 'URL',
-      help: 'file://DIR, or a relay: relay:[///SUBDIR], nats://HOST[:PORT][/SUBDIR]',
+      help: 'file://DIR, or a relay: relay:[///SUBDIR], nats://HOST[:PORT][/SUBDIR], net://HOST[:CTRL[:DATA]][/SUBDIR]',
     },
     ...NETWORK_URLS,
     { long: 'no-output', help: 'Write no trace; with --snapshot: set no snapshot output' },
@@ -46,12 +52,9 @@ export const create: Command = {
     const format = options.get('trace-format') ?? 'default';
     if (format !== 'default' && format !== 'ctf-1.8')
       throw new UsageError(`Trace format ${format} is not supported by this version: traces are CTF 1.8 (ctf-1.8, default)`, 5);
-    const destinations = ['output', 'set-url', 'no-output'].filter((long) => options.has(long));
-    if (destinations.length > 1) {
-      throw new UsageError(`${destinations.map((long) => `--${long}`).join(' and ')} exclude each other`);
-    }
-    const url = options.get('set-url') ?? (options.has('live') ? 'relay:' : undefined);
-    const destination = url !== undefined && isNetworkUrl(url) ? destinationOf(url) : undefined;
+    needOneDestination(options);
+    const url = options.get('set-url') ?? (options.has('live') && !options.has('ctrl-url') ? 'relay:' : undefined);
+    const destination = wantedDestination(options, url);
     const given = options.get('output') ?? (url !== undefined && !destination ? localPath(url) : undefined);
     const network = networkFields(options, destination);
     const shmPath = options.get('shm-path');

@@ -2,10 +2,10 @@
 
 import type { Fault } from '../../transport/bus.ts';
 import { exitStatusOf, FaultError } from '../../transport/errors.ts';
-import type { SessionTotals } from '../../transport/messages.ts';
+import type { RelayPlace, SessionTotals } from '../../transport/messages.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { partial } from '../command.ts';
-import { leftLines } from '../network.ts';
+import { leftLines, waitingLines } from '../network.ts';
 import { archivedLine } from './archived.ts';
 import { HELP, NO_WAIT, refused, SELECT, selectSessions } from './shared.ts';
 
@@ -70,13 +70,14 @@ export const stop: Command = {
   options: [...HELP, ...SELECT, refused('no-wait', 'Do not wait until the trace is complete', NO_WAIT, { short: 'n' })],
   run: (environment) =>
     onEach(environment, false, async (session) => {
-      const { stats } = await environment.request('session.stop', { session });
-      return { name: session, stats, lines: [`Tracing stopped for session ${session}`, ...lossLines(stats)] };
+      const { stats, link } = await environment.request('session.stop', { session });
+      const lines = [`Tracing stopped for session ${session}`, ...lossLines(stats), ...waitingLines(session, link)];
+      return { name: session, stats, lines };
     }),
 };
 
-const archivedLines = (session: string, archive: string | null | undefined): string[] =>
-  archive ? [`Destroying session ${session}...${archivedLine(session, archive)}`, ''] : [];
+const archivedLines = (session: string, archive: string | null | undefined, relay: RelayPlace | null): string[] =>
+  archive ? [`Destroying session ${session}...${archivedLine(session, archive, relay)}`, ''] : [];
 
 export const destroy: Command = {
   name: 'destroy',
@@ -88,15 +89,17 @@ export const destroy: Command = {
       const forget = (): void => {
         if (environment.knownCurrentSession() === session) environment.setCurrentSession(null);
       };
-      const { stats, archive, link } = await environment.request('session.destroy', { session }).catch((error: unknown) => {
-        if (error instanceof FaultError && error.fault.code === 'chunk-not-archived') forget();
-        throw error;
-      });
+      const { stats, archive, relay, link } = await environment
+        .request('session.destroy', { session })
+        .catch((error: unknown) => {
+          if (error instanceof FaultError && error.fault.code === 'chunk-not-archived') forget();
+          throw error;
+        });
       forget();
       return {
         name: session,
         stats,
-        lines: [...archivedLines(session, archive), ...leftLines(session, link), `Session ${session} destroyed`],
+        lines: [...archivedLines(session, archive, relay), ...leftLines(session, link), `Session ${session} destroyed`],
       };
     }),
 };

@@ -1,13 +1,15 @@
 /** rotate, enable-rotation and disable-rotation: the trace in chunks that can be read and removed while recording goes on. */
-import type { SessionSummary } from '../../transport/messages.ts';
+import type { CommandAnswer } from '../../transport/messages.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { parseSize, parseTime } from '../numbers.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
 import { archivedLine } from './archived.ts';
 import { HELP, noMoreWords, SESSION, sessionOf } from './shared.ts';
 
-const rotationOf = (session: SessionSummary, state: string, location: string | null) => ({
-  rotation: { session: session.name, state, location },
+type Rotated = CommandAnswer<'session.rotate'>;
+
+const rotationOf = ({ session, state, location, relay }: Rotated) => ({
+  rotation: { session: session.name, state, location, ...(relay && { relay }) },
 });
 
 export const rotate: Command = {
@@ -19,11 +21,12 @@ export const rotate: Command = {
     noMoreWords(environment, 1);
     const name = environment.options.words[0] ?? environment.currentSession();
     const wait = !environment.options.has('no-wait');
-    const { session, state, location } = await environment.request('session.rotate', { session: name, wait });
-    const json = rotationOf(session, state, location);
-    const mi = async () => (await import('../mi/sessions.ts')).rotated(name, state, location);
+    const rotated = await environment.request('session.rotate', { session: name, wait });
+    const { state, location, relay } = rotated;
+    const json = rotationOf(rotated);
+    const mi = async () => (await import('../mi/sessions.ts')).rotated(name, state, location, relay);
     if (location === null) return { lines: [`Rotation ongoing for session ${name}`], json, mi };
-    return { lines: [archivedLine(name, location)], json, mi };
+    return { lines: [archivedLine(name, location, relay)], json, mi };
   },
 };
 

@@ -46,8 +46,8 @@ export const NO_KERNEL = 'there is no kernel domain; --userspace is there';
 export const NO_RELAY = 'there is no relay daemon; use a directory of this host, or a file system that is mounted there';
 export const NO_WAIT = 'it is answered when the trace is complete, not before; a shell’s `&` does not wait';
 export const NETWORK_URLS: readonly OptionSpec[] = [
-  refused('ctrl-url', 'Control URL of a relay', NO_RELAY, { short: 'C', value: 'URL' }),
-  refused('data-url', 'Data URL of a relay', NO_RELAY, { short: 'D', value: 'URL' }),
+  { long: 'ctrl-url', short: 'C', value: 'URL', help: 'Where an LTTng relay takes commands: tcp://HOST[:PORT][/SUBDIR]' },
+  { long: 'data-url', short: 'D', value: 'URL', help: 'Where the same relay takes data: tcp://HOST[:PORT]' },
 ];
 
 /** The directory that a URL of this version names. */

@@ -1,17 +1,17 @@
 /** Sessions, and what is done to them, as elements. */
 import type { Schedules, SnapshotOutput } from '../../machines/document.ts';
-import type { SessionSummary, SessionView } from '../../transport/messages.ts';
+import type { RelayPlace, SessionSummary, SessionView } from '../../transport/messages.ts';
 import { domainElement } from './channels.ts';
 import { type Element, element } from './xml.ts';
 
 const isTrue = (value: boolean): number => (value ? 1 : 0);
 
-const summary = ({ name, output, active, snapshot }: SessionSummary): Element[] => [
+const summary = ({ name, output, active, snapshot, destination, liveTimerUs }: SessionSummary): Element[] => [
   element('name', name),
-  element('path', output),
+  element('path', destination ?? output),
   element('enabled', active),
   element('snapshot_mode', isTrue(snapshot !== null)),
-  element('live_timer_interval', 0),
+  element('live_timer_interval', liveTimerUs ?? 0),
   element('trace_format', 'CTF_1_8'),
 ];
 
@@ -67,11 +67,27 @@ export const sessionShown = (session: SessionView, domainsOnly: boolean): Elemen
   return [element('sessions', [shown])];
 };
 
-export const rotated = (session: string, state: 'ongoing' | 'completed', location: string | null): Element[] => [
+const locationElement = (location: string, relay: RelayPlace | null): Element =>
+  relay
+    ? element('relay', [
+        element('host', relay.host),
+        element('control_port', relay.controlPort),
+        element('data_port', relay.dataPort),
+        element('protocol', 'TCP'),
+        element('relative_path', location),
+      ])
+    : element('local', [element('absolute_path', location)]);
+
+export const rotated = (
+  session: string,
+  state: 'ongoing' | 'completed',
+  location: string | null,
+  relay: RelayPlace | null = null,
+): Element[] => [
   element('rotation', [
     element('session_name', session),
     element('state', state.toUpperCase()),
-    ...(location === null ? [] : [element('location', [element('local', [element('absolute_path', location)])])]),
+    ...(location === null ? [] : [element('location', [locationElement(location, relay)])]),
   ]),
 ];
 

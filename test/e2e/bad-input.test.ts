@@ -122,8 +122,7 @@ test('a filter that is wrong is shown with a caret below the place, and the daem
 
 test('options that are unknown or not done yet are refused by name', () => {
   for (const args of [
-    ['create', '--ctrl-url', 'tcp://relay'],
-    ['create', '--set-url', 'net://relay'],
+    ['create', '--no-consumer'],
     ['enable-event', '-k', 'x'],
   ]) {
     const ran = weft.run(...args);

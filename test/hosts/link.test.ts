@@ -59,7 +59,9 @@ test('compressed on the way, rotated meanwhile: archives lie at the relay', asyn
   session('rotated', '--compress');
   const first = await weft.counter({ events: 20_000 });
   await first.ended;
-  weft.ok('rotate', 'rotated');
+  const rotated = weft.ok('rotate', 'rotated');
+  assert.match(rotated, /^Trace chunk archive for session rotated is now readable on relay \S+ at (\S+)\n$/);
+  assert.equal(babeltrace(rotated.trim().split(' at ')[1]!).events, 20_000, 'it is there when the command returns');
   const second = await weft.counter({ events: 20_000, first: 1 });
   await second.ended;
   weft.ok('destroy', 'rotated');
@@ -70,6 +72,26 @@ test('compressed on the way, rotated meanwhile: archives lie at the relay', asyn
     [20_000, 20_000].map((events) => [0, events, '']),
   );
   assert.deepEqual(spools(), []);
+});
+
+test('a pair of URLs names an LTTng relay; what is wrong with it is said', () => {
+  const created = weft.ok('create', 'pair', '--ctrl-url=tcp://127.0.0.1:1/sub', '--data-url=tcp://127.0.0.1:2');
+  assert.equal(created, 'Session pair created.\nTraces will be output to tcp4://127.0.0.1:1/sub [data: 2]\n');
+  weft.ok('destroy', 'pair');
+  const wrong = (pattern: RegExp, ...words: readonly string[]): void => {
+    const ran = weft.run('create', 'wrong', ...words);
+    assert.equal(ran.status, 1, words.join(' '));
+    assert.match(ran.stderr, pattern);
+  };
+  wrong(/--data-url is missing: both URLs are needed/, '-C', 'tcp://h');
+  wrong(/--ctrl-url is missing/, '-D', 'tcp://h');
+  wrong(/the same host/, '-C', 'tcp://h', '-D', 'tcp://g');
+  wrong(/--set-url and --ctrl-url with --data-url exclude each other/, '-U', 'net://h', '-C', 'tcp://h', '-D', 'tcp://h');
+  wrong(/come in pairs/, '-U', 'tcp://h');
+  wrong(/a port is a number/, '-U', 'net://h:70000');
+  wrong(/no directory below the relay/, '-U', 'net://h/../x');
+  wrong(/no directory and no file:/, '-U', 'http://h');
+  wrong(/--live: `0` is no time/, '--live=0', '-U', 'net://h');
 });
 
 test('the relay is frozen for four seconds under load and the consumer killed meanwhile: nothing is lost, nothing there twice', async () => {

@@ -134,6 +134,7 @@ const PAYLOADS: readonly Record<string, unknown>[] = [
     plan: 'hold',
     cpu: 0,
     full: true,
+    follows: true,
     outstanding: true,
     implied: 'destroying',
     recording: true,

@@ -20,6 +20,7 @@ test('a URL names the bus of this host, another one, or a relay of LTTng’s', (
   ] as const;
   for (const [url, destination] of table) assert.deepEqual(parseDestination(url), { ok: true, destination });
   assert.deepEqual(parsePair('tcp://h:1/a', 'tcp4://h:2'), { ok: true, destination: lttng('h', 1, 2, 'a') });
+  assert.deepEqual(parsePair('net://h:1', 'net://h:1'), { ok: true, destination: lttng('h', 1, 5343, '') });
 });
 
 test('what is wrong with a URL is said', () => {

@@ -142,6 +142,11 @@ test('mi: rotations, schedules, regeneration', () => {
   );
   assert.equal(shape(sessions.rotated('s1', 'ongoing', null)), 'rotation{session_name state}');
   assert.equal(
+    xml(sessions.rotated('s1', 'completed', 'h/s/archives/a', { name: 'r', host: 'h', controlPort: 5342, dataPort: 5343 })),
+    '<rotation><session_name>s1</session_name><state>COMPLETED</state><location><relay><host>h</host><control_port>5342</control_port>' +
+      '<data_port>5343</data_port><protocol>TCP</protocol><relative_path>h/s/archives/a</relative_path></relay></location></rotation>',
+  );
+  assert.equal(
     shape(sessions.scheduleResults('s1', { timerUs: 1, sizeBytes: 2 })),
     'rotation_schedule_results{session_name rotation_schedule_result{rotation_schedule{periodic{time_us}} success} ' +
       'rotation_schedule_result{rotation_schedule{size_threshold{bytes}} success}}',

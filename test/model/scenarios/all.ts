@@ -6,6 +6,7 @@ import { FLEET } from './fleet.ts';
 import { FLEET_OPERATIONS } from './fleet-operations.ts';
 import { LINKS } from './links.ts';
 import { MEMORY } from './memory.ts';
+import { NETWORK } from './network.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
@@ -24,6 +25,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
   ...LINKS,
+  ...NETWORK,
   ...ROTATION,
   ...BEGINNING,
   ...STARTING,

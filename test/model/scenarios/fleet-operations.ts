@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type HostReport, type OperationReport, runFleetOperation } from '../../../actors/fleet-operation.ts';
 import type { Body, Fault } from '../../../transport/bus.ts';
-import { failed, succeeded } from '../../../transport/errors.ts';
+import { FaultError, failed, succeeded } from '../../../transport/errors.ts';
 import type { HostView } from '../../../transport/fleet-messages.ts';
 import { realmSubtree } from '../../../transport/subjects.ts';
 import { UID, type World } from '../../support/world/world.ts';
@@ -91,8 +91,8 @@ const operate = async (world: World, others: Others, options: Options = {}): Pro
     (report) => {
       ended = report;
     },
-    (thrown: { fault: Fault }) => {
-      ended = { code: thrown.fault.code };
+    (thrown: unknown) => {
+      ended = { code: thrown instanceof FaultError ? thrown.fault.code : String(thrown) };
     },
   );
   await world.until('the operation ended', () => ended !== null, 60_000);

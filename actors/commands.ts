@@ -171,11 +171,9 @@ const regenerate: Handler<'session.regenerate'> = async (parts, caller, { sessio
 };
 
 const takeSnapshot: Handler<'snapshot.record'> = async (parts, caller, request, key) => {
-  const { session, name = null, path = null, maxSize = null } = request;
-  return (
-    pathFault(path) ??
-    command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted: { name, path, maxSize } })
-  );
+  const { session, name = null, path = null, maxSize = null, freeze } = request;
+  const wanted = { name, path, maxSize, ...(freeze !== undefined && { freeze }) };
+  return pathFault(path) ?? command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted });
 };
 
 const addOutput: Handler<'snapshot.add-output'> = async (parts, caller, request, key) => {

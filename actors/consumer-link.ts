@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ChannelAttributes, RegistryDocument, RingSetDocument } from '../machines/document.ts';
+import type { SnapshotPlace } from '../machines/snapshot-edits.ts';
 import type { Plan } from '../machines/stream.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
@@ -83,6 +84,8 @@ export interface AttachWanted {
   readonly place: StreamPlace;
   readonly set: RingSetDocument;
   readonly channelName: string;
+  /** Null: it hears of no freeze. */
+  readonly sessionName: string | null;
   readonly filePrefix: string;
   readonly streamInstanceBase: number;
   readonly readTimerUs: number;
@@ -240,6 +243,7 @@ export class ConsumerLink {
       ringId,
       ...wanted.place,
       channelName: wanted.channelName,
+      ...(wanted.sessionName !== null && { sessionName: wanted.sessionName }),
       filePrefix: wanted.filePrefix,
       streamClassId: wanted.set.channel,
       streamInstanceBase: wanted.streamInstanceBase,
@@ -319,8 +323,13 @@ export class ConsumerLink {
   }
 
   /** Copies what rings hold into directories that were opened. */
-  async snapshot(sessionId: string, rings: readonly RingPlace[], maxStreamBytes: number): Promise<SnapshotReport> {
-    const asked = this.#ask('snapshot', { session: sessionId, rings, maxStreamBytes });
+  async snapshot(
+    sessionId: string,
+    rings: readonly RingPlace[],
+    { maxStreamBytes, path, freeze }: SnapshotPlace,
+  ): Promise<SnapshotReport> {
+    const held = freeze === undefined ? {} : { freeze: { id: freeze, path } };
+    const asked = this.#ask('snapshot', { session: sessionId, rings, maxStreamBytes, ...held });
     const lost = this.#lost.promise.then(() => {
       throw refuse('consumer-failed', { owner: this.uid, cause: 'it ended while it wrote a snapshot' });
     });

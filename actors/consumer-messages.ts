@@ -1,6 +1,7 @@
 /** What the session daemon asks of a consumer (docs/contracts.md), as schemas. */
 import { z } from 'zod';
 import { destinationSchema } from '../transport/destination.ts';
+import { freezeId } from '../transport/freeze-message.ts';
 import { count64, hexId, text } from '../transport/schema.ts';
 
 const session = hexId;
@@ -47,6 +48,8 @@ export const CONSUMER_REQUESTS = {
     /** While a rotation is under way: where the ring writes unless it has switched. */
     previous: z.object({ chunk, directory: text }).exactOptional(),
     channelName: text,
+    /** Of a session that keeps events in its buffers: the name whose freezes it hears. */
+    sessionName: text.exactOptional(),
     filePrefix: text,
     streamClassId: uint32,
     streamInstanceBase: uint32,
@@ -75,6 +78,8 @@ export const CONSUMER_REQUESTS = {
     session,
     rings: z.array(z.object({ ringId: hexId, directory: text })),
     maxStreamBytes: count53,
+    /** The freeze that holds the rings until they are copied, and where all of the snapshot lies. */
+    freeze: z.object({ id: freezeId, path: text }).exactOptional(),
   }),
   /** Memory of sub-buffers whose last event is older than `ageUs`; `wait`: what is complete is taken first. */
   reclaim: z.object({ session, ringIds: z.array(hexId), ageUs: count53, wait: z.boolean() }),

@@ -3,10 +3,12 @@ import { type ActorRefFrom, fromPromise } from 'xstate';
 import { consumerProcessMachine } from '../machines/consumer-process.ts';
 import { type Access, parseAccess } from '../transport/access.ts';
 import type { Body } from '../transport/bus.ts';
+import { FREEZES } from '../transport/subjects.ts';
 import { linkMessage } from './consumer-messages.ts';
 import { ConsumerStreams, type StreamEntry } from './consumer-streams.ts';
 import { consumerEndpoints } from './consumer-verbs.ts';
 import { EventPublisher } from './event-publisher.ts';
+import { FreezeNotes, hearFreeze, provideFreeze } from './freeze.ts';
 import { type LinkEntry, provideLink } from './link.ts';
 import { LiveWatches } from './live-watch.ts';
 import type { ConsumerBus, ConsumerPorts } from './ports.ts';
@@ -21,6 +23,7 @@ export class ConsumerProcessParts {
   readonly live: LiveWatches;
   /** Counters by map id; held, and never looked at (docs/adr/0017-maps-held-by-the-consumer.md). */
   readonly maps = new Map<string, number>();
+  readonly freezes = new FreezeNotes(this);
   access: Access | null = null;
   connection: ConsumerBus | null = null;
   #root: Root | null = null;
@@ -51,6 +54,10 @@ export class ConsumerProcessParts {
 
   stream(ringId: string) {
     return this.root.getSnapshot().context.streams[ringId];
+  }
+
+  freeze(sessionId: string) {
+    return this.root.getSnapshot().context.freezes[sessionId];
   }
 
   /** Everything committed is in the files, but for streams that keep what they hold. */
@@ -147,6 +154,7 @@ const joinBus = async (parts: ConsumerProcessParts): Promise<void> => {
     { name: 'weft-consumer', version, description: `Consumer of user ${parts.ports.owner}` },
     consumerEndpoints(parts, { host, uid }),
   );
+  bus.subscribe(FREEZES, (message) => hearFreeze(parts, message));
   bus.onStatus((status) => {
     if (status === 'connected') parts.root.send({ type: 'BusConnected' });
     if (status === 'cut') parts.root.send({ type: 'BusCut' });
@@ -178,6 +186,7 @@ export const provideConsumerProcess = (parts: ConsumerProcessParts) =>
     actors: {
       stream: provideStream(parts),
       link: provideLink(parts),
+      freeze: provideFreeze(parts),
       joinBus: fromPromise(() => joinBus(parts)),
       drainStreams: fromPromise(() => drainStreams(parts)),
     },

@@ -22,8 +22,21 @@ const copy = async (parts: ConsumerProcessParts, { rings, maxStreamBytes }: Want
   });
 };
 
+/** The rings that a freeze holds go on when they are copied, or cannot be. */
+const copyFrozen = async (parts: ConsumerProcessParts, wanted: Wanted): Promise<readonly SnapshotTotals[]> => {
+  const { session, freeze } = wanted;
+  if (!freeze) return copy(parts, wanted);
+  parts.freeze(session)?.send({ type: 'CopyStarted', id: freeze.id });
+  parts.freezes.begin(session, freeze.path);
+  try {
+    return await copy(parts, wanted);
+  } finally {
+    parts.freeze(session)?.send({ type: 'CopyEnded', id: freeze.id });
+  }
+};
+
 export const snapshot = async (parts: ConsumerProcessParts, wanted: Wanted): Promise<Body> => {
-  const totals = await copy(parts, wanted);
+  const totals = await copyFrozen(parts, wanted);
   const sum = (field: 'packets' | 'bytes' | 'events' | 'refused') => totals.reduce((all, one) => all + one[field], 0n);
   const refused = sum('refused');
   if (refused > 0n)

@@ -51,6 +51,7 @@ export const runConsumer = async (): Promise<number> => {
     ...chunkFiles,
     followTrace: followedTraces(native),
     makeDirectory: (path) => makeDirectories(path, DIRECTORY_MODE),
+    writeNote: (path, text) => writeWhole(path, text, METADATA_MODE),
     writeMetadata: (directory, text) =>
       writeWhole(join(directory, 'metadata'), text, METADATA_MODE, join(directory, 'metadata.tmp')),
   };

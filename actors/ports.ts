@@ -257,6 +257,8 @@ export interface ConsumerPorts {
   makeDirectory(path: string): void;
   /** Written beside, fsynced, renamed. */
   writeMetadata(directory: string, text: string): void;
+  /** A small file beside the traces of a snapshot. */
+  writeNote(path: string, text: string): void;
   /** Moves a chunk; what was moved already stays. See consumer-messages.ts. */
   archive(output: string, from: string, to: string): void;
   /** Removes the traces below a directory, but not those in `kept`. */

@@ -164,6 +164,7 @@ const attachSet = async (
     place,
     set,
     channelName: channel.name,
+    sessionName: document.snapshot ? document.name : null,
     filePrefix: prefixOf(channel, set.sync),
     streamInstanceBase: instanceBase(at),
     readTimerUs: channel.attributes.readTimerUs,

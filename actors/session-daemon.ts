@@ -10,6 +10,7 @@ import { commandEndpoints } from './commands.ts';
 import { consumerId, consumerSpec, provideConsumer } from './consumer.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { openSockets } from './doors.ts';
+import { copyFrozen } from './fleet-freeze.ts';
 import { provideFleetMember } from './fleet-member.ts';
 import { Inspector } from './inspector.ts';
 import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
@@ -153,6 +154,7 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
     otherwise: realmSubtree(parts.place.host, parts.place.uid, 'local'),
   };
   opened.served = await parts.bus.serve(service, commandEndpoints(parts));
+  copyFrozen(parts);
   opened.sockets = openSockets(parts);
   if (parts.ports.bus.fleetDomain() !== null) parts.root.send({ type: 'FleetJoined' });
   parts.ports.native.wakeApplications(parts.place.uid);

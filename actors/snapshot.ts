@@ -41,7 +41,7 @@ const record = async (parts: DaemonParts, sessionId: string, requestId: string, 
     ringSets.map(({ ringId }) => ({ ringId, directory: join(place.path, directory) })),
   );
   const consumer = await parts.readyConsumer(parts.documents.current(sessionId));
-  const totals = await consumer.snapshot(sessionId, rings, place.maxStreamBytes);
+  const totals = await consumer.snapshot(sessionId, rings, place);
   await describe(parts.documents.current(sessionId), place, consumer);
   for (const { directory } of registries) consumer.forget(join(place.path, directory));
   parts.replies.prepare(requestId, succeeded({ path: place.path, number: place.number, ...totals }));

@@ -106,6 +106,8 @@ export const provideStream = (parts: ConsumerProcessParts) => {
         parts.streams.remove(ringId);
         entry.opened.resolve();
         entry.drained.resolve();
+        const { session } = entry.attach;
+        if (parts.streams.of(session).length === 0) parts.freeze(session)?.send({ type: 'StreamsGone' });
         parts.root.send({ type: 'StreamDrained', ringId });
       },
     },

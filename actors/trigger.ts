@@ -6,6 +6,7 @@ import type { Body, Reply } from '../transport/bus.ts';
 import { refused, succeeded } from '../transport/errors.ts';
 import { commandAs } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { isFleetSnapshot, publishFreeze } from './fleet-freeze.ts';
 import { armAllCounts, countShared } from './map-counts.ts';
 import { faultOfRefusal, refuse } from './refused.ts';
 import type { TriggerEntry } from './trigger-table.ts';
@@ -111,6 +112,10 @@ const runActions = async (
         captures,
       };
       parts.events.publish(owner.uid, 'trigger', name, 'fired', body);
+      continue;
+    }
+    if (isFleetSnapshot(action)) {
+      if (!publishFreeze(parts, entry, action, occurrence)) entry.failures[at] = (entry.failures[at] ?? 0) + 1;
       continue;
     }
     const command = commandOf(action);

@@ -21,7 +21,8 @@ const actionText = (action: TriggerAction): string => {
       const { output } = action;
       const place = output ? `, path: ${output.path}${output.name ? `, name: ${output.name}` : ''}` : '';
       const size = output && output.maxSize > 0 ? `, max size: ${output.maxSize}` : '';
-      return `snapshot session \`${action.session}\`${place}${size}${rate}`;
+      const fleet = action.fleet ? ` on all hosts, ${action.fleet.postMs} ms after the event` : '';
+      return `snapshot session \`${action.session}\`${fleet}${place}${size}${rate}`;
     }
     default:
       return `${action.kind.replace('-', ' ')} \`${action.session}\`${rate}`;

@@ -57,6 +57,8 @@ const SNAPSHOT: readonly OptionSpec[] = [
   { long: 'max-size', short: 'm', value: 'SIZE', help: 'At most so many bytes' },
   { long: 'path', value: 'PATH', help: 'Where it goes instead of the session’s output' },
   { long: 'url', value: 'URL', help: 'The same as a file:// URL' },
+  { long: 'fleet', help: 'On every host with a session of that name: all freeze, and record one snapshot id' },
+  { long: 'post-ms', value: 'MS', help: 'With --fleet: go on recording so long before the freeze (at most 60000)' },
   refused('ctrl-url', 'Control URL of a relay', NO_RELAY, { value: 'URL' }),
   refused('data-url', 'Data URL of a relay', NO_RELAY, { value: 'URL' }),
 ];
@@ -195,6 +197,17 @@ const rateOf = (text: string | undefined): RatePolicy => {
   return { kind: match[1] as RatePolicy['kind'], count };
 };
 
+const fleetOf = (options: Parsed, { type }: Section, placed: boolean): { fleet?: { postMs: number } } => {
+  const after = options.get('post-ms');
+  if (!options.has('fleet') && after !== undefined) throw new UsageError(`Action ${type}: --post-ms needs --fleet`);
+  if (!options.has('fleet')) return {};
+  if (placed) throw new UsageError(`Action ${type}: with --fleet each host’s own output is used, not --path or --url`);
+  const postMs = after === undefined ? 0 : Number(after);
+  if (!/^\d{1,5}$/.test(after ?? '0') || postMs > 60_000)
+    throw new UsageError(`Action ${type}: --post-ms ${after} is no number of milliseconds up to 60000`);
+  return { fleet: { postMs } };
+};
+
 const snapshotAction = (section: Section): TriggerAction => {
   const options = parsed(SNAPSHOT, section, 1);
   const session = options.words[0];
@@ -207,7 +220,13 @@ const snapshotAction = (section: Section): TriggerAction => {
   if (path === undefined && (name !== null || size !== undefined))
     throw new UsageError(`Action ${section.type}: --name and --max-size need --path or --url`);
   const output = path === undefined ? null : { name, path: resolve(path), maxSize: size === undefined ? 0 : sizeOf(size) };
-  return { kind: 'snapshot-session', session, output, rate: rateOf(options.get('rate-policy')) };
+  return {
+    kind: 'snapshot-session',
+    session,
+    output,
+    ...fleetOf(options, section, output !== null),
+    rate: rateOf(options.get('rate-policy')),
+  };
 };
 
 const incrementAction = (section: Section): TriggerAction => {

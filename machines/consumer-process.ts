@@ -1,5 +1,6 @@
 /** The consumer process itself: it waits for the key to the bus, serves the session daemon, and ends when nobody needs it. */
-import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { type ActorRefFrom, assign, fromPromise, sendTo, setup } from 'xstate';
+import { type Freeze, freezeMachine } from './freeze.ts';
 import { linkMachine } from './link.ts';
 import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
@@ -20,6 +21,8 @@ export type ConsumerProcessEvent =
   /** The memory of a counter map, which this process only keeps for a daemon to come. */
   | { readonly type: 'MapReceived'; readonly mapId: string }
   | { readonly type: 'MapReleased'; readonly mapId: string }
+  | { readonly type: 'FreezeReceived'; readonly sessionId: string; readonly freeze: Freeze }
+  | { readonly type: 'FreezeForgotten'; readonly sessionId: string }
   | { readonly type: 'ShutdownRequested' }
   /** Daemon and keeper are gone. */
   | { readonly type: 'DaemonLost' }
@@ -31,6 +34,8 @@ export interface ConsumerProcessContext {
   /** By session. */
   readonly links: Readonly<Record<string, ActorRefFrom<typeof linkMachine>>>;
   readonly maps: readonly string[];
+  /** By session: those that heard of a freeze. */
+  readonly freezes: Readonly<Record<string, ActorRefFrom<typeof freezeMachine>>>;
   readonly refusal: Refusal | null;
 }
 
@@ -55,6 +60,19 @@ const link = {
   actions: { type: 'addLink', params: ({ event }: { event: { sessionId: string } }) => ({ sessionId: event.sessionId }) },
 } as const;
 
+const freeze = {
+  actions: [
+    { type: 'addFreeze', params: ({ event }: { event: { sessionId: string } }) => ({ sessionId: event.sessionId }) },
+    {
+      type: 'tellFreeze',
+      params: ({ event }: { event: { sessionId: string; freeze: Freeze } }) => ({
+        sessionId: event.sessionId,
+        freeze: event.freeze,
+      }),
+    },
+  ],
+} as const;
+
 const without = <T>(streams: Readonly<Record<string, T>>, ringId: string): Record<string, T> =>
   Object.fromEntries(Object.entries(streams).filter(([id]) => id !== ringId));
 
@@ -63,11 +81,12 @@ export const consumerProcessMachine = setup({
     context: {} as ConsumerProcessContext,
     events: {} as ConsumerProcessEvent,
     output: {} as { readonly refusal: Refusal | null },
-    children: {} as Record<string, 'stream' | 'link'>,
+    children: {} as Record<string, 'stream' | 'link' | 'freeze'>,
   },
   actors: {
     stream: streamMachine,
     link: linkMachine,
+    freeze: freezeMachine,
     joinBus: fromPromise<void, void>(notProvided('actor joinBus')),
     drainStreams: fromPromise<void, void>(notProvided('actor drainStreams')),
   },
@@ -91,6 +110,20 @@ export const consumerProcessMachine = setup({
         [params.sessionId]: spawn('link', { id: `link-${params.sessionId}`, input: params }),
       }),
     }),
+    addFreeze: assign({
+      freezes: ({ context, spawn }, params: { sessionId: string }) => ({
+        ...context.freezes,
+        [params.sessionId]:
+          context.freezes[params.sessionId] ?? spawn('freeze', { id: `freeze-${params.sessionId}`, input: params }),
+      }),
+    }),
+    tellFreeze: sendTo(
+      ({ context }, params: { sessionId: string; freeze: Freeze }) => context.freezes[params.sessionId]!,
+      (_, params: { sessionId: string; freeze: Freeze }) => ({ type: 'FreezeReceived', freeze: params.freeze }) as const,
+    ),
+    removeFreeze: assign(({ context }, params: { sessionId: string }) => ({
+      freezes: without(context.freezes, params.sessionId),
+    })),
     removeLink: assign(({ context }, params: { sessionId: string }) => ({ links: without(context.links, params.sessionId) })),
   },
   guards: { holdsMemory: ({ context }) => Object.keys(context.streams).length + context.maps.length > 0 },
@@ -98,8 +131,9 @@ export const consumerProcessMachine = setup({
 }).createMachine({
   id: 'consumer-process',
   initial: 'waiting',
-  context: { streams: {}, links: {}, maps: [], refusal: null },
+  context: { streams: {}, links: {}, maps: [], freezes: {}, refusal: null },
   on: {
+    FreezeForgotten: { actions: { type: 'removeFreeze', params: ({ event }) => ({ sessionId: event.sessionId }) } },
     LinkEnded: { actions: { type: 'removeLink', params: ({ event }) => ({ sessionId: event.sessionId }) } },
     MapReceived: { actions: { type: 'addMap', params: ({ event }) => ({ mapId: event.mapId }) } },
     MapReleased: { actions: { type: 'removeMap', params: ({ event }) => ({ mapId: event.mapId }) } },
@@ -127,6 +161,7 @@ export const consumerProcessMachine = setup({
       on: {
         StreamRequested: open,
         LinkRequested: link,
+        FreezeReceived: freeze,
         // The daemon was started anew, or the bus moved.
         CredentialsReceived: { actions: 'renewKey' },
         ShutdownRequested: 'draining',

@@ -10,6 +10,8 @@ export interface SnapshotWanted {
   readonly name: string | null;
   readonly path: string | null;
   readonly maxSize: number | null;
+  /** The freeze that holds the rings for it. */
+  readonly freeze?: string;
 }
 
 /** One snapshot, before it is taken. */
@@ -17,6 +19,7 @@ export interface SnapshotPlace {
   readonly path: string;
   readonly number: number;
   readonly maxStreamBytes: number; // 0: no limit
+  readonly freeze?: string;
 }
 
 export interface OutputAnswer {
@@ -121,6 +124,8 @@ export const takeSnapshot = (
   return {
     ok: true,
     document: withSnapshot(document, { taken: number + 1 }),
-    answer: { place: { path, number, maxStreamBytes: size.share } },
+    answer: {
+      place: { path, number, maxStreamBytes: size.share, ...(wanted.freeze !== undefined && { freeze: wanted.freeze }) },
+    },
   };
 };

@@ -50,6 +50,8 @@ export type TriggerAction =
       readonly kind: 'snapshot-session';
       readonly session: string;
       readonly output: SnapshotPlace | null;
+      /** On every host that has a session of that name, so long after it is heard of. */
+      readonly fleet?: { readonly postMs: number };
       readonly rate: RatePolicy;
     }
   /** Each time: it has no rate. */

@@ -13,6 +13,7 @@ import { writeWhole } from './private-file.ts';
 import {
   ANY,
   beatSubject,
+  FREEZES,
   fleetSubtrees,
   fleetWho,
   inspectSubject,
@@ -121,7 +122,7 @@ const consumerPermissions = (place: Place, owner: string): Permissions => ({
     RELAY_OPEN,
     linkSubtree('data', { ...place, owner }),
   ],
-  subscribe: [subtree(place, 'consumer', owner), linkSubtree('ack', { ...place, owner })],
+  subscribe: [subtree(place, 'consumer', owner), linkSubtree('ack', { ...place, owner }), FREEZES],
   answers: true,
 });
 

@@ -18,6 +18,7 @@ import { command } from './command-shape.ts';
 import { destinationSchema } from './destination.ts';
 import { fault } from './errors.ts';
 import { FLEET_COMMANDS } from './fleet-messages.ts';
+import { freezeId } from './freeze-message.ts';
 import { MAP_COMMANDS, mapChannelView } from './map-messages.ts';
 import { count64, envelope, jsonSchema, type Parsed, parseMessage, text, uid } from './schema.ts';
 import { TRIGGER_COMMANDS } from './trigger-messages.ts';
@@ -309,7 +310,13 @@ export const COMMANDS = {
   ),
   'snapshot.record': command(
     'Write what the buffers of a snapshot session hold to its output, or to `path`.',
-    { session, name: text.exactOptional(), path: text.exactOptional(), maxSize: size.exactOptional() },
+    {
+      session,
+      name: text.exactOptional(),
+      path: text.exactOptional(),
+      maxSize: size.exactOptional(),
+      freeze: freezeId.exactOptional(),
+    },
     { path: text, number: z.int(), packets: count64, bytes: count64, events: count64 },
   ),
   'snapshot.add-output': command(

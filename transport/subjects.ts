@@ -136,6 +136,23 @@ export const linkSubject = (kind: 'data' | 'ack', { relay, host, uid, owner, lin
 export const linkSubtree = (kind: 'data' | 'ack', { host, uid, owner }: Place & { owner: Part }): string =>
   `${join('relay', ANY, kind, host, uid, owner)}.>`;
 
+/** A fleet trigger: from HOST, to every consumer of sessions of that name of the daemons of UID. */
+export const freezeSubject = ({ host, uid, session }: Place & { session: Part }): string =>
+  join('fleet', uid, 'freeze', session, host);
+
+/** All of them: a leaf passes on a kind whole. */
+export const FREEZES = `${PREFIX}.fleet.*.freeze.>`;
+
+export const parseFreezeSubject = (
+  subject: string,
+): { readonly uid: string; readonly session: string; readonly host: string } | null => {
+  const tokens = subject.split('.');
+  const [, , fleet, uid, freeze, session, host] = tokens;
+  if (tokens.length !== 7 || `${tokens[0]}.${tokens[1]}` !== PREFIX || fleet !== 'fleet' || freeze !== 'freeze') return null;
+  const texts = [uid, session, host].map((token) => decodeToken(token!));
+  return texts.includes(null) ? null : { uid: texts[0]!, session: texts[1]!, host: texts[2]! };
+};
+
 export const relayEventSubject = (relay: Part, what: Part): string => join('relay', relay, 'evt', what);
 
 /** All that belongs to one relay. */

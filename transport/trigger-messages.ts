@@ -36,6 +36,7 @@ const action = z.discriminatedUnion('kind', [
     kind: z.literal('snapshot-session'),
     session: text,
     output: z.object({ name: text.nullable(), path: text, maxSize: bytes }).nullable(),
+    fleet: z.object({ postMs: z.int().min(0).max(60_000) }).exactOptional(),
     rate,
   }),
   z.object({ kind: z.literal('incr-map-value'), session: text, channel: text, key: text.min(1) }),

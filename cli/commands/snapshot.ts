@@ -1,4 +1,5 @@
 /** snapshot: where the snapshots of a session go, and taking one. */
+import { resolve } from 'node:path';
 import type { SnapshotOutput } from '../../machines/document.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { parseSize } from '../numbers.ts';
@@ -83,23 +84,56 @@ const record = async (environment: Environment): Promise<Outcome> => {
   };
 };
 
+/** Where snapshots of this host's sessions go. */
+const localOutputs = async (environment: Environment): Promise<readonly string[]> => {
+  const { sessions } = await environment.request('session.list', {});
+  return sessions.flatMap(({ snapshot: of }) => (of?.outputs ?? []).map(({ path }) => path));
+};
+
+const collect = async (environment: Environment): Promise<Outcome> => {
+  const id = wordOf(environment);
+  if (id === undefined) throw new UsageError('The id of a fleet snapshot is needed: weft snapshot collect ID');
+  const { options } = environment;
+  const { copyFrozen, findFrozen } = await import('../freeze-collect.ts');
+  const given = options.all('from').map((path) => resolve(path));
+  const roots = given.length > 0 ? given : await localOutputs(environment);
+  const found = findFrozen(roots, id);
+  if (found.length === 0)
+    throw new UsageError(
+      `Nothing of snapshot ${id} lies below ${roots.join(', ') || 'any output'}; --from names a directory`,
+      1,
+    );
+  const output = resolve(options.get('output') ?? `snapshot-${id}`);
+  const collected = copyFrozen(found, output);
+  const lines = collected.map(({ host, session, path }) => `  ${host}: session ${session}: ${path}`);
+  const hosts = new Set(collected.map(({ host }) => host)).size;
+  return {
+    lines: [`Snapshot ${id} of ${hosts} host${hosts === 1 ? '' : 's'} collected in ${output}`, ...lines],
+    json: { id, output, snapshots: collected },
+    mi: null,
+  };
+};
+
 const ACTIONS: Readonly<Record<string, (environment: Environment) => Promise<Outcome>>> = {
   'add-output': addOutput,
   'del-output': deleteOutput,
   'list-output': listOutputs,
   record,
+  collect,
 };
 
 export const snapshot: Command = {
   name: 'snapshot',
   summary: 'Write what the buffers of a snapshot session hold, and say where to',
-  usage: 'snapshot (record [DIR] | add-output DIR | del-output (ID | NAME) | list-output) [--session=SESSION]',
+  usage: 'snapshot (record [DIR] | collect ID | add-output DIR | del-output (ID | NAME) | list-output) [--session=SESSION]',
   options: [
     ...HELP,
     SESSION,
     { long: 'list-commands', help: 'List the actions, one per line' },
     { long: 'name', short: 'n', value: 'NAME', help: 'Name of the output; the directories of its snapshots begin with it' },
     { long: 'max-size', short: 'm', value: 'SIZE', help: 'Largest size of one snapshot; the newest packets that fit' },
+    { long: 'output', short: 'o', value: 'DIR', help: 'collect: where to (default: ./snapshot-ID)' },
+    { long: 'from', value: 'DIR', repeat: true, help: 'collect: where to look (default: the outputs of this host’s sessions)' },
     ...NETWORK_URLS,
   ],
   async run(environment) {

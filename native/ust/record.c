@@ -232,10 +232,7 @@ static __attribute__((noinline)) int lost_frozen(const struct weft_target *targe
                                                  uint32_t cpu, uint64_t left)
 {
     const struct attempt a = { target, c, weft_channel_ring(c, cpu), 0, generation, cpu };
-    if (left > WEFT_FREEZE_MAX_NS)
-        return 0;
-    count_lost(&a, WEFT_LOST_FROZEN);
-    return 1;
+    return left <= WEFT_FREEZE_MAX_NS && count_lost(&a, WEFT_LOST_FROZEN) == LOST;
 }
 
 static inline uint64_t frozen_until(const struct weft_channel *c, uint32_t cpu)
@@ -383,23 +380,15 @@ static __attribute__((noinline)) void record_waiting(struct attempt *a, char *pa
 /* What the first try did not settle. Apart from it, which keeps nothing for a second one. */
 static __attribute__((noinline)) void record_again(struct attempt *rare, enum outcome outcome, char *payload, size_t length, void *ip)
 {
-    const struct weft_target *target = rare->target;
-    const struct weft_channel *c = rare->channel;
-    const uint32_t generation = rare->generation;
-    for (uint32_t restarts = 1; restarts < RESTARTS_MAX; restarts++) {
-        if (outcome == FULL) {
-            record_waiting(rare, payload, length, ip);
+    const struct attempt first = *rare;
+    for (uint32_t restarts = 1; outcome == AGAIN && restarts < RESTARTS_MAX; restarts++) {
+        if (__atomic_load_n(&first.target->public.on, __ATOMIC_ACQUIRE) != first.generation)
             return;
-        }
-        if (__atomic_load_n(&target->public.on, __ATOMIC_ACQUIRE) != generation)
-            return;
-        outcome = try_rseq(target, c, generation, payload, length, ip, rare);
-        if (outcome < AGAIN)
-            return;
+        outcome = try_rseq(first.target, first.channel, first.generation, payload, length, ip, rare);
     }
     if (outcome == FULL)
         record_waiting(rare, payload, length, ip);
-    else
+    else if (outcome == AGAIN)
         count_lost(rare, WEFT_LOST_RESTARTS);
 }
 

@@ -14,6 +14,7 @@ import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
 import { provideFleetMember, provideLease } from '../../actors/fleet-member.ts';
 import { provideFleetOperation } from '../../actors/fleet-operation.ts';
+import { provideFreeze } from '../../actors/freeze.ts';
 import { provideLink } from '../../actors/link.ts';
 import { provideRelay, provideRelayLink, provideViewer } from '../../actors/relay.ts';
 import type { RelayParts } from '../../actors/relay-parts.ts';
@@ -44,6 +45,7 @@ const PROVIDED = {
   'consumer-process': provideConsumerProcess(parts),
   stream: provideStream(parts),
   link: provideLink(parts),
+  freeze: provideFreeze(parts),
   trigger: provideTrigger(parts),
   'clock-offset': provideClockOffset({} as ClockOffsetParts),
   relay: provideRelay(parts as unknown as RelayParts),
@@ -172,6 +174,7 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   'consumer-process': undefined,
   stream: { ringId: 'r', plan: 'append', cpuCount: 1 },
   link: { sessionId: 's' },
+  freeze: { sessionId: 's' },
   'fleet-member': undefined,
   'fleet-operation': { selector: '', twoPhase: true, all: false, stallMs: 1 },
   host: { host: 'h' },
@@ -191,7 +194,7 @@ const OUTPUTS: Partial<Readonly<Record<Name, unknown>>> = {
 
 /** Events that make children: the walk stays within one machine. */
 const SPAWNING =
-  /^(OpenRequested|ViewerConnected|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|(Stream|Link)(Requested|Drained|Ended)|Trigger\w+|FleetJoined|Beat\w+|Host\w+|Lease\w+)$/;
+  /^(OpenRequested|ViewerConnected|CreateRequested|ConsumerNeeded|OwnerLeft|Application(Connected|Gone|Changed)|Session\w+|Scope\w+|ChannelSeen|(Stream|Link)(Requested|Drained|Ended)|Trigger\w+|Freeze\w+|FleetJoined|Beat\w+|Host\w+|Lease\w+)$/;
 
 const PARENTS: readonly Name[] = ['session-daemon', 'session', 'consumer-process', 'relay', 'fleet-member'];
 
@@ -216,6 +219,8 @@ const eventsOf = (name: Name): EventObject[] =>
         timerUs: 1,
         sizeBytes: 1,
         monitorMs: 1,
+        id: 'f',
+        freeze: { id: 'f', atNs: '1', host: 'h', trigger: 't', postMs: 0 },
         timeoutMs: 1,
         ...(failing ? { error: new Error('x') } : { output: OUTPUTS[name] ?? { ...payload, ...EXCHANGE } }),
       }));

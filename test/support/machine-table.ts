@@ -10,6 +10,7 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   application: 'An instrumented program on its registration socket (machines/application.ts).',
   consumer: 'The supervision of one owner’s consumer process, in the session daemon (machines/consumer.ts).',
   'consumer-process': 'The root of the consumer process (machines/consumer-process.ts).',
+  freeze: 'A session’s flight recorder in the consumer process: it stops the rings and lets them go (machines/freeze.ts).',
   trigger: 'A condition and what is done when it is met (machines/trigger.ts).',
   relay: 'The root of a relay process (machines/relay.ts).',
   'relay-link': 'One opening of a link at a relay (machines/relay-link.ts).',

@@ -6,6 +6,7 @@ import { consumerMachine } from '../../machines/consumer.ts';
 import { consumerProcessMachine } from '../../machines/consumer-process.ts';
 import { fleetMemberMachine } from '../../machines/fleet-member.ts';
 import { fleetOperationMachine } from '../../machines/fleet-operation.ts';
+import { freezeMachine } from '../../machines/freeze.ts';
 import { hostMachine } from '../../machines/host.ts';
 import { leaseMachine } from '../../machines/lease.ts';
 import { linkMachine } from '../../machines/link.ts';
@@ -30,6 +31,7 @@ export const MACHINES = {
   'consumer-process': consumerProcessMachine,
   stream: streamMachine,
   link: linkMachine,
+  freeze: freezeMachine,
   trigger: triggerMachine,
   'clock-offset': clockOffsetMachine,
   relay: relayMachine,

@@ -4,6 +4,7 @@ import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
 import { FLEET } from './fleet.ts';
 import { FLEET_OPERATIONS } from './fleet-operations.ts';
+import { FREEZES } from './freezes.ts';
 import { LINKS } from './links.ts';
 import { MEMORY } from './memory.ts';
 import { NETWORK } from './network.ts';
@@ -32,6 +33,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...WRITING,
   ...SNAPSHOTS,
   ...TRIGGERS,
+  ...FREEZES,
   ...RELAY_SCENARIOS,
   ...FLEET,
   ...FLEET_OPERATIONS,

@@ -98,6 +98,7 @@ export class WorldConsumer {
       compress: async (bytes) => bytes,
       monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n,
       makeDirectory: (path) => void files.directories.add(path),
+      writeNote: (path, text) => void files.notes.set(path, text),
       writeMetadata: (directory, text) => void files.metadata.set(directory, text),
       archive: (output, from, to) => files.archive(output, from, to),
       removeTraces: (directory, kept) => files.removeTraces(directory, kept),

@@ -49,6 +49,8 @@ export interface ReaderSide {
 export class TraceFiles {
   readonly streams = new Map<string, WorldEvent[]>();
   readonly metadata = new Map<string, string>();
+  /** Of freezes, by path. */
+  readonly notes = new Map<string, string>();
   readonly directories = new Set<string>();
   /** By output: what a link gave back, and what it noted. */
   readonly spools = new Map<string, { readonly given: Map<string, Set<number>>; readonly lines: string[] }>();

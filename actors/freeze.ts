@@ -1,0 +1,106 @@
+/** The effects of a freeze in the consumer: the stores that stop the rings, what it is said to others, the note beside the copy. */
+import { join } from 'node:path';
+import { type Freeze, freezeMachine } from '../machines/freeze.ts';
+import type { BusMessage } from '../transport/bus.ts';
+import { freezeMessage } from '../transport/freeze-message.ts';
+import { parseMessage } from '../transport/schema.ts';
+import { parseFreezeSubject } from '../transport/subjects.ts';
+import type { ConsumerProcessParts } from './consumer-process.ts';
+
+/** The rings end it by themselves after as long. */
+const HOLD_MS = 5_000;
+
+/** Beside the traces of a snapshot: by it `weft snapshot collect` knows which event it is of. */
+export const FREEZE_NOTE = '.weft-freeze.json';
+
+interface Noted {
+  readonly freeze: Freeze;
+  readonly path: string;
+  aliases: readonly string[];
+}
+
+export class FreezeNotes {
+  readonly #parts: ConsumerProcessParts;
+  /** By session: the freeze whose copy is under way or was made last, and where the rings stood still. */
+  readonly #noted = new Map<string, Noted>();
+  readonly #frozenAt = new Map<string, bigint>();
+
+  constructor(parts: ConsumerProcessParts) {
+    this.#parts = parts;
+  }
+
+  frozen(sessionId: string): void {
+    this.#frozenAt.set(sessionId, this.#parts.ports.monotonicNs());
+  }
+
+  /** The copy goes to `path`. */
+  begin(sessionId: string, path: string): void {
+    const context = this.#parts.freeze(sessionId)?.getSnapshot().context;
+    if (!context?.freeze) return;
+    this.#noted.set(sessionId, { freeze: context.freeze, path, aliases: context.aliases });
+    this.#write(sessionId);
+  }
+
+  alias(sessionId: string, freeze: Freeze, aliases: readonly string[]): void {
+    const noted = this.#noted.get(sessionId);
+    if (noted?.freeze.id !== freeze.id) return;
+    noted.aliases = aliases;
+    this.#write(sessionId);
+  }
+
+  forget(sessionId: string): void {
+    this.#noted.delete(sessionId);
+    this.#frozenAt.delete(sessionId);
+  }
+
+  #write(sessionId: string): void {
+    const { freeze, path, aliases } = this.#noted.get(sessionId)!;
+    const { ports, access, streams } = this.#parts;
+    const session = streams.of(sessionId)[0]?.attach.sessionName ?? '';
+    const { id, atNs, trigger, host: seenBy } = freeze;
+    const frozenAtNs = String(this.#frozenAt.get(sessionId) ?? 0n);
+    const note = { v: 1, id, aliases, host: access?.host ?? '', session, seenBy, trigger, atNs, frozenAtNs };
+    try {
+      ports.writeNote(join(path, FREEZE_NOTE), `${JSON.stringify(note)}\n`);
+    } catch (thrown) {
+      ports.log.error('the note of a freeze cannot be written', { path, cause: String(thrown) });
+    }
+  }
+}
+
+/** Sessions are told apart here: a host's leaf hears freezes of all, or none. */
+export const hearFreeze = (parts: ConsumerProcessParts, { subject, body }: BusMessage): void => {
+  const address = parseFreezeSubject(subject);
+  const message = parseMessage(freezeMessage, body);
+  if (!address || !message.ok || address.uid !== String(parts.access?.uid)) return;
+  const { id, atNs, owner, postMs, trigger } = message.value;
+  if (String(owner) !== parts.ports.owner) return;
+  const entry = parts.streams.all().find(({ attach }) => attach.sessionName === address.session);
+  if (!entry) return;
+  const freeze: Freeze = { id, atNs, postMs, trigger, host: address.host };
+  parts.root.send({ type: 'FreezeReceived', sessionId: entry.attach.session, freeze });
+};
+
+const freezeRings = (parts: ConsumerProcessParts, sessionId: string, ms: number): void => {
+  for (const { reader } of parts.streams.of(sessionId)) reader?.freeze(ms);
+};
+
+export const provideFreeze = (parts: ConsumerProcessParts) =>
+  freezeMachine.provide({
+    actions: {
+      holdRings: (_, { sessionId }) => {
+        freezeRings(parts, sessionId, HOLD_MS);
+        parts.freezes.frozen(sessionId);
+      },
+      liftRings: (_, { sessionId }) => freezeRings(parts, sessionId, 0),
+      publishFreeze: (_, { sessionId, freeze, aliases, what }) => {
+        const session = parts.streams.of(sessionId)[0]?.attach.sessionName ?? '';
+        parts.tell('freeze', session, what, { session: sessionId, id: freeze.id, atNs: freeze.atNs, aliases: [...aliases] });
+      },
+      noteAliases: (_, { sessionId, freeze, aliases }) => parts.freezes.alias(sessionId, freeze, aliases),
+      reportGone: (_, { sessionId }) => {
+        parts.freezes.forget(sessionId);
+        parts.root.send({ type: 'FreezeForgotten', sessionId });
+      },
+    },
+  });

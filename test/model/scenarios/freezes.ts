@@ -1,0 +1,144 @@
+/** The fleet's flight recorder on one host: what a freeze does to the rings, what it is copied as, and that it always ends. */
+import assert from 'node:assert/strict';
+import type { Body } from '../../../transport/bus.ts';
+import { freezeSubject } from '../../../transport/subjects.ts';
+import { UID, type World } from '../../support/world/world.ts';
+import { type Scenario, scenario } from './scenario.ts';
+
+const EVERY = { kind: 'every', count: 1 } as const;
+const [FIRST, SECOND, THIRD] = ['0000000000000001', '0000000000000002', '0000000000000003'] as const;
+
+/** A started snapshot session `s` with a program that has recorded two events. */
+const recorder = async (world: World) => {
+  await world.start();
+  await world.ok('session.create', { name: 's', snapshot: true, output: '/out' });
+  await world.ok('event.enable', { session: 's', pattern: 'weft_test:*' });
+  await world.ok('session.start', { session: 's' });
+  const program = await world.program();
+  return { program, numbers: world.record(program, 2) };
+};
+
+/** As another host's daemon says it. */
+const hear = async (world: World, id: string, body: Body = {}, session = 's'): Promise<void> => {
+  const message = { v: 1, id, owner: UID, atNs: '1', trigger: 't', postMs: 0, ...body };
+  world.connectBus().publish(freezeSubject({ host: 'other', uid: UID, session }), message);
+  await world.rest();
+};
+
+const told = (world: World, what: string) => world.published('freeze', what).map(({ body }) => body);
+const reader = (world: World) => world.consumers[0]!.readers[0]!;
+const notes = (world: World) =>
+  [...world.files.notes].map(([path, text]) => ({ path, ...(JSON.parse(text) as { id: string; aliases: string[] }) }));
+const lifted = (world: World) =>
+  world.until('it is lifted', () => told(world, 'lifted').length === 1 && reader(world).frozenMs === 0, 1_000);
+
+export const FREEZES: readonly Scenario[] = [
+  scenario(
+    'a freeze of another host stops the rings, is copied under its id, and lifted; the next one waits 10 s',
+    async (world) => {
+      const { program, numbers } = await recorder(world);
+      await hear(world, FIRST);
+      await world.advance(1);
+      assert.deepEqual([reader(world).frozen, reader(world).frozenMs], [1, 5_000]);
+      await lifted(world);
+      const [note] = notes(world);
+      assert.match(note!.path, /^\/out\/snapshot-0000000000000001-\d{8}-\d{6}-0\/\.weft-freeze\.json$/);
+      assert.deepEqual(note!.aliases, []);
+      assert.deepEqual(world.files.numbers(note!.path.replace(/\/[^/]*$/, '')), numbers);
+      await hear(world, FIRST);
+      await hear(world, SECOND);
+      assert.equal(reader(world).frozen, 1, 'it rests');
+      assert.deepEqual(told(world, 'held')[0]?.aliases, [SECOND]);
+      assert.deepEqual(notes(world)[0]!.aliases, [SECOND], 'who asks for that one finds this');
+      await world.advance(10_000);
+      world.record(program, 1);
+      await hear(world, THIRD);
+      await world.until('it is copied', () => notes(world).length === 2, 1_000);
+      await world.ok('session.destroy', { session: 's' });
+    },
+  ),
+
+  scenario('a trigger with --fleet publishes one message, which this host hears like any other', async (world) => {
+    const { program } = await recorder(world);
+    const action = { kind: 'snapshot-session', session: 's', output: null, fleet: { postMs: 100 }, rate: EVERY } as const;
+    const rule = { pattern: 'weft_test:*', logLevel: null, exclusions: [], filter: null };
+    const condition = { kind: 'event-rule-matches', rule, captures: [] } as const;
+    await world.ok('trigger.add', { name: 'symptom', condition, actions: [action] });
+    const heard: Body[] = [];
+    world.connectBus().subscribe('weft.v1.fleet.*.freeze.>', ({ body }) => heard.push(body));
+    world.record(program, 1);
+    await world.until('it is published', () => heard.length === 1, 1_000);
+    assert.equal(heard[0]!.trigger, 'symptom');
+    assert.equal(reader(world).frozen, 0, 'it goes on for a while');
+    await lifted(world);
+    assert.equal(notes(world)[0]!.id, heard[0]!.id);
+  }),
+
+  scenario('of two that come together the smaller id wins, whichever is heard first', async (world) => {
+    await recorder(world);
+    await hear(world, SECOND, { postMs: 50 });
+    await hear(world, SECOND, { postMs: 50 });
+    await hear(world, THIRD);
+    await world.advance(51);
+    assert.equal(reader(world).frozen, 1);
+    await hear(world, SECOND);
+    await hear(world, FIRST);
+    await lifted(world);
+    assert.deepEqual(
+      notes(world).map(({ id, aliases }) => [id, [...aliases].sort()]),
+      [[FIRST, [SECOND, THIRD]]],
+    );
+  }),
+
+  scenario('what is heard while the copy is named or made is another name for it', async (world) => {
+    await recorder(world);
+    world.faults.plan('disk.write', 200);
+    world.faults.plan('reader.snapshot', 200);
+    await hear(world, SECOND);
+    await world.until('its place is asked for', () => told(world, 'frozen').length === 1, 100);
+    await hear(world, SECOND);
+    await hear(world, FIRST);
+    await world.until('it is copied', () => notes(world).length === 1, 1_000);
+    await hear(world, SECOND);
+    await hear(world, THIRD);
+    await lifted(world);
+    assert.deepEqual(
+      notes(world).map(({ id, aliases }) => [id, aliases]),
+      [[SECOND, [FIRST, THIRD]]],
+    );
+  }),
+
+  scenario('a freeze that nobody copies ends after 5 s', async (world) => {
+    await recorder(world);
+    world.killDaemon();
+    await hear(world, FIRST);
+    await world.advance(4_900);
+    assert.equal(reader(world).frozenMs, 5_000);
+    await world.advance(200);
+    assert.equal(reader(world).frozenMs, 0);
+    assert.equal(told(world, 'expired').length, 1);
+    await world.start();
+  }),
+
+  scenario(
+    'a copy that does not end keeps no ring: the rings end it themselves, the recorder after a minute',
+    async (world) => {
+      await recorder(world);
+      world.faults.plan('reader.snapshot', 'hang');
+      await hear(world, FIRST);
+      await world.advance(61_000);
+      assert.equal(told(world, 'expired').length, 1);
+      assert.equal(reader(world).frozenMs, 0);
+    },
+  ),
+
+  scenario('what is no freeze of a session here, or of its owner, stops nothing', async (world) => {
+    await recorder(world);
+    await hear(world, FIRST, {}, 'another');
+    await hear(world, FIRST, { owner: UID + 1 });
+    await hear(world, 'no id');
+    await hear(world, FIRST, { postMs: 3_600_000 });
+    await world.advance(100);
+    assert.equal(reader(world).frozen, 0);
+  }),
+];

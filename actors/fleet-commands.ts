@@ -27,7 +27,7 @@ const join = async (parts: DaemonParts, caller: Caller, { fleet: wanted }: Comma
   const fleet = parseFleet(wanted, 'The fleet file');
   afterAnswer(parts, async () => {
     await parts.ports.bus.setFleet(fleet, parts.keeper);
-    parts.root.send({ type: 'FleetJoined' });
+    parts.root.send({ type: 'FleetJoined', host: parts.place.host });
   });
   return succeeded({ domain: fleet.domain });
 };

@@ -1,13 +1,16 @@
 /** This daemon among the hosts of its fleet: beats out, beats in, and the doors for the fleet's commands. */
 import { fromPromise } from 'xstate';
 import { z } from 'zod';
-import { fleetMemberMachine } from '../machines/fleet-member.ts';
+import { clockView, NO_FLEET_CLOCK } from '../machines/clock-offset.ts';
+import { type FleetMemberContext, fleetMemberMachine } from '../machines/fleet-member.ts';
 import { type Beat, hostMachine } from '../machines/host.ts';
 import { leaseMachine } from '../machines/lease.ts';
+import { chooseReference } from '../rules/clock-reference.ts';
 import type { Body, BusMessage, Served, Subscription } from '../transport/bus.ts';
 import { labels } from '../transport/fleet-messages.ts';
 import { text } from '../transport/schema.ts';
 import { ANY, beatSubject, callSubject, parseBeatSubject, RESERVED_HOSTS } from '../transport/subjects.ts';
+import { clockEndpoint, provideClockOffset } from './clock-offset.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { fleetEndpoints } from './fleet-scatter.ts';
 
@@ -37,7 +40,7 @@ const beatOf = (parts: DaemonParts, leaving: boolean): Body => {
     version: host.version,
     sessions: parts.documents.all().length,
     load: host.load(),
-    clock: { reference: null, offsetNs: 0, uncertaintyNs: null, atNs: clock.now() * 1e6 },
+    clock: { ...parts.fleetClock(), atNs: clock.now() * 1e6 },
     ...(leaving && { leaving }),
   };
 };
@@ -76,7 +79,7 @@ const openFleet = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   ];
   const description = 'Commands of the fleet to one host, or to all that a selector matches';
   const service = { name: 'weft-host', version: parts.ports.host.version, description };
-  opened.served = await bus.serve(service, fleetEndpoints(parts));
+  opened.served = await bus.serve(service, [...fleetEndpoints(parts), clockEndpoint({ place, host: parts.ports.host })]);
 };
 
 const publishBeat = (parts: DaemonParts, leaving = false): void =>
@@ -95,11 +98,49 @@ export const provideLease = (parts: DaemonParts) =>
     },
   });
 
+/** As measured now; while this host belongs to no fleet nobody measures. */
+const fleetClock = (parts: DaemonParts) => {
+  const { fleet } = parts.root.getSnapshot().context;
+  if (!fleet) return NO_FLEET_CLOCK;
+  const { host } = parts.ports;
+  return clockView(fleet.getSnapshot().context.clock.getSnapshot().context, {
+    monotonicNs: host.monotonicNs(),
+    realOffsetNs: host.clockOffsetNs(),
+  });
+};
+
+const clockOffset = (parts: DaemonParts) => {
+  const { place, events } = parts;
+  const { host, ids, log } = parts.ports;
+  return provideClockOffset({
+    get bus() {
+      return parts.bus;
+    },
+    place,
+    host,
+    ids,
+    log,
+    publish: (what, body) => events.publish(place.uid, 'clock', String(body.reference ?? ''), what, body),
+  });
+};
+
+/** Of those that live, this host included. */
+const referenceOf = ({ host, hosts }: FleetMemberContext): string | null => {
+  const living = Object.values(hosts)
+    .map((ref) => ref.getSnapshot())
+    .filter(({ value, context }) => value === 'ready' && context.host !== host);
+  const own = hosts[host]?.getSnapshot().context.beat?.clock.reference ?? null;
+  const others = living.map(({ context }) => ({ host: context.host, reference: context.beat?.clock.reference ?? null }));
+  return chooseReference([{ host, reference: own }, ...others]);
+};
+
 export const provideFleetMember = (parts: DaemonParts) => {
   const opened: Opened = { served: null, subscriptions: [] };
+  parts.fleetClock = () => fleetClock(parts);
   return fleetMemberMachine.provide({
     actors: {
       lease: provideLease(parts),
+      clockOffset: clockOffset(parts),
       // It has no effects.
       host: hostMachine.provide({}),
       openFleet: fromPromise(() => openFleet(parts, opened)),
@@ -107,6 +148,7 @@ export const provideFleetMember = (parts: DaemonParts) => {
     actions: {
       publishBeat: () => publishBeat(parts),
       publishCall: () => void parts.bus.publish(callSubject(parts.place.uid), { v: 1, host: parts.place.host }),
+      chooseReference: ({ context }) => context.clock.send({ type: 'ReferenceChanged', reference: referenceOf(context) }),
       closeFleet: () => closeFleet(parts, opened),
       logMember: (_, { what }) => parts.ports.log.warn(what),
     },

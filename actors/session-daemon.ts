@@ -156,7 +156,7 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   opened.served = await parts.bus.serve(service, commandEndpoints(parts));
   copyFrozen(parts);
   opened.sockets = openSockets(parts);
-  if (parts.ports.bus.fleetDomain() !== null) parts.root.send({ type: 'FleetJoined' });
+  if (parts.ports.bus.fleetDomain() !== null) parts.root.send({ type: 'FleetJoined', host: parts.place.host });
   parts.ports.native.wakeApplications(parts.place.uid);
   parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });
 };

@@ -3,6 +3,7 @@
  * Only hosts that belong to a fleet have one.
  */
 import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { clockOffsetMachine } from './clock-offset.ts';
 import { BEAT_MS, type Beat, hostMachine } from './host.ts';
 import { type Lease, leaseMachine } from './lease.ts';
 import { notProvided } from './not-provided.ts';
@@ -17,10 +18,18 @@ export type FleetMemberEvent =
   | { readonly type: 'CallSeen'; readonly host: string }
   | { readonly type: 'FleetLeft' };
 
-export interface FleetMemberContext {
+export interface FleetMemberInput {
+  /** HOST of this host. */
+  readonly host: string;
+}
+
+export interface FleetMemberContext extends FleetMemberInput {
   readonly hosts: Readonly<Record<string, ActorRefFrom<typeof hostMachine>>>;
   /** What is prepared here, by operation. */
   readonly leases: Readonly<Record<string, ActorRefFrom<typeof leaseMachine>>>;
+  /** Since it came; whoever listens too shortly does not know who is there. */
+  readonly beats: number;
+  readonly clock: ActorRefFrom<typeof clockOffsetMachine>;
 }
 
 const log = (what: string) => ({ type: 'logMember', params: { what } }) as const;
@@ -35,20 +44,27 @@ const forHost = {
   params: ({ event }: { event: { host: string; machine: string } }) => ({ host: event.host, machine: event.machine }),
 } as const;
 
+/** After so many the clocks' reference is chosen: whoever is there was heard. */
+const LISTENED_BEATS = 3;
+
 export const fleetMemberMachine = setup({
   types: {
     context: {} as FleetMemberContext,
     events: {} as FleetMemberEvent,
-    children: {} as Record<string, 'host' | 'lease'>,
+    input: {} as FleetMemberInput,
+    children: {} as Record<string, 'host' | 'lease' | 'clockOffset'>,
   },
   actors: {
     host: hostMachine,
     lease: leaseMachine,
+    clockOffset: clockOffsetMachine,
     openFleet: fromPromise<void, void>(notProvided('actor openFleet')),
   },
   actions: {
     publishBeat: notProvided<[unknown]>('action publishBeat'),
     publishCall: notProvided<[unknown]>('action publishCall'),
+    /** Tells the clock. */
+    chooseReference: notProvided<[unknown]>('action chooseReference'),
     closeFleet: notProvided<[unknown]>('action closeFleet'),
     logMember: notProvided<[unknown, { what: string }]>('action logMember'),
     addHost: assign({
@@ -71,12 +87,20 @@ export const fleetMemberMachine = setup({
       context.hosts[host]?.send({ type: 'BeatSeen', beat }),
     tellHost: ({ context }, { host, machine }: { host: string; machine: string }) =>
       context.hosts[host]?.send({ type: 'HostLeft', machine }),
+    countBeat: assign(({ context }) => ({ beats: context.beats + 1 })),
   },
+  guards: { hasListened: ({ context }) => context.beats >= LISTENED_BEATS },
   delays: { joinTimeout: 15_000, joinPause: 5_000, arrival: 2_000, beatPeriod: BEAT_MS },
 }).createMachine({
   id: 'fleet-member',
   initial: 'joining',
-  context: { hosts: {}, leases: {} },
+  context: ({ input, spawn }) => ({
+    ...input,
+    hosts: {},
+    leases: {},
+    beats: 0,
+    clock: spawn('clockOffset', { id: 'clock', input }),
+  }),
   on: {
     FleetLeft: '.left',
     BeatSeen: {
@@ -115,7 +139,12 @@ export const fleetMemberMachine = setup({
     beating: {
       entry: 'publishBeat',
       on: { CallSeen: { target: 'beating', reenter: true, actions: caller } },
-      after: { beatPeriod: { target: 'beating', reenter: true } },
+      after: {
+        beatPeriod: [
+          { guard: 'hasListened', target: 'beating', reenter: true, actions: 'chooseReference' },
+          { target: 'beating', reenter: true, actions: 'countBeat' },
+        ],
+      },
     },
     left: { type: 'final', entry: 'closeFleet' },
   },

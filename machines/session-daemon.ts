@@ -22,7 +22,7 @@ export type SessionDaemonEvent =
   | { readonly type: 'ApplicationGone'; readonly application: number }
   | { readonly type: 'TriggerRequested'; readonly trigger: NewTrigger }
   | { readonly type: 'TriggerRemoved'; readonly triggerId: string }
-  | { readonly type: 'FleetJoined' }
+  | { readonly type: 'FleetJoined'; readonly host: string }
   | { readonly type: 'FleetLeft' }
   | { readonly type: 'WatchRequested'; readonly leaseMs: number }
   | { readonly type: 'KeeperLost' }
@@ -154,7 +154,9 @@ const daemonSetup = setup({
     removeTrigger: assign(({ context }, params: { triggerId: string }) => ({
       triggers: without(context.triggers, params.triggerId),
     })),
-    joinFleet: assign({ fleet: ({ context, spawn }) => context.fleet ?? spawn('fleetMember', { id: 'fleet' }) }),
+    joinFleet: assign({
+      fleet: ({ context, spawn }, input: { host: string }) => context.fleet ?? spawn('fleetMember', { id: 'fleet', input }),
+    }),
     tellFleet: ({ context }) => context.fleet?.send({ type: 'FleetLeft' }),
     forgetFleet: assign({ fleet: null }),
     tellConsumers: ({ context }, params: { type: 'BusCut' | 'BusConnected' }) => {
@@ -360,7 +362,7 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
         ApplicationGone: {
           actions: { type: 'removeApplication', params: ({ event }) => ({ application: event.application }) },
         },
-        FleetJoined: { actions: 'joinFleet' },
+        FleetJoined: { actions: { type: 'joinFleet', params: ({ event }) => ({ host: event.host }) } },
         FleetLeft: { actions: ['tellFleet', 'forgetFleet'] },
         ShutdownRequested: { target: 'shuttingDown', actions: 'tellFleet' },
       },

@@ -12,10 +12,12 @@ const HEAD = ['HOST', 'STATE', 'LABELS', 'VERSION', 'SESSIONS', 'LOAD', 'CLOCK',
 const ago = (nowMs: number, thenMs: number | null): string =>
   thenMs === null ? 'never' : `${Math.max(0, Math.round((nowMs - thenMs) / 1000))} s ago`;
 
-const clockText = ({ reference, offsetNs, uncertaintyNs }: HostView['clock']): string =>
-  reference === null || uncertaintyNs === null
+const clockText = ({ host, clock: { reference, offsetNs, uncertaintyNs } }: HostView): string => {
+  if (reference === host) return 'reference';
+  return reference === null || uncertaintyNs === null
     ? 'not measured'
     : `${(offsetNs / 1000).toFixed(1)} ± ${(uncertaintyNs / 1000).toFixed(1)} µs`;
+};
 
 export const labelsText = (labels: Readonly<Record<string, string>>): string =>
   Object.entries(labels)
@@ -30,7 +32,7 @@ const row = (view: HostView, nowMs: number): string[] => [
   view.version || '-',
   String(view.sessions),
   view.load.toFixed(2),
-  clockText(view.clock),
+  clockText(view),
   ago(nowMs, view.lastBeatMs),
 ];
 

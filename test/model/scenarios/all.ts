@@ -3,6 +3,7 @@ import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
 import { FLEET } from './fleet.ts';
+import { FLEET_CLOCKS } from './fleet-clocks.ts';
 import { FLEET_OPERATIONS } from './fleet-operations.ts';
 import { FREEZES } from './freezes.ts';
 import { LINKS } from './links.ts';
@@ -37,6 +38,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RELAY_SCENARIOS,
   ...FLEET,
   ...FLEET_OPERATIONS,
+  ...FLEET_CLOCKS,
   ...CLOCKS,
   ...MEMORY,
 ];

@@ -68,16 +68,16 @@ export class WorldDaemon {
     const world = this.#world;
     const { life } = this;
     const host: Host = {
-      hostname: 'host',
+      hostname: world.hostname,
       uid: 1000,
       gid: 1000,
       pid,
       version: '0.1.0',
       bootId: world.bootId,
-      machineId: 'a'.repeat(32),
+      machineId: world.hostname.padEnd(32, 'a'),
       labels: { role: 'test' },
       load: () => 0,
-      clockOffsetNs: () => BigInt(world.clock.now()) * 1_000_000n,
+      clockOffsetNs: () => world.clockOffsetNs,
       monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n,
       possibleCpus: 2,
       onlineCpus: () => [0, 1],
@@ -185,7 +185,7 @@ export class WorldDaemon {
         world.fleet = fleet?.domain ?? null;
       },
       grant: async (role) => ({
-        host: 'host',
+        host: world.hostname,
         uid: 1000,
         who: role.kind === 'caller' ? role.who : role.kind === 'consumer' ? role.owner : '1000',
         realm: 'local',

@@ -22,7 +22,7 @@ import { type RingMemory, TraceFiles } from './rings.ts';
 export const UID = 1000;
 
 export class World {
-  readonly clock = new WorldClock();
+  readonly clock: WorldClock;
   readonly kernel = new Kernel();
   readonly files = new TraceFiles();
   readonly faults = new Faults((ms) => new Promise((resolve) => void this.clock.setTimeout(resolve, ms)));
@@ -45,6 +45,9 @@ export class World {
   daemon: WorldDaemon | null = null;
   memory = 1 << 30;
   bootId = 'b'.repeat(32);
+  readonly hostname: string;
+  /** Its real time minus that of the world's clock. */
+  clockOffsetNs = 0n;
   /** The domain of the fleet that the host belongs to. */
   fleet: string | null = null;
   lockHolder: unknown = null;
@@ -56,21 +59,29 @@ export class World {
   #numbers = 0;
   #client;
 
-  /** `deliver`: how the bus treats a message; absent: at once, in order. */
-  constructor(inspector?: (event: InspectionEvent) => void, deliver: (task: () => void) => void = queueMicrotask) {
+  /** `deliver`: how the bus treats a message; absent: at once, in order. `beside`: another host of the same fleet. */
+  constructor(
+    inspector?: (event: InspectionEvent) => void,
+    deliver: (task: () => void) => void = queueMicrotask,
+    beside?: { readonly world: World; readonly hostname: string },
+  ) {
+    this.clock = beside?.world.clock ?? new WorldClock();
+    this.hostname = beside?.hostname ?? 'host';
     this.inspectors = inspector ? [inspector] : [];
-    this.fabric = new MemoryFabric({
-      defer: deliver,
-      after: (ms, task) => {
-        const timer = this.clock.setTimeout(task, ms);
-        return () => this.clock.clearTimeout(timer);
-      },
-    });
+    this.fabric =
+      beside?.world.fabric ??
+      new MemoryFabric({
+        defer: deliver,
+        after: (ms, task) => {
+          const timer = this.clock.setTimeout(task, ms);
+          return () => this.clock.clearTimeout(timer);
+        },
+      });
     this.keeper = this.#newKeeper();
     this.disk = this.#newDisk();
     this.#client = this.connectBus();
-    this.#client.subscribe('weft.v1.host.1000.evt.>', (message) => this.events.push(message));
-    this.#client.subscribe('weft.v1.host.1000.inspect.>', (message) => this.events.push(message));
+    this.#client.subscribe(`weft.v1.${this.hostname}.1000.evt.>`, (message) => this.events.push(message));
+    this.#client.subscribe(`weft.v1.${this.hostname}.1000.inspect.>`, (message) => this.events.push(message));
   }
 
   // What the processes of the world call.
@@ -229,7 +240,7 @@ export class World {
 
   ask(name: CommandName, fields: Body = {}, options: { who?: number; id?: string; timeoutMs?: number } = {}): Promise<Reply> {
     const [noun, verb] = name.split('.') as [string, string];
-    const subject = commandSubject({ host: 'host', uid: UID, realm: 'local', who: options.who ?? UID, noun, verb });
+    const subject = commandSubject({ host: this.hostname, uid: UID, realm: 'local', who: options.who ?? UID, noun, verb });
     const id = options.id ?? `request-${++this.#requests}`;
     return this.#client.request(subject, { v: 1, id, ...fields }, options.timeoutMs ?? 300_000);
   }

@@ -1,0 +1,68 @@
+/** Two hosts of a fleet, each a whole session daemon, whose clocks are apart: who the reference is, what their beats and traces say. */
+import assert from 'node:assert/strict';
+import type { ClockView } from '../../../machines/clock-offset.ts';
+import { World } from '../../support/world/world.ts';
+import { type Scenario, scenario } from './scenario.ts';
+
+const SECOND_NS = 1_000_000_000n;
+const CHOSEN_MS = 30_000;
+
+/** `tell` gets the daemon of `host`, whose clock is 3 s behind that of `a-host`. */
+const apart = (name: string, tell: (world: World, other: World) => Promise<void>): Scenario =>
+  scenario(name, async (world) => {
+    const other = new World((event) => world.inspect(event), queueMicrotask, { world, hostname: 'a-host' });
+    try {
+      world.fleet = 'fleet';
+      other.fleet = 'fleet';
+      other.clockOffsetNs = 100n * SECOND_NS;
+      world.clockOffsetNs = 97n * SECOND_NS;
+      await other.start();
+      await world.start();
+      await tell(world, other);
+      assert.deepEqual(other.crashes, []);
+    } finally {
+      other.end();
+    }
+  });
+
+const clocks = async (world: World): Promise<Record<string, ClockView>> => {
+  const { hosts } = (await world.ok('hosts.list')) as { hosts: { host: string; clock: ClockView }[] };
+  return Object.fromEntries(hosts.map(({ host, clock }) => [host, clock]));
+};
+
+export const FLEET_CLOCKS: readonly Scenario[] = [
+  apart('all agree on the reference, and hosts.list says how far the clocks are from it', async (world, other) => {
+    assert.equal((await clocks(world)).host?.reference, null, 'whoever just came does not know who is there');
+    await world.advance(CHOSEN_MS);
+    for (const asked of [world, other]) {
+      const { host, 'a-host': reference } = await clocks(asked);
+      assert.deepEqual(reference, { reference: 'a-host', offsetNs: 0, uncertaintyNs: 0 });
+      assert.equal(host?.reference, 'a-host');
+      assert.equal(host.offsetNs, Number(3n * SECOND_NS));
+      assert.ok(host.uncertaintyNs !== null && host.uncertaintyNs < 5_000_000);
+    }
+  }),
+
+  apart('a session that is created says in its trace whose clock its own was held against', async (world) => {
+    await world.ok('session.create', { name: 'early', output: '/out/early' });
+    assert.equal(world.document('early')?.clock.fleet, undefined);
+    await world.advance(CHOSEN_MS);
+    await world.ok('session.create', { name: 'late', output: '/out/late' });
+    const { fleet } = world.document('late')!.clock;
+    assert.equal(fleet?.reference, 'a-host');
+    assert.equal(String(fleet?.offsetNs), String(3n * SECOND_NS));
+  }),
+
+  apart('the reference dies: the next one is chosen, and its event is heard', async (world, other) => {
+    await world.advance(CHOSEN_MS);
+    other.killDaemon();
+    await world.advance(CHOSEN_MS);
+    assert.deepEqual(world.daemon!.parts.fleetClock(), { reference: 'host', offsetNs: 0, uncertaintyNs: 0 });
+    assert.equal(world.published('clock', 'reference-changed').length, 2);
+    await other.start();
+    await world.advance(CHOSEN_MS);
+    const { host, 'a-host': returned } = await clocks(world);
+    assert.equal(host?.reference, 'host', 'who is the reference stays it');
+    assert.equal(returned?.offsetNs, -Number(3n * SECOND_NS));
+  }),
+];

@@ -7,6 +7,7 @@ import {
   type Meant,
   type Phase,
 } from '../machines/fleet-operation.ts';
+import { entriesOf } from '../machines/fleet-roll.ts';
 import { parseSelector } from '../rules/selector.ts';
 import type { Body, Bus, Fault, Gathering } from '../transport/bus.ts';
 import { FaultError } from '../transport/errors.ts';
@@ -73,15 +74,15 @@ export const provideFleetOperation = (parts: FleetOperationParts, talk: { send(p
     actions: {
       send: (_, { phase }) => talk.send(phase),
       showProgress: ({ context }) => {
-        const all = Object.values(context.hosts);
-        parts.progress(all.filter(({ state }) => state !== 'waiting' && state !== 'prepared').length, all.length);
+        const { counts, size } = context.roll;
+        parts.progress(size - counts.waiting - counts.prepared, size);
       },
     },
   });
 
-const reportOf = (state: OperationReport['state'], { hosts }: FleetOperationContext): OperationReport => ({
+const reportOf = (state: OperationReport['state'], { roll }: FleetOperationContext): OperationReport => ({
   state,
-  hosts: Object.entries(hosts)
+  hosts: [...entriesOf(roll)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([host, result]) => ({
       host,

@@ -3,6 +3,7 @@
  * shall act together. Nobody waits for a host that is gone longer than the stall timer runs after the last answer.
  */
 import { assign, fromPromise, setup } from 'xstate';
+import { type HostResult, mapRoll, type Roll, resultOf, rollOf, withResult } from './fleet-roll.ts';
 import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 
@@ -22,12 +23,6 @@ export interface Meant {
   readonly reachable: boolean;
 }
 
-export interface HostResult {
-  readonly state: 'waiting' | 'prepared' | 'done' | 'refused' | 'silent';
-  readonly refusal: Refusal | null;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
 export interface FleetOperationInput {
   readonly selector: string;
   readonly twoPhase: boolean;
@@ -37,7 +32,7 @@ export interface FleetOperationInput {
 }
 
 export interface FleetOperationContext extends FleetOperationInput {
-  readonly hosts: Readonly<Record<string, HostResult>>;
+  readonly roll: Roll;
   readonly refusal: Refusal | null;
 }
 
@@ -49,15 +44,9 @@ const silentSince = (host: string, ms: number): HostResult => ({
   refusal: refusal('host-silent', { host, ms }),
 });
 
-const results = ({ hosts }: FleetOperationContext): HostResult[] => Object.values(hosts);
-const count = (context: FleetOperationContext, state: HostResult['state']): number =>
-  results(context).filter((one) => one.state === state).length;
-
 /** Silent ones stay silent, but a late answer is an answer. */
-const noted = (context: FleetOperationContext, done: 'prepared' | 'done', { host, refusal: why, body }: Answer) => ({
-  ...context.hosts,
-  [host]: { state: why ? 'refused' : done, refusal: why, body } as const,
-});
+const noted = ({ roll }: FleetOperationContext, done: 'prepared' | 'done', { host, refusal: why, body }: Answer): Roll =>
+  withResult(roll, host, { state: why ? 'refused' : done, refusal: why, body });
 
 const send = (phase: Phase) => ({ type: 'send', params: { phase } }) as const;
 const note = (state: 'prepared' | 'done') =>
@@ -78,37 +67,24 @@ export const fleetOperationMachine = setup({
     send: notProvided<[unknown, { phase: Phase }]>('action send'),
     showProgress: notProvided<[{ context: FleetOperationContext }]>('action showProgress'),
     expect: assign(({ context }, { meant }: { meant: readonly Meant[] }) => ({
-      hosts: Object.fromEntries(
+      roll: rollOf(
         meant.map(({ host, reachable }) => [host, reachable ? entryOf('waiting') : silentSince(host, context.stallMs)]),
       ),
     })),
     note: assign(({ context }, { state, answer }: { state: 'prepared' | 'done'; answer: Answer }) => ({
-      hosts: noted(context, state, answer),
+      roll: noted(context, state, answer),
     })),
-    waitForPrepared: assign(({ context }) => ({
-      hosts: Object.fromEntries(
-        Object.entries(context.hosts).map(([host, one]) => [
-          host,
-          one.state === 'waiting' ? silentSince(host, context.stallMs) : one,
-        ]),
+    waitForPrepared: assign(({ context: { roll, stallMs } }) => ({
+      roll: mapRoll(roll, (host, one) => (one.state === 'waiting' ? silentSince(host, stallMs) : one)),
+    })),
+    giveUpSilent: assign(({ context: { roll, stallMs } }) => ({
+      roll: mapRoll(roll, (host, one) =>
+        one.state === 'waiting' || one.state === 'prepared' ? silentSince(host, stallMs) : one,
       ),
     })),
-    giveUpSilent: assign(({ context }) => ({
-      hosts: Object.fromEntries(
-        Object.entries(context.hosts).map(([host, one]) => [
-          host,
-          one.state === 'waiting' || one.state === 'prepared' ? silentSince(host, context.stallMs) : one,
-        ]),
-      ),
-    })),
-    takeBack: assign(({ context }) => ({
-      hosts: Object.fromEntries(
-        Object.entries(context.hosts).map(([host, one]) => [
-          host,
-          one.state === 'prepared'
-            ? { ...one, state: 'refused' as const, refusal: refusal('operation-aborted', { host }) }
-            : one,
-        ]),
+    takeBack: assign(({ context: { roll } }) => ({
+      roll: mapRoll(roll, (host, one) =>
+        one.state === 'prepared' ? { ...one, state: 'refused', refusal: refusal('operation-aborted', { host }) } : one,
       ),
     })),
     rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal })),
@@ -118,21 +94,21 @@ export const fleetOperationMachine = setup({
     /** What a host says that never prepared is no news, unless it did act after all. */
     commitCounts: ({ context }, event: FleetOperationEvent) =>
       event.phase === 'commit' &&
-      (event.answer.refusal === null || ['prepared', 'waiting', undefined].includes(context.hosts[event.answer.host]?.state)),
+      (event.answer.refusal === null ||
+        ['prepared', 'waiting', undefined].includes(resultOf(context.roll, event.answer.host)?.state)),
     nobodyMeant: (_, params: { meant: readonly Meant[] }) => params.meant.length === 0,
     isTwoPhase: ({ context }) => context.twoPhase,
-    allPrepared: ({ context }) => count(context, 'waiting') === 0,
-    mayCommit: ({ context }) =>
-      context.all ? count(context, 'prepared') === results(context).length : count(context, 'prepared') > 0,
-    allDone: ({ context }) => count(context, 'waiting') + count(context, 'prepared') === 0,
-    everyHost: ({ context }) => count(context, 'done') === results(context).length,
-    someHost: ({ context }) => count(context, 'done') > 0,
+    allPrepared: ({ context: { roll } }) => roll.counts.waiting === 0,
+    mayCommit: ({ context: { all, roll } }) => (all ? roll.counts.prepared === roll.size : roll.counts.prepared > 0),
+    allDone: ({ context: { roll } }) => roll.counts.waiting + roll.counts.prepared === 0,
+    everyHost: ({ context: { roll } }) => roll.counts.done === roll.size,
+    someHost: ({ context: { roll } }) => roll.counts.done > 0,
   },
   delays: { findTimeout: 10_000, stall: ({ context }) => context.stallMs },
 }).createMachine({
   id: 'fleet-operation',
   initial: 'gathering',
-  context: ({ input }) => ({ ...input, hosts: {}, refusal: null }),
+  context: ({ input }) => ({ ...input, roll: rollOf([]), refusal: null }),
   output: ({ context }) => context,
   states: {
     gathering: {

@@ -4,6 +4,7 @@
  */
 import type { Bus, BusStatus, Fault, Subscription } from './bus.ts';
 import { fault } from './errors.ts';
+import { SubjectTree } from './subject-tree.ts';
 import { subjectMatches } from './subjects.ts';
 import type { Extra, RawAnswer, RawMessage, Wire } from './wire.ts';
 import { WireBus, type WireBusOptions } from './wire-bus.ts';
@@ -30,11 +31,17 @@ export interface MemoryPermissions {
   readonly subscribe?: readonly string[];
 }
 
-interface Interest {
+interface Subscribed {
   readonly pattern: string;
   readonly queue?: string | undefined;
   readonly wire: MemoryWire;
   readonly listener: (message: RawMessage) => void;
+}
+
+interface Interest extends Subscribed {
+  /** Who subscribed first hears first: one seed, one history. */
+  readonly order: number;
+  ended: boolean;
 }
 
 /** Whether all that `pattern` can match is allowed. */
@@ -44,10 +51,11 @@ const covers = (allowed: readonly string[] | undefined, pattern: string): boolea
 /** The server in the middle. `cut()` is its death, `restore()` its return: connections are cut, then connected again. */
 export class MemoryFabric {
   readonly #scheduler: Scheduler;
-  readonly #interests = new Set<Interest>();
-  readonly #wires = new Set<MemoryWire>();
+  readonly #interests = new SubjectTree<Interest>();
+  readonly #wires = new Map<MemoryWire, Set<Interest>>();
   #up = true;
   #names = 0;
+  #orders = 0;
   #turns = 0;
 
   constructor(scheduler: Scheduler = realScheduler) {
@@ -65,41 +73,46 @@ export class MemoryFabric {
   /** Below the encoding: for whoever plays a peer that sends anything. */
   connectWire(permissions: MemoryPermissions = {}): MemoryWire {
     const wire = new MemoryWire(this, this.#scheduler, `_INBOX_${++this.#names}`, permissions);
-    this.#wires.add(wire);
+    this.#wires.set(wire, new Set());
     return wire;
   }
 
   cut(): void {
     this.#up = false;
-    for (const wire of this.#wires) wire.update();
+    for (const wire of this.#wires.keys()) wire.update();
   }
 
   restore(): void {
     this.#up = true;
-    for (const wire of this.#wires) wire.update();
+    for (const wire of this.#wires.keys()) wire.update();
   }
 
-  add(interest: Interest): () => void {
-    this.#interests.add(interest);
-    return () => this.#interests.delete(interest);
+  add(subscribed: Subscribed): () => void {
+    const interest: Interest = { ...subscribed, order: this.#orders++, ended: false };
+    this.#interests.add(interest.pattern, interest);
+    this.#wires.get(interest.wire)?.add(interest);
+    return () => this.#end(interest);
   }
 
   remove(wire: MemoryWire): void {
+    for (const interest of this.#wires.get(wire) ?? []) this.#end(interest);
     this.#wires.delete(wire);
-    for (const interest of this.#interests) if (interest.wire === wire) this.#interests.delete(interest);
+  }
+
+  #end(interest: Interest): void {
+    interest.ended = true;
+    this.#interests.remove(interest.pattern, interest);
+    this.#wires.get(interest.wire)?.delete(interest);
   }
 
   /** How many will get it. */
   route(message: RawMessage): number {
-    const takers = this.#onePerQueue(
-      [...this.#interests].filter(
-        ({ pattern, wire }) => wire.status === 'connected' && subjectMatches(pattern, message.subject),
-      ),
-    );
+    const listening = this.#interests.matching(message.subject).filter(({ wire }) => wire.status === 'connected');
+    const takers = this.#onePerQueue(listening.sort((a, b) => a.order - b.order));
     for (const taker of takers) {
       this.#scheduler.defer(() => {
         // Unsubscribed, or cut, while it was on the way: lost, as with a real server.
-        if (this.#interests.has(taker) && taker.wire.status === 'connected') taker.listener(message);
+        if (!taker.ended && taker.wire.status === 'connected') taker.listener(message);
       });
     }
     return takers.length;

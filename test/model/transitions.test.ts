@@ -24,6 +24,7 @@ import { provideSession } from '../../actors/session.ts';
 import { provideSessionDaemon } from '../../actors/session-daemon.ts';
 import { provideStream } from '../../actors/stream.ts';
 import { provideTrigger } from '../../actors/trigger.ts';
+import { entriesOf, type Roll } from '../../machines/fleet-roll.ts';
 import { runScenario, transitionKey } from '../support/machine-coverage.ts';
 import { declaredStates, declaredTransitions, MACHINES } from '../support/machine-transitions.ts';
 import { World } from '../support/world/world.ts';
@@ -269,7 +270,7 @@ const summary = (snapshot: unknown): string => {
     creates,
     heard: (context.beat as { machine: string } | null | undefined)?.machine,
     former: context.former,
-    results: Object.values((context.hosts ?? {}) as Record<string, { state?: string }>).map(({ state }) => state),
+    results: context.roll ? entriesOf(context.roll as Roll).map(([, { state }]) => state) : [],
   });
 };
 

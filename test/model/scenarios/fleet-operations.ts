@@ -107,7 +107,9 @@ const said = (report: OperationReport | { code: string }): string => {
 export const FLEET_OPERATIONS: readonly Scenario[] = [
   scenario('all hosts prepare, then all begin', async (world) => {
     const others = await fleetOf(world, { a: 'good', b: 'good', c: 'slow' });
+    const begin = world.clock.now();
     assert.equal(said(await operate(world, others)), 'done: a ok, b ok, c ok');
+    assert.ok(world.clock.now() - begin < 2_000, 'as long as the slowest needs for both phases');
     const prepares = others.asked.findLastIndex(({ phase }) => phase === 'prepare');
     const commits = others.asked.findIndex(({ phase }) => phase === 'commit');
     assert.ok(prepares < commits, 'nobody begins before all have prepared');

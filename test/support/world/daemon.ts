@@ -177,7 +177,7 @@ export class WorldDaemon {
     return {
       open: async () => {
         this.bus = world.connectBus();
-        return mortal('bus', this.bus, ['serve', 'request'], this.life, world.faults);
+        return mortal('bus', world.busOf(this.bus), ['serve', 'request'], this.life, world.faults);
       },
       adopt: async () => world.note('bus adopted'),
       fleetDomain: () => world.fleet,

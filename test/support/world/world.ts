@@ -6,8 +6,8 @@ import type { InspectionEvent } from 'xstate';
 import type { Clock, Disk, Log, RingFiles, TriggerDisk } from '../../../actors/ports.ts';
 import type { SessionDocument } from '../../../machines/document.ts';
 import type { TriggerDocument } from '../../../machines/trigger-document.ts';
-import type { Body, BusMessage, Reply } from '../../../transport/bus.ts';
-import { MemoryFabric } from '../../../transport/memory-bus.ts';
+import type { Body, Bus, BusMessage, Reply } from '../../../transport/bus.ts';
+import { type MemoryBus, MemoryFabric } from '../../../transport/memory-bus.ts';
 import type { CommandName } from '../../../transport/messages.ts';
 import { commandSubject } from '../../../transport/subjects.ts';
 import { type ApplicationOptions, WorldApplication } from './application.ts';
@@ -21,8 +21,19 @@ import { type RingMemory, TraceFiles } from './rings.ts';
 
 export const UID = 1000;
 
+/** What is not the same for each host of several. */
+export interface Nature {
+  readonly hostname: string;
+  /** Another host of the same fleet, with the same clock and bus. */
+  readonly world: World;
+  readonly clock: WorldClock;
+  /** What the daemon's bus is besides the local one. */
+  readonly busOf: (local: MemoryBus) => Bus;
+}
+
 export class World {
   readonly clock: WorldClock;
+  readonly busOf: Nature['busOf'];
   readonly kernel = new Kernel();
   readonly files = new TraceFiles();
   readonly faults = new Faults((ms) => new Promise((resolve) => void this.clock.setTimeout(resolve, ms)));
@@ -59,17 +70,19 @@ export class World {
   #numbers = 0;
   #client;
 
-  /** `deliver`: how the bus treats a message; absent: at once, in order. `beside`: another host of the same fleet. */
+  /** `deliver`: how the bus treats a message; absent: at once, in order. */
   constructor(
     inspector?: (event: InspectionEvent) => void,
     deliver: (task: () => void) => void = queueMicrotask,
-    beside?: { readonly world: World; readonly hostname: string },
+    nature: Partial<Nature> = {},
   ) {
-    this.clock = beside?.world.clock ?? new WorldClock();
-    this.hostname = beside?.hostname ?? 'host';
+    const { world: beside, hostname = 'host', clock = new WorldClock(), busOf = (local) => local } = nature;
+    this.clock = beside?.clock ?? clock;
+    this.hostname = hostname;
+    this.busOf = busOf;
     this.inspectors = inspector ? [inspector] : [];
     this.fabric =
-      beside?.world.fabric ??
+      beside?.fabric ??
       new MemoryFabric({
         defer: deliver,
         after: (ms, task) => {

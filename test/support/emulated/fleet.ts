@@ -1,0 +1,201 @@
+/** Many emulated hosts around a real nats-server, several in a process, and whoever commands them: from a host that hears them all. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type OperationReport, runFleetOperation } from '../../../actors/fleet-operation.ts';
+import { realClock } from '../../../actors/host-ports.ts';
+import type { Body, Bus } from '../../../transport/bus.ts';
+import type { HostView } from '../../../transport/fleet-messages.ts';
+import { findServer } from '../../../transport/server-config.ts';
+import { UID } from '../world/world.ts';
+import { connectFleet, type EmulatedHost, startHost } from './host.ts';
+
+const MAIN = join(import.meta.dirname, 'hosts-main.ts');
+const TICKS_PER_S = 100;
+
+/** CPU time so far, in milliseconds. */
+export interface Cpu {
+  readonly caller: number;
+  readonly hosts: number;
+  readonly server: number;
+}
+
+/** Milliseconds since the command was given. */
+export interface Course {
+  readonly wallMs: number;
+  /** The registry was asked. */
+  readonly meantMs: number;
+  /** Per phase: sent, first and last answer. */
+  readonly phases: readonly { readonly sentMs: number; firstMs: number; lastMs: number }[];
+  readonly cpu: Cpu;
+}
+
+export interface Operated {
+  readonly report: OperationReport;
+  readonly course: Course;
+}
+
+const startServer = async (directory: string): Promise<{ server: ChildProcess; url: string }> => {
+  const binary = findServer(process.env.PATH ?? '');
+  if (!binary) throw new Error('nats-server is not installed (npm run setup)');
+  const words = ['-a', '127.0.0.1', '-p', '-1', '--ports_file_dir', directory];
+  const server = spawn(binary, words, { stdio: 'ignore' });
+  for (const end = Date.now() + 10_000; Date.now() < end; ) {
+    const file = readdirSync(directory).find((name) => name.endsWith('.ports'));
+    const text = file === undefined ? '' : readFileSync(join(directory, file), 'utf8');
+    if (text.trimEnd().endsWith('}')) return { server, url: (JSON.parse(text) as { nats: string[] }).nats[0] ?? '' };
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  server.kill('SIGKILL');
+  throw new Error('nats-server does not start');
+};
+
+const cpuOf = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_S;
+};
+
+export class EmulatedFleet {
+  readonly #directory: string;
+  readonly #server: ChildProcess;
+  readonly #processes: ChildProcess[] = [];
+  readonly #caller: EmulatedHost;
+  readonly #bus: Bus;
+
+  private constructor(directory: string, server: ChildProcess, caller: EmulatedHost, bus: Bus) {
+    this.#directory = directory;
+    this.#server = server;
+    this.#caller = caller;
+    this.#bus = bus;
+  }
+
+  /** `count`: with the host of the caller. Resolves when it knows all of them. */
+  static async start(count: number, processes: number): Promise<EmulatedFleet> {
+    const directory = mkdtempSync(join(tmpdir(), 'weft-emulated-'));
+    const { server, url } = await startServer(directory);
+    const bus = await connectFleet(url, 'caller');
+    const fleet = new EmulatedFleet(directory, server, await startHost('host-0', url, true), bus);
+    try {
+      await fleet.#add(url, count - 1, processes);
+      await fleet.#caller.world.until('all beat', () => fleet.known === count, 60_000);
+    } catch (thrown) {
+      await fleet.dispose();
+      throw thrown;
+    }
+    return fleet;
+  }
+
+  get known(): number {
+    const member = this.#caller.world.daemon?.root.getSnapshot().context.fleet;
+    const hosts = Object.values(member?.getSnapshot().context.hosts ?? {});
+    return hosts.filter((host) => host.getSnapshot().value === 'ready').length;
+  }
+
+  async operate(name: string, fields: Body, options: { all?: boolean; stallMs?: number } = {}): Promise<Operated> {
+    const before = await this.cpu();
+    const begin = performance.now();
+    const since = (): number => performance.now() - begin;
+    const phases: Course['phases'][number][] = [];
+    let meantMs = 0;
+    const report = await runFleetOperation({
+      bus: this.#timed(phases, since),
+      clock: realClock,
+      uid: UID,
+      who: 'alice',
+      operation: randomUUID(),
+      name,
+      fields,
+      selector: '*',
+      all: options.all ?? false,
+      stallMs: options.stallMs ?? 30_000,
+      hosts: async () => {
+        const answer = await this.#caller.world.ask('hosts.list');
+        if (!answer.ok) throw new Error(answer.fault.message);
+        meantMs = since();
+        return answer.body.hosts as readonly HostView[];
+      },
+      progress: () => {},
+    });
+    const wallMs = since();
+    const after = await this.cpu();
+    const cpu = {
+      caller: after.caller - before.caller,
+      hosts: after.hosts - before.hosts,
+      server: after.server - before.server,
+    };
+    return { report, course: { wallMs, meantMs, phases, cpu } };
+  }
+
+  async cpu(): Promise<Cpu> {
+    const { user, system } = process.cpuUsage();
+    const told = await Promise.all(
+      this.#processes.map(async (child) => {
+        child.send({});
+        const [said] = (await once(child, 'message')) as [{ cpuMs: number }];
+        return said.cpuMs;
+      }),
+    );
+    return {
+      caller: (user + system) / 1000,
+      hosts: told.reduce((sum, ms) => sum + ms, 0),
+      server: cpuOf(this.#server.pid ?? 0),
+    };
+  }
+
+  /** Ends as many processes of hosts, without a word to anybody. */
+  async kill(count: number): Promise<void> {
+    for (const child of this.#processes.splice(0, count)) {
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await this.kill(this.#processes.length);
+    await this.#caller.end();
+    await this.#bus.close();
+    const gone = once(this.#server, 'exit');
+    this.#server.kill('SIGKILL');
+    await gone;
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #add(url: string, count: number, processes: number): Promise<void> {
+    const ready = Array.from({ length: processes }, async (_, i) => {
+      const first = 1 + Math.floor((i * count) / processes);
+      const next = 1 + Math.floor(((i + 1) * count) / processes);
+      const child = fork(MAIN, [url, String(first), String(next - first)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      this.#processes.push(child);
+      const ended = once(child, 'exit').then(() => Promise.reject(new Error('a process of emulated hosts ended')));
+      await Promise.race([once(child, 'message'), ended]);
+      ended.catch(() => {});
+    });
+    await Promise.all(ready);
+  }
+
+  #timed(phases: Course['phases'][number][], since: () => number): Pick<Bus, 'gather'> {
+    return {
+      gather: (heard) => {
+        const gathering = this.#bus.gather((answer) => {
+          const phase = phases.at(-1);
+          if (phase) {
+            phase.lastMs = since();
+            phase.firstMs ||= phase.lastMs;
+          }
+          heard(answer);
+        });
+        return {
+          ask: (subject, body) => {
+            phases.push({ sentMs: since(), firstMs: 0, lastMs: 0 });
+            return gathering.ask(subject, body);
+          },
+          stop: () => gathering.stop(),
+        };
+      },
+    };
+  }
+}

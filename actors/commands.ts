@@ -139,8 +139,8 @@ const ruleFault = (pattern: string, exclusions: readonly string[], channel: stri
   return error === null ? null : failed('exclusion-invalid', { exclusion: exclusions.join(','), cause: error });
 };
 
-const filterFault = (filter: string): Reply | null => {
-  const checked = checkFilter(filter);
+const filterFault = (filter: string, where: 'program' | 'trace' = 'program'): Reply | null => {
+  const checked = checkFilter(filter, where);
   if (checked.ok) return null;
   const { column, message } = checked.fault;
   return failed('filter-invalid', { filter, column, cause: message });
@@ -258,12 +258,15 @@ const watch: Handler<'inspect.watch'> = async (parts, caller, { leaseMs }) => {
 const EVENTS_PER_SECOND = 10_000;
 
 /** A consumer that is not ready has nothing to show: the next renewal finds it. */
-const watchEvents: Handler<'session.watch'> = async (parts, caller, { session, leaseMs, perSecond = EVENTS_PER_SECOND }) => {
+const watchEvents: Handler<'session.watch'> = async (parts, caller, request) => {
+  const { session, leaseMs, perSecond = EVENTS_PER_SECOND, filter = null } = request;
+  const wrong = filter === null ? null : filterFault(filter, 'trace');
+  if (wrong) return wrong;
   const document = find(parts, caller, session);
   if (!document) return failed('session-not-found', { session });
   const { uid } = document.owner;
   const consumer = await parts.readyConsumer(document);
-  await consumer.watch(document.id, document.name, leaseMs, perSecond);
+  await consumer.watch({ session: document.id, name: document.name, leaseMs, perSecond, filter });
   return succeeded({ owner: String(uid), session: document.name, until: parts.ports.clock.now() + leaseMs });
 };
 

@@ -15,6 +15,7 @@ import { count64, hexId, parseMessage } from '../transport/schema.ts';
 import { consumerSubject, type Place } from '../transport/subjects.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
+import type { WatchRequest } from './live-watch.ts';
 import type { Clock, Ids, KeeperLink } from './ports.ts';
 import { refuse, refusedBy } from './refused.ts';
 import { geometryOf } from './rings.ts';
@@ -318,8 +319,8 @@ export class ConsumerLink {
   }
 
   /** Decoded events on the bus, while the lease runs. */
-  async watch(sessionId: string, name: string, leaseMs: number, perSecond: number): Promise<void> {
-    await this.#ask('watch', { session: sessionId, name, leaseMs, perSecond });
+  async watch(wanted: WatchRequest): Promise<void> {
+    await this.#ask('watch', { ...wanted });
   }
 
   /** Copies what rings hold into directories that were opened. */

@@ -85,7 +85,13 @@ export const CONSUMER_REQUESTS = {
   reclaim: z.object({ session, ringIds: z.array(hexId), ageUs: count53, wait: z.boolean() }),
   detach: z.object({ session, ringId: hexId.exactOptional() }),
   /** Decoded events on the bus for so long; `name`: of the session, in the subject. */
-  watch: z.object({ session, name: text, leaseMs: z.int().min(1).max(60_000), perSecond: z.int().min(1).max(1_000_000) }),
+  watch: z.object({
+    session,
+    name: text,
+    leaseMs: z.int().min(1).max(60_000),
+    perSecond: z.int().min(1).max(1_000_000),
+    filter: text.nullable().exactOptional(),
+  }),
   stats: z.object({ session }),
   'link-open': z.object({
     session,

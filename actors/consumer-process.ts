@@ -39,7 +39,7 @@ export class ConsumerProcessParts {
       bus: () => this.connection?.bus ?? null,
       entries: (session) => this.streams.of(session),
       flush: (entry) => this.flush(entry),
-      follow: (directory) => ports.followTrace(directory),
+      follow: (directory, filter) => ports.followTrace(directory, filter),
     });
   }
 

@@ -145,8 +145,8 @@ const detach: Handler<'detach'> = async (parts, { session, ringId }) => {
 
 const stats: Handler<'stats'> = async ({ streams }, { session }) => statsOf(streams.of(session));
 
-const watch: Handler<'watch'> = async ({ live }, { session, name, leaseMs, perSecond }) => {
-  await live.watch(session, name, leaseMs, perSecond);
+const watch: Handler<'watch'> = async ({ live }, wanted) => {
+  await live.watch(wanted);
   return {};
 };
 

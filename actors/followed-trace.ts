@@ -1,6 +1,7 @@
 /** One trace directory, decoded as it grows: the consumer's own files, read back for whoever watches. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { type TraceFilter, writeFilter } from '../ctf/filter-table.ts';
 import { TableWriter, writeTrace } from '../ctf/layout-table.ts';
 import { parseTsdl } from '../ctf/tsdl.ts';
 import type { Native, Tail } from '../native/addon/index.ts';
@@ -17,10 +18,12 @@ const NOTHING: TailNews = { records: [], leftOut: 0, packetsLeftOut: 0, faults: 
 class Followed implements FollowedTrace {
   readonly #native: Pick<Native, 'openTail'>;
   readonly #directory: string;
+  readonly #filter: TraceFilter | null;
   #tail: Tail | null = null;
   #metadata = '';
 
-  constructor(native: Pick<Native, 'openTail'>, directory: string) {
+  constructor(native: Pick<Native, 'openTail'>, directory: string, filter: TraceFilter | null) {
+    this.#filter = filter;
     this.#native = native;
     this.#directory = directory;
   }
@@ -32,7 +35,9 @@ class Followed implements FollowedTrace {
     const version = `${ino} ${size} ${mtimeMs}`;
     if (version === this.#metadata) return;
     const out = new TableWriter();
-    writeTrace(out, parseTsdl(readFileSync(path, 'utf8')));
+    const metadata = parseTsdl(readFileSync(path, 'utf8'));
+    writeTrace(out, metadata);
+    writeFilter(out, metadata, this.#filter);
     if (this.#tail) this.#tail.layOut(out.bytes());
     else this.#tail = this.#native.openTail(out.bytes());
     this.#metadata = version;
@@ -56,5 +61,5 @@ class Followed implements FollowedTrace {
 
 export const followedTraces =
   (native: Pick<Native, 'openTail'>) =>
-  (directory: string): FollowedTrace =>
-    new Followed(native, directory);
+  (directory: string, filter: TraceFilter | null): FollowedTrace =>
+    new Followed(native, directory, filter);

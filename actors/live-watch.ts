@@ -2,11 +2,15 @@
  * Decoded events of a session on the bus, while somebody's lease runs. In short rounds the readers write out what the rings hold, and
  * what the files have gained since is decoded on a thread of its own: nobody who records waits for it, and without a lease it is not there.
  */
+import type { TraceFilter } from '../ctf/filter-table.ts';
+import { checkFilter } from '../rules/filter/check.ts';
+import { recordedFilter } from '../rules/filter/recorded.ts';
 import type { Bus } from '../transport/bus.ts';
 import { liveSubject, type Place } from '../transport/subjects.ts';
 import type { StreamEntry } from './consumer-streams.ts';
 import type { FollowedTrace, TailNews } from './followed-trace.ts';
 import type { Clock, Log } from './ports.ts';
+import { refuse } from './refused.ts';
 
 /** Between two rounds: half of it is what an event waits on average. */
 const REST_MS = 3;
@@ -22,12 +26,14 @@ interface Surroundings {
   bus(): Bus | null;
   entries(session: string): readonly StreamEntry[];
   flush(entry: StreamEntry): Promise<void>;
-  follow(directory: string): FollowedTrace;
+  follow(directory: string, filter: TraceFilter | null): FollowedTrace;
 }
 
 interface Watch {
   readonly session: string;
   readonly name: string;
+  readonly filter: string | null;
+  readonly judge: TraceFilter | null;
   until: number;
   perSecond: number;
   /** How many records may go out; grows with time. */
@@ -40,42 +46,74 @@ interface Watch {
   packetsLeftOut: number;
 }
 
+export interface WatchRequest {
+  readonly session: string;
+  readonly name: string;
+  readonly leaseMs: number;
+  readonly perSecond: number;
+  readonly filter?: string | null;
+}
+
+const keyOf = ({ session, filter }: Pick<Watch, 'session' | 'filter'>): string => `${session} ${filter ?? ''}`;
+
+const judgeOf = (filter: string | null): TraceFilter | null => {
+  if (filter === null) return null;
+  const checked = checkFilter(filter, 'trace');
+  if (checked.ok) return recordedFilter(checked.root);
+  throw refuse('filter-invalid', { filter, column: checked.fault.column, cause: checked.fault.message });
+};
+
 export class LiveWatches {
   readonly #around: Surroundings;
+  /** One per session and filter. */
   readonly #watches = new Map<string, Watch>();
 
   constructor(around: Surroundings) {
     this.#around = around;
   }
 
-  /** Begins, or renews. Several may watch one session: the longest lease and the highest rate hold. Resolves when it watches. */
-  async watch(session: string, name: string, leaseMs: number, perSecond: number): Promise<void> {
+  /**
+   * Begins, or renews. Several may watch one session: of those with the same filter the longest lease and the highest rate hold.
+   * Resolves when it watches.
+   */
+  async watch({ session, name, leaseMs, perSecond, filter = null }: WatchRequest): Promise<void> {
+    const key = keyOf({ session, filter });
     const now = this.#around.clock.now();
-    const known = this.#watches.get(session);
+    const known = this.#watches.get(key);
     if (known) {
       known.until = Math.max(known.until, now + leaseMs);
       known.perSecond = Math.max(known.perSecond, perSecond);
       return;
     }
     const watch: Watch = {
-      ...{ session, name, until: now + leaseMs, perSecond, allowance: perSecond, at: now, begun: false },
+      ...{
+        session,
+        name,
+        filter,
+        judge: judgeOf(filter),
+        until: now + leaseMs,
+        perSecond,
+        allowance: perSecond,
+        at: now,
+        begun: false,
+      },
       ...{ traces: new Map(), count: 0, leftOut: 0, packetsLeftOut: 0 },
     };
-    this.#watches.set(session, watch);
+    this.#watches.set(key, watch);
     await this.#round(watch);
   }
 
   async #round(watch: Watch): Promise<void> {
     const { clock, log } = this.#around;
     if (clock.now() > watch.until) {
-      this.#watches.delete(watch.session);
+      this.#watches.delete(keyOf(watch));
       return;
     }
     try {
       await this.#look(watch);
     } catch (thrown) {
       log.error('watching failed', { session: watch.session, cause: String(thrown) });
-      this.#watches.delete(watch.session);
+      this.#watches.delete(keyOf(watch));
       return;
     }
     clock.setTimeout(() => void this.#round(watch), REST_MS);
@@ -92,7 +130,7 @@ export class LiveWatches {
     watch.begun = true;
     const wanted = new Set([...entries(watch.session).map(({ directory }) => directory), ...watch.traces.keys()]);
     for (const directory of wanted) {
-      const trace = watch.traces.get(directory) ?? follow(directory);
+      const trace = watch.traces.get(directory) ?? follow(directory, watch.judge);
       watch.traces.set(directory, trace);
       this.#publish(watch, await trace.read(begins ? 0 : Math.floor(watch.allowance), begins), begins);
     }
@@ -120,10 +158,10 @@ export class LiveWatches {
       length++;
     }
     if (place && bus) {
-      const { leftOut, packetsLeftOut } = watch;
+      const { leftOut, packetsLeftOut, filter } = watch;
       const events = records.slice(0, length).map(({ ns, text, json }) => ({ ns, text, json }));
       const subject = liveSubject({ ...place, owner: this.#around.owner, session: watch.name, event: name });
-      bus.publish(subject, { v: 1, n: ++watch.count, events, leftOut, packetsLeftOut });
+      bus.publish(subject, { v: 1, n: ++watch.count, events, leftOut, packetsLeftOut, ...(filter !== null && { filter }) });
     }
     return length;
   }

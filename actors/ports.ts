@@ -3,6 +3,7 @@
  * bus. Given at the root; nothing in actors/ reaches past it.
  */
 
+import type { TraceFilter } from '../ctf/filter-table.ts';
 import type { SessionDocument } from '../machines/document.ts';
 import type { TriggerDocument } from '../machines/trigger-document.ts';
 import type { Native, SeqpacketConnection } from '../native/addon/index.ts';
@@ -264,5 +265,5 @@ export interface ConsumerPorts {
   /** Removes the traces below a directory, but not those in `kept`. */
   removeTraces(directory: string, kept: readonly string[]): void;
   /** A trace directory whose files are decoded as they grow. */
-  followTrace(directory: string): FollowedTrace;
+  followTrace(directory: string, filter: TraceFilter | null): FollowedTrace;
 }

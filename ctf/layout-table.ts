@@ -40,7 +40,10 @@ export class TableWriter {
   }
 
   text(value: string): void {
-    const bytes = Buffer.from(value);
+    this.blob(Buffer.from(value));
+  }
+
+  blob(bytes: Buffer): void {
     this.u32(bytes.length);
     const at = this.#room(bytes.length);
     bytes.copy(this.#bytes, at);

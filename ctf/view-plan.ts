@@ -1,6 +1,7 @@
 /** What the native decoder is asked for (native/ctf/view.cc reads these bytes). */
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { type TraceFilter, writeFilter } from './filter-table.ts';
 import { TableWriter, writeTrace } from './layout-table.ts';
 import { metadataText, parseTsdl } from './tsdl.ts';
 import { MetadataError } from './tsdl-types.ts';
@@ -17,6 +18,8 @@ export interface ViewOptions {
   readonly begin?: bigint;
   readonly end?: bigint;
   readonly limit?: bigint;
+  /** Only events that it holds for. */
+  readonly filter?: TraceFilter | null;
   /** Only these fields are shown; none: all. */
   readonly fields?: readonly string[];
 }
@@ -69,7 +72,9 @@ export const viewPlan = (traces: readonly TraceFiles[], options: ViewOptions, gr
   for (const { directory, streams } of traces) {
     const file = join(directory, 'metadata');
     try {
-      writeTrace(out, parseTsdl(metadataText(readFileSync(file))));
+      const metadata = parseTsdl(metadataText(readFileSync(file)));
+      writeTrace(out, metadata);
+      writeFilter(out, metadata, options.filter ?? null);
     } catch (error) {
       if (!(error instanceof MetadataError)) throw error;
       throw new MetadataError(`${file}${error.line > 0 ? `:${error.line}` : ''}: ${error.message}`, error.line);

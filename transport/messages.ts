@@ -227,7 +227,12 @@ export const COMMANDS = {
   ),
   'session.watch': command(
     'Publish the decoded events of a session, at most so many a second, while the lease runs.',
-    { session, leaseMs: z.int().min(1).max(60_000), perSecond: z.int().min(1).max(1_000_000).exactOptional() },
+    {
+      session,
+      leaseMs: z.int().min(1).max(60_000),
+      perSecond: z.int().min(1).max(1_000_000).exactOptional(),
+      filter: text.exactOptional(),
+    },
     { owner: text, session: text, until: z.int() },
   ),
   'session.rotate': command(

@@ -1,14 +1,13 @@
 import type { LogLevelRule } from '../../machines/document.ts';
-import { checkFilter } from '../../rules/filter/check.ts';
-import { pointAt } from '../../rules/filter/fault.ts';
 import { parseLogLevel } from '../../rules/loglevel.ts';
 import { checkExclusions } from '../../rules/match.ts';
 import { splitList } from '../../rules/pattern.ts';
 import type { Fault } from '../../transport/bus.ts';
-import { exitStatusOf, FaultError, fault } from '../../transport/errors.ts';
-import { type Command, type Environment, type Outcome, partial } from '../command.ts';
+import { exitStatusOf, FaultError } from '../../transport/errors.ts';
+import { type Command, type Environment, partial } from '../command.ts';
 import type { RuleDone } from '../mi/channels.ts';
 import { type OptionSpec, type Parsed, UsageError } from '../options.ts';
+import { wrongFilter } from '../wrong-filter.ts';
 import { CHANNEL, DOMAINS, HELP, NO_KERNEL, needUserspace, noMoreWords, refused, SESSION, sessionOf } from './shared.ts';
 
 const TYPES: readonly OptionSpec[] = [
@@ -61,25 +60,6 @@ const each = async (
   return { lines, faults, status: Math.max(0, ...faults.map((fault) => exitStatusOf(fault.code))) };
 };
 
-/** What the compiler says of an expression, before the daemon is asked at all; null: nothing. */
-const wrongFilter = (filter: string, names: readonly string[]): Outcome | null => {
-  const checked = checkFilter(filter);
-  if (checked.ok) return null;
-  const { column, message: cause } = checked.fault;
-  const error = fault('filter-invalid', { filter, column, cause });
-  return {
-    lines: [],
-    json: { error },
-    notes: [
-      ...pointAt(filter, checked.fault),
-      cause,
-      ...names.map((name) => `Error: Event ${name}: ${error.message}`),
-      `  ${error.hint}`,
-    ],
-    status: exitStatusOf(error.code),
-  };
-};
-
 /** All names are looked at before the first rule is made: a slip in one of them changes nothing. */
 const exclusionWarnings = (names: readonly string[], exclusions: readonly string[]): string[] =>
   names.flatMap((pattern) => {
@@ -115,7 +95,14 @@ export const enableEvent: Command = {
     const session = sessionOf(environment);
     const channel = options.get('channel');
     const filter = options.get('filter');
-    const wrong = filter === undefined ? null : wrongFilter(filter, names);
+    const wrong =
+      filter === undefined
+        ? null
+        : wrongFilter(
+            filter,
+            'program',
+            names.map((name) => `Event ${name}: `),
+          );
     if (wrong) return wrong;
     const warnings = exclusionWarnings(names, exclusions);
     const done: RuleDone[] = [];

@@ -1,15 +1,19 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TraceFilter } from '../../ctf/filter-table.ts';
 import { metadataText, parseTsdl } from '../../ctf/tsdl.ts';
 import { MetadataError } from '../../ctf/tsdl-types.ts';
 import { findTraces, type TraceFiles, type ViewOptions, viewPlan } from '../../ctf/view-plan.ts';
 import { loadNative } from '../../native/addon/index.ts';
+import { checkFilter } from '../../rules/filter/check.ts';
+import { recordedFilter } from '../../rules/filter/recorded.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
 import { viewLive } from '../view/live.ts';
 import { firstMoment, parseMoment } from '../view/moments.ts';
 import { reportLines } from '../view/report.ts';
+import { wrongFilter } from '../wrong-filter.ts';
 import { HELP, listOf, noMoreWords } from './shared.ts';
 
 const onPath = (name: string): boolean => spawnSync('sh', ['-c', 'command -v "$0"', name], { stdio: 'ignore' }).status === 0;
@@ -61,6 +65,12 @@ const clockBase = ({ directory }: TraceFiles): bigint => {
   return clock ? clock.offsetSeconds * 1_000_000_000n + (clock.offset * 1_000_000_000n) / clock.frequency : 0n;
 };
 
+/** Checked before. */
+const filterOf = (text: string | undefined): TraceFilter | null => {
+  const checked = text === undefined ? null : checkFilter(text, 'trace');
+  return checked?.ok ? recordedFilter(checked.root) : null;
+};
+
 const optionsOf = ({ options, json, colour }: Environment, traces: readonly TraceFiles[]): ViewOptions => {
   const gmt = options.has('clock-gmt');
   const day = (): Date => {
@@ -84,6 +94,7 @@ const optionsOf = ({ options, json, colour }: Environment, traces: readonly Trac
     gmt,
     delta: !options.has('no-delta'),
     colour: colour && !json,
+    filter: filterOf(options.get('filter')),
     fields: options.all('fields').flatMap(listOf),
     ...(begin === null ? {} : { begin }),
     ...(end === null ? {} : { end }),
@@ -109,7 +120,18 @@ const withOwn = async (environment: Environment, seen: readonly Seen[]): Promise
   }
 };
 
-const OWN_ONLY = ['begin', 'end', 'limit', 'fields', 'clock-seconds', 'clock-date', 'clock-gmt', 'clock-cycles', 'no-delta'];
+const OWN_ONLY = [
+  'begin',
+  'end',
+  'limit',
+  'filter',
+  'fields',
+  'clock-seconds',
+  'clock-date',
+  'clock-gmt',
+  'clock-cycles',
+  'no-delta',
+];
 
 const withViewer = (environment: Environment, seen: readonly Seen[], [command, ...words]: readonly string[]): Outcome => {
   const own = OWN_ONLY.find((name) => environment.options.has(name));
@@ -137,6 +159,9 @@ const live = (environment: Environment): Promise<Outcome> => {
 };
 
 const run = async (environment: Environment): Promise<Outcome> => {
+  const filter = environment.options.get('filter');
+  const wrong = filter === undefined ? null : wrongFilter(filter, 'trace');
+  if (wrong) return wrong;
   if (environment.options.has('live')) return live(environment);
   if (environment.options.has('rate')) throw new UsageError("Option '--rate' needs --live");
   const given = environment.options.get('viewer');
@@ -149,6 +174,7 @@ const OWN: readonly OptionSpec[] = [
   { long: 'begin', value: 'TIME', help: 'Events from this moment on: [YYYY-MM-DD ]HH:MM[:SS[.NNN]], seconds since 1970' },
   { long: 'end', value: 'TIME', help: 'Events up to this moment' },
   { long: 'limit', value: 'N', help: 'The first N events' },
+  { long: 'filter', value: 'EXPR', help: 'Only events that it holds for: fields, $ctx.NAME, $app.PROVIDER:NAME' },
   { long: 'fields', value: 'NAMES', repeat: true, help: 'Only these fields and contexts, with commas between' },
   { long: 'clock-seconds', help: 'Times in seconds since 1970' },
   { long: 'clock-date', help: 'Times with their date' },

@@ -83,7 +83,13 @@ const counted = (name: string, text: string | undefined): number | undefined => 
 export const viewLive = async (environment: Environment, session: string, style: LiveStyle): Promise<Outcome> => {
   const perSecond = counted('rate', environment.options.get('rate'));
   const limit = counted('limit', environment.options.get('limit')) ?? Number.POSITIVE_INFINITY;
-  const wanted = { session, leaseMs: LEASE_MS, ...(perSecond !== undefined && { perSecond }) };
+  const filter = environment.options.get('filter');
+  const wanted = {
+    session,
+    leaseMs: LEASE_MS,
+    ...(perSecond !== undefined && { perSecond }),
+    ...(filter !== undefined && { filter }),
+  };
   const { session: view } = await environment.request('session.show', { session });
   let [shown, done] = [0, (_why: unknown): void => {}];
   const ended = new Promise<unknown>((resolve) => {
@@ -91,6 +97,8 @@ export const viewLive = async (environment: Environment, session: string, style:
   });
   const lines = new LiveLines(style);
   const stop = await environment.live(String(view.owner.uid), view.name, (body) => {
+    // Others may watch the same session with another filter.
+    if (body.filter !== filter) return;
     const taken = lines.take(body);
     const room = taken.lines.slice(0, limit - shown);
     shown += room.length;

@@ -112,13 +112,14 @@ struct Shown {
     ViewResult result;
 };
 
-Shown show(const std::string &trace, uint32_t flags = 0, const Bytes &layouts = table(), bool grows = false) {
+Shown show(const std::string &trace, uint32_t flags = 0, const Bytes &layouts = table(), bool grows = false,
+           const Bytes &filter = Bytes().u32(0)) {
     const Memory in, out;
     if (write(in.fd, trace.data(), trace.size()) != static_cast<ssize_t>(trace.size()))
         abort();
     Bytes p;
     p.u32(1).u32(static_cast<uint32_t>(out.fd)).u32(flags).u64(static_cast<uint64_t>(INT64_MIN)).u64(INT64_MAX).u64(UINT64_MAX).u32(0);
-    p.u32(1).raw(layouts.of.data(), layouts.of.size()).u32(grows).u32(1).text(in.path());
+    p.u32(1).raw(layouts.of.data(), layouts.of.size()).raw(filter.of.data(), filter.of.size()).u32(grows).u32(1).text(in.path());
     ViewPlan plan;
     Shown shown;
     if (read_plan(reinterpret_cast<const uint8_t *>(p.of.data()), p.of.size(), &plan))
@@ -203,6 +204,31 @@ void corrupt_table() {
     check(true, "wrong layouts are refused or harmless");
 }
 
+Bytes filter_of(const std::string &program) {
+    return Bytes().u32(1).u32(1).u32(0).text("length").text(program);
+}
+
+/* `length == 3` */
+std::string length_is_three() {
+    const Bytes code = Bytes().u8(4).u8(0).u8(0).u8(1).u64(3).u8(32).u8(0);
+    return Bytes().u8(1).u8(1).u8(static_cast<uint8_t>(code.of.size())).u8(0).of + code.of;
+}
+
+void filtered() {
+    const std::string trace = packet(1000, 0, 0, record(1000, 3, 1) + record(1001, 2, 2) + record(1002, 3, 2));
+    const Shown kept = show(trace, 0, table(), false, filter_of(length_is_three()));
+    check(kept.result.events == 2 && kept.result.faults.empty(), "a filter keeps the records that it holds for");
+    check(show(trace, 0, table(), false, filter_of("")).text.empty(), "a class without a program has none to keep");
+    check(show(trace, 0, table(), false, filter_of("no program")).result.events == 0, "a program that is none is refused");
+    std::mt19937 chance(7);
+    for (int round = 0; round < 4000; round++) {
+        Bytes wrong = filter_of(length_is_three());
+        wrong.of[chance() % wrong.of.size()] = static_cast<char>(chance());
+        show(trace, 0, table(), false, wrong);
+    }
+    check(true, "wrong filters are refused or harmless");
+}
+
 void hostile_rows() {
     Bytes t;
     t.text("").text("").u32(1).u32(0).u32(1).u64(0).u64(1).u64(0).u32(0);
@@ -228,6 +254,7 @@ int main() {
     cut();
     corrupt();
     corrupt_table();
+    filtered();
     hostile_rows();
     return failures != 0;
 }

@@ -166,6 +166,8 @@ bool Source::check_packet(const Roles &header, const Roles &context, uint64_t le
     facts_.sequence = context.get(Role::sequence, 0);
     facts_.has_discarded = context.has(Role::discarded);
     facts_.discarded = context.get(Role::discarded, 0);
+    facts_.has_cpu = context.has(Role::cpu);
+    facts_.cpu = context.get(Role::cpu, 0);
     clock_ = context.get(Role::begin, 0);
     if (context.has(Role::begin))
         facts_.begin = stream_->nanoseconds(clock_);

@@ -17,8 +17,8 @@ namespace weft::ctf {
 /* What a packet says of itself. */
 struct PacketFacts {
     uint64_t stream_id = 0, stream_instance = 0;
-    bool has_sequence = false, has_discarded = false;
-    uint64_t sequence = 0, discarded = 0;
+    bool has_sequence = false, has_discarded = false, has_cpu = false;
+    uint64_t sequence = 0, discarded = 0, cpu = 0;
     int64_t begin = INT64_MIN, end = INT64_MAX; /* ns; as they are when unknown */
 };
 

@@ -7,10 +7,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
+
+struct weft_filter;
 
 namespace weft::ctf {
 
@@ -61,6 +64,7 @@ struct Node {
     uint32_t next = 0;       /* the node behind this one and all within it */
     uint32_t ranges = 0, range_count = 0;   /* labels */
     uint32_t choices = 0, choice_count = 0; /* of an option */
+    uint32_t mention = kNone; /* the value of the view's filter that it is (filter.h) */
     std::string lead; /* `, name = ` */
     std::string key;  /* `,"name":` */
     std::string name;
@@ -72,6 +76,7 @@ struct EventClass {
     std::string json_name; /* with its quotes */
     uint32_t log_level = kNone;
     uint32_t context = kNone, fields = kNone; /* roots; kNone: there is none */
+    std::shared_ptr<weft_filter> filter;      /* of a filtered table; NULL: no event of this class is kept */
 };
 
 struct StreamClass {
@@ -97,6 +102,8 @@ struct Table {
     std::vector<Node> nodes;
     std::vector<Range> ranges;
     std::vector<StreamClass> streams;
+    bool filtered = false;
+    uint32_t mentions = 0, cpu_mention = kNone; /* of its filter; which one is the packet's CPU */
 
     const StreamClass *stream(uint64_t id) const;
 };

@@ -14,7 +14,7 @@ constexpr uint64_t kBehindMax = 4 * 1024 * 1024;
 bool Tail::lay_out(const uint8_t *bytes, size_t length) {
     auto table = std::make_unique<Table>();
     TableBytes in(bytes, length);
-    if (!read_table(&in, {}, table.get()))
+    if (!read_table(&in, {}, table.get()) || !read_filter(&in, table.get()))
         return false;
     for (auto &one : files_) {
         const uint64_t at = one.second.source->packet_at();
@@ -66,13 +66,16 @@ void Tail::read_file(File *file, uint64_t limit, TailNews *news) {
     for (; step != Step::end; step = source.next()) {
         if (step == Step::packet && entered(file, news))
             continue;
-        if (step == Step::record && news->records.size() >= limit) {
+        const Verdict verdict = step == Step::record ? judge_(&source) : Verdict::fault;
+        if (verdict == Verdict::dropped)
+            continue;
+        if (verdict == Verdict::kept && news->records.size() >= limit) {
             news->left_out++;
             continue;
         }
         text.cut(0);
         json.cut(0);
-        if (step != Step::record || !text_.print(&source, file->packet_text, &text) || !json_.print(&source, file->packet_json, &json)) {
+        if (verdict == Verdict::fault || !text_.print(&source, file->packet_text, &text) || !json_.print(&source, file->packet_json, &json)) {
             file->failed = true;
             news->faults.push_back(source.path() + ": at byte " + std::to_string(source.fault_at()) + ": " + source.fault());
             return;

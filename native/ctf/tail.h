@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "ctf/filter.h"
 #include "ctf/printer.h"
 
 namespace weft::ctf {
@@ -44,6 +45,7 @@ private:
 
     std::unique_ptr<Table> table_;
     std::map<std::string, File> files_;
+    Judge judge_;
     Printer text_{PrintStyle::bare()}, json_{PrintStyle::as_json()};
 };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "ctf/filter.h"
+
 namespace weft::ctf {
 
 namespace {
@@ -131,6 +133,9 @@ private:
     }
 
     bool show(uint32_t at) {
+        const Verdict verdict = judge_(&source(at));
+        if (verdict != Verdict::kept)
+            return verdict == Verdict::dropped;
         if (!printer_.print(&source(at), packet_texts_[at], &text_))
             return false;
         result_.events++;
@@ -189,6 +194,7 @@ private:
     ViewPlan &plan_;
     ViewResult &result_;
     Printer printer_;
+    Judge judge_;
     Text text_{2 * kFlushAt};
     std::vector<Entry> heap_;
     std::vector<std::string> packet_texts_;
@@ -220,7 +226,7 @@ bool read_plan(const uint8_t *bytes, size_t length, ViewPlan *plan) {
         shown.insert(in.text());
     for (uint32_t traces = in.u32(); traces > 0 && in.ok(); traces--) {
         plan->tables.emplace_back();
-        if (!read_table(&in, shown, &plan->tables.back()))
+        if (!read_table(&in, shown, &plan->tables.back()) || !read_filter(&in, &plan->tables.back()))
             return false;
         const bool grows = in.u32() != 0;
         for (uint32_t files = in.u32(); files > 0 && in.ok(); files--)

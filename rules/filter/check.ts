@@ -12,6 +12,9 @@ const STACK_MAX = 16;
 
 type Kind = 'integer' | 'float' | 'text' | 'any';
 
+/** Who judges: a program that records knows some contexts of its own; a trace has what its channels recorded. */
+type Where = 'program' | 'trace';
+
 /** `stack`: places that the value's computation takes. */
 interface Seen {
   readonly kind: Kind;
@@ -21,23 +24,24 @@ interface Seen {
 const stars = (node: Node): 'none' | 'prefix' | 'glob' =>
   node.kind === 'text' && node.value.kind !== 'plain' ? node.value.kind : 'none';
 
-const contextKind = (node: Node & { kind: 'path' }): Kind => {
+const contextKind = (node: Node & { kind: 'path' }, where: Where): Kind => {
   const [first, second] = node.steps;
   const { at } = first ?? node;
   if (first?.what.kind !== 'member') throw new FilterError(at, 'a context follows: write `$ctx.NAME`');
   const { name } = first.what;
+  if (second) throw new FilterError(second.at, 'a context has no members and no elements');
+  if (where === 'trace') return 'any';
   if (/^perf/.test(name)) throw new FilterError(at + 1, 'performance counters cannot be used in filters');
   const context = contextNamed(name);
   if (!context && !isContextElsewhere(name)) {
     throw new FilterError(at + 1, `there is no context \`${name}\`; filters know ${CONTEXT_NAMES.join(', ')}`);
   }
-  if (second) throw new FilterError(second.at, 'a context has no members and no elements');
   return context ? context.kind : 'any';
 };
 
-const pathKind = (node: Node & { kind: 'path' }): Kind => {
+const pathKind = (node: Node & { kind: 'path' }, where: Where): Kind => {
   if (!node.global) return 'any';
-  if (node.name === 'ctx') return contextKind(node);
+  if (node.name === 'ctx') return contextKind(node, where);
   if (node.name !== 'app') {
     throw new FilterError(node.at, `unexpected identifier \`$${node.name}\`: there are $ctx.NAME and $app.PROVIDER:NAME`);
   }
@@ -50,9 +54,9 @@ const pathKind = (node: Node & { kind: 'path' }): Kind => {
   return 'any';
 };
 
-const unary = (node: Node & { kind: 'unary' }): Seen => {
+const unary = (node: Node & { kind: 'unary' }, where: Where): Seen => {
   const { operator, operand, at } = node;
-  const { kind, stack } = visit(operand);
+  const { kind, stack } = visit(operand, where);
   if (kind === 'text') throw new FilterError(at, `\`${operator}\` takes a number, not a text`);
   if (operator === '~' && kind === 'float') throw new FilterError(at, '`~` takes an integer, not a floating-point number');
   return { kind: operator === '!' || operator === '~' ? 'integer' : kind, stack };
@@ -76,9 +80,9 @@ const compared = (node: Node & { kind: 'binary' }, left: Kind, right: Kind): voi
   }
 };
 
-const binary = (node: Node & { kind: 'binary' }): Seen => {
+const binary = (node: Node & { kind: 'binary' }, where: Where): Seen => {
   const { operator, at } = node;
-  const [left, right] = [visit(node.left), visit(node.right)];
+  const [left, right] = [visit(node.left, where), visit(node.right, where)];
   const either = (kind: Kind): boolean => left.kind === kind || right.kind === kind;
   const seen: Seen = { kind: 'integer', stack: Math.max(left.stack, right.stack + (isLogical(operator) ? 0 : 1)) };
   if (isComparison(operator)) compared(node, left.kind, right.kind);
@@ -98,19 +102,19 @@ const binary = (node: Node & { kind: 'binary' }): Seen => {
   return seen;
 };
 
-const visit = (node: Node): Seen => {
-  if (node.kind === 'unary') return unary(node);
-  if (node.kind === 'binary') return binary(node);
-  return { kind: node.kind === 'path' ? pathKind(node) : node.kind, stack: 1 };
+const visit = (node: Node, where: Where): Seen => {
+  if (node.kind === 'unary') return unary(node, where);
+  if (node.kind === 'binary') return binary(node, where);
+  return { kind: node.kind === 'path' ? pathKind(node, where) : node.kind, stack: 1 };
 };
 
 export type CheckedFilter = { readonly ok: true; readonly root: Node } | { readonly ok: false; readonly fault: FilterFault };
 
 /** Reads and checks an expression. */
-export const checkFilter = (text: string): CheckedFilter => {
+export const checkFilter = (text: string, where: Where = 'program'): CheckedFilter => {
   try {
     const root = parseFilter(text);
-    if (visit(root).kind === 'text')
+    if (visit(root, where).kind === 'text')
       throw new FilterError(root.at, 'a text is no condition: compare it, as in `name == "abc"`');
     return { ok: true, root };
   } catch (error) {

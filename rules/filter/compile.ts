@@ -17,13 +17,13 @@ import type { Text } from './literal.ts';
 const VERSION = 1;
 
 /** What stands on the stack. */
-type Kind = 'integer' | 'double' | 'string';
+export type Kind = 'integer' | 'double' | 'string';
 
 /**
  * A typed value, or how it is brought. The type of an application's value is known when the program runs: it is asked for as what
  * it is compared with (`as`), hence `open`; `number`: it can no longer be a text.
  */
-interface Value {
+export interface Value {
   readonly kind: Kind | 'open' | 'number';
   /** Of a constant. */
   readonly constant?: bigint | number;
@@ -32,7 +32,11 @@ interface Value {
 }
 
 /** null: false for every event of this point (a field is missing or of another kind). */
-type Lowered = Value | null;
+export type Lowered = Value | null;
+
+export type PathNode = Node & { readonly kind: 'path' };
+/** What a path stands for. */
+export type ValueOf = (path: PathNode) => Lowered;
 
 const EXACT_MAX = 1n << 53n;
 
@@ -50,7 +54,7 @@ const string = (text: Text): Value => ({
   emit: (out) => text.kind === 'plain' && out.text(OP.pushString, text.text),
 });
 
-const made = (kind: Kind, emit: (out: Assembler) => void): Value => ({
+export const made = (kind: Kind, emit: (out: Assembler) => void): Value => ({
   kind,
   emit: (out, as) => {
     emit(out);
@@ -91,7 +95,7 @@ const APP = { integer: OP.appInt, double: OP.appDouble, string: OP.appString } a
 
 const appValue = (name: string): Value => ({ kind: 'open', emit: (out, as) => out.app(APP[as], name) });
 
-const pathValue = (node: Node & { kind: 'path' }, { fields }: PointDescription): Lowered => {
+const valueAt = (node: PathNode, { fields }: PointDescription): Lowered => {
   const [step, ...more] = node.steps;
   if (node.global) {
     const name = step?.what.kind === 'member' ? step.what.name : '';
@@ -124,8 +128,8 @@ const negated = (value: Value): Value => {
   return made(kind as Kind, (out) => emit(out, kind as Kind));
 };
 
-const unary = ({ operator, operand }: Node & { kind: 'unary' }, point: PointDescription): Lowered => {
-  const value = lower(operand, point);
+const unary = ({ operator, operand }: Node & { kind: 'unary' }, bring: ValueOf): Lowered => {
+  const value = lower(operand, bring);
   if (!value || value.kind === 'string') return null;
   if (operator === '+') return isOpen(value) ? { ...value, kind: 'number' } : value;
   if (operator === '-') return negated(value);
@@ -215,16 +219,16 @@ const comparison = (operator: Comparison, left: Value, right: Value): Lowered =>
   });
 };
 
-const binary = (node: Node & { kind: 'binary' }, point: PointDescription): Lowered => {
+const binary = (node: Node & { kind: 'binary' }, bring: ValueOf): Lowered => {
   const { operator } = node;
-  const [left, right] = [lower(node.left, point), lower(node.right, point)];
+  const [left, right] = [lower(node.left, bring), lower(node.right, bring)];
   if (!left || !right) return null;
   if (isLogical(operator)) return logical(operator, left, right);
   if (isBitwise(operator)) return bitwise(operator, left, right);
   return isComparison(operator) ? comparison(operator, left, right) : null;
 };
 
-const lower = (node: Node, point: PointDescription): Lowered => {
+const lower = (node: Node, bring: ValueOf): Lowered => {
   switch (node.kind) {
     case 'integer':
       return integer(node.value);
@@ -233,23 +237,27 @@ const lower = (node: Node, point: PointDescription): Lowered => {
     case 'text':
       return string(node.value);
     case 'path':
-      return pathValue(node, point);
+      return bring(node);
     case 'unary':
-      return unary(node, point);
+      return unary(node, bring);
     case 'binary':
-      return binary(node, point);
+      return binary(node, bring);
   }
 };
 
-/** The code of a checked expression; null: it is false for every event of this point. */
-export const compileFilter = (root: Node, point: PointDescription): Buffer | null => {
-  const value = lower(root, point);
+/** The code of a checked expression; null: it is false whatever the values are. */
+export const compileExpression = (root: Node, bring: ValueOf): Buffer | null => {
+  const value = lower(root, bring);
   if (!value || value.kind === 'string') return null;
   const out = new Assembler();
   emitTruth(value, out);
   out.plain(OP.return);
   return out.bytes();
 };
+
+/** The same for the events of one point. */
+export const compileFilter = (root: Node, point: PointDescription): Buffer | null =>
+  compileExpression(root, (path) => valueAt(path, point));
 
 /** One program of several expressions: true when one of them is. */
 export const filterProgram = (expressions: readonly Buffer[]): Buffer =>

@@ -28,7 +28,7 @@ export interface Checked {
 const built = new Map<string, string>();
 
 /** Compiles one of test/support's C programs once per test process. */
-export const build = (name: 'counter' | 'check_trace' | 'contexts'): string => {
+export const build = (name: 'counter' | 'check_trace' | 'contexts' | 'orders'): string => {
   const known = built.get(name);
   if (known) return known;
   const out = join(mkdtempSync(join(tmpdir(), 'weft-build-')), name);

@@ -44,7 +44,7 @@ const world = () => {
 
 test('what was there before is passed over; then events go out in order, one message for each run of a name', async () => {
   const { watches, published, asked, round } = world();
-  await watches.watch('id', 'my session', 1000, 100);
+  await watches.watch({ session: 'id', name: 'my session', leaseMs: 1000, perSecond: 100 });
   assert.deepEqual([asked, published], [[{ limit: 0, begins: true }], []]);
   await round(3, { records: [record('p:a', 1n), record('p:a', 2n), record('p:b', 3n)] });
   assert.deepEqual(
@@ -58,7 +58,7 @@ test('what was there before is passed over; then events go out in order, one mes
 
 test('no more than the rate goes out, and what is left out is told', async () => {
   const { watches, published, asked, round } = world();
-  await watches.watch('id', 's', 10_000, 100);
+  await watches.watch({ session: 'id', name: 's', leaseMs: 10_000, perSecond: 100 });
   await round(3, { records: Array.from({ length: 100 }, (_, i) => record('p:a', BigInt(i))), leftOut: 5 });
   await round(10);
   await round(1000);
@@ -71,9 +71,9 @@ test('no more than the rate goes out, and what is left out is told', async () =>
 
 test('without a renewed lease it ends; a renewed one goes on, and asks for the first files once', async () => {
   const { watches, timers, asked, round } = world();
-  await watches.watch('id', 's', 100, 100);
+  await watches.watch({ session: 'id', name: 's', leaseMs: 100, perSecond: 100 });
   await round(90);
-  await watches.watch('id', 's', 100, 100);
+  await watches.watch({ session: 'id', name: 's', leaseMs: 100, perSecond: 100 });
   await round(90);
   assert.equal(timers.length, 1);
   await round(11);

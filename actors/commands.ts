@@ -164,6 +164,19 @@ const enableEvent: Handler<'event.enable'> = async (parts, caller, request, key)
   return edit(parts, caller, request.session, key, { kind: 'event.enable', channel, rule });
 };
 
+const redirectSession: Handler<'session.redirect'> = async (parts, caller, { session, destination, output }, key) => {
+  const wrong = pathFault(output ?? null);
+  if (wrong) return wrong;
+  const { clock, ids, ...ports } = parts.ports;
+  const document = find(parts, caller, session);
+  if (!document) return failed('session-not-found', { session });
+  const { uid } = document.owner;
+  const link = ids.hex(16);
+  const path = destination ? ports.spool(uid, link) : (output ?? ports.defaultOutput(uid, session, clock.now()));
+  const wanted = { destination: destination ?? null, path, link };
+  return command(parts, caller, session, key, { type: 'RedirectRequested', requestId: key, wanted });
+};
+
 const regenerate: Handler<'session.regenerate'> = async (parts, caller, { session, object }, key) => {
   if (!find(parts, caller, session)) return failed('session-not-found', { session });
   if (object === 'statedump') return edit(parts, caller, session, key, { kind: 'statedump.regenerate' });
@@ -295,6 +308,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
     if (document) await clearMaps(parts, document);
     return reply;
   },
+  'session.redirect': redirectSession,
   'session.regenerate': regenerate,
   'rotation.enable': (parts, caller, { session, timerUs, sizeBytes }, key) =>
     edit(parts, caller, session, key, {

@@ -27,7 +27,7 @@ import { placeOf } from './rotation-places.ts';
 import { deliverArchive } from './session-link.ts';
 import { summaryOf } from './views.ts';
 
-const momentOf = (parts: DaemonParts, document: SessionDocument): Moment => ({
+export const momentOf = (parts: DaemonParts, document: SessionDocument): Moment => ({
   localTime: localTime(parts.ports.clock.now()),
   bytes: parts.totals.consumedBytes(document).toString(),
 });

@@ -4,6 +4,7 @@ import type { SessionDocument } from '../machines/document.ts';
 import { DOCUMENT_VERSION, type NetworkDocument, withoutRotation } from '../machines/document.ts';
 import { newSnapshot } from '../machines/snapshot-edits.ts';
 import type { Reply } from '../transport/bus.ts';
+import { isNetworkUrl } from '../transport/destination.ts';
 import { failed } from '../transport/errors.ts';
 import type { CommandRequest } from '../transport/messages.ts';
 import type { Caller, Handler } from './commands.ts';
@@ -101,7 +102,7 @@ const newDocument = (
 
 export const pathFault = (path: string | null): Reply | null => {
   if (path === null || path.startsWith('/')) return null;
-  if (/^(net|tcp)[46]?:\/\//.test(path)) return failed('unsupported', { what: 'A snapshot over the network' });
+  if (isNetworkUrl(path)) return failed('unsupported', { what: 'A snapshot over the network' });
   return failed('output-not-writable', { path, cause: 'it is no absolute path' });
 };
 

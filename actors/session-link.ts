@@ -28,7 +28,8 @@ export const linkRequestOf = (document: SessionDocument): (Body & { readonly ses
     destination: network.destination,
     liveTimerUs: network.liveTimerUs,
     hostname,
-    createdAt,
+    ...(network.link !== undefined && { link: network.link }),
+    createdAt: network.since ?? createdAt,
     compress: network.compress,
     spoolLimit: network.spoolLimit ?? DEFAULT_SPOOL_BYTES,
     tracefiles: channels.flatMap(({ name, attributes: { tracefileSize: size, tracefileCount: count } }) =>
@@ -44,17 +45,19 @@ export const reopenLink = async (parts: DaemonParts, sessionId: string): Promise
   if (document?.network) await parts.readyConsumer(document);
 };
 
-const left = (parts: DaemonParts, document: SessionDocument, link: LinkView, drained: boolean): void => {
-  if (drained) return;
+/** Null: nothing is. */
+const left = (parts: DaemonParts, document: SessionDocument, link: LinkView, drained: boolean): LinkView | null => {
+  if (drained) return null;
   const { state, spoolBytes, cause } = link;
   parts.ports.log.warn('not all of it is at the relay', { session: document.name, state, spoolBytes, cause });
+  return link;
 };
 
 /** As far as that is possible in its time; what is left follows, or stays in the spool. */
-export const drainLink = async (parts: DaemonParts, document: SessionDocument): Promise<void> => {
-  if (!document.network) return;
+export const drainLink = async (parts: DaemonParts, document: SessionDocument): Promise<LinkView | null> => {
+  if (!document.network) return null;
   const { link, drained } = await (await parts.readyConsumer(document)).drainLink(document.id, STOP_DRAIN_MS);
-  left(parts, document, link, drained);
+  return left(parts, document, link, drained);
 };
 
 /** Where the last archive of a session lies that its link carries. */

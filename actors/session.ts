@@ -3,6 +3,7 @@ import { fromPromise } from 'xstate';
 import type { SessionDocument } from '../machines/document.ts';
 import { mapGroupsOf, mapsOf } from '../machines/map-edits.ts';
 import { outputPathOf } from '../machines/output.ts';
+import type { OutputWanted } from '../machines/output-edits.ts';
 import type { Refusal } from '../machines/refusal.ts';
 import { sessionMachine } from '../machines/session.ts';
 import { type EditAnswer, editSession, type SessionEdit } from '../machines/session-edits.ts';
@@ -18,6 +19,7 @@ import { bytesOf } from './rings.ts';
 import { archiveRest, ensureChunk, provideRotation, rotationEnded, rotationRests, tellSchedules } from './rotation.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
 import { closeLink, drainLink, linkOf, placeOfArchive } from './session-link.ts';
+import { redirect } from './session-output.ts';
 import { recoverSession } from './session-recovery.ts';
 import { provideSnapshot } from './snapshot.ts';
 import { channelViewOf, summaryOf } from './views.ts';
@@ -232,6 +234,9 @@ const provideActors = (parts: DaemonParts) => ({
     },
   ),
   ...provideSnapshot(parts),
+  redirectOutput: fromPromise<void, { sessionId: string; requestId: string; wanted: OutputWanted }>(({ input }) =>
+    redirect(parts, input.sessionId, input.requestId, input.wanted),
+  ),
   prepareStart: fromPromise<void, { sessionId: string }>(({ input }) => prepareStart(parts, input.sessionId)),
   writePromise: fromPromise<
     void,

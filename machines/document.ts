@@ -287,6 +287,9 @@ export interface NetworkDocument {
   readonly compress: boolean;
   /** Bytes; null: the default. */
   readonly spoolLimit: number | null;
+  /** Of a destination that the session was given later: the link's id and when it began. Absent: the session's. */
+  readonly link?: string;
+  readonly since?: string;
 }
 
 export interface SessionDocument {

@@ -14,8 +14,10 @@ import type {
 } from './document.ts';
 import type { MapAnswer, MapWanted } from './map-edits.ts';
 import { addMap, mapsOf } from './map-edits.ts';
+import type { OutputWanted, RedirectAnswer } from './output-edits.ts';
+import { redirectOutput } from './output-edits.ts';
 import { refusal } from './refusal.ts';
-import type { SchedulesAnswer } from './rotation-edits.ts';
+import type { Moment, SchedulesAnswer } from './rotation-edits.ts';
 import { disableRotation, dumpAgain, enableRotation, resampleClock } from './rotation-edits.ts';
 import type { RuleAnswer, RulesAnswer, RuleWanted } from './rule-edits.ts';
 import { disableRules, enableRule } from './rule-edits.ts';
@@ -43,6 +45,7 @@ export type SessionEdit =
   | { readonly kind: 'tracker.track'; readonly attribute: TrackedAttribute; readonly values: readonly TrackedValue[] | null }
   | { readonly kind: 'tracker.untrack'; readonly attribute: TrackedAttribute; readonly values: readonly TrackedValue[] | null }
   | { readonly kind: 'map.add'; readonly wanted: MapWanted }
+  | { readonly kind: 'output.redirect'; readonly wanted: OutputWanted; readonly moment: Moment }
   /** What start, stop and destroy promise before anything else happens. */
   | {
       readonly kind: 'promise';
@@ -65,6 +68,7 @@ export type EditAnswer =
   | PlaceAnswer
   | TrackerAnswer
   | MapAnswer
+  | RedirectAnswer
   | Record<never, never>;
 
 const ANSWERS_KEPT_MS = 10 * 60_000;
@@ -129,6 +133,8 @@ export const editSession = (document: SessionDocument, edit: SessionEdit): Edite
       return untrack(document, edit.attribute, edit.values);
     case 'map.add':
       return addMap(document, edit.wanted);
+    case 'output.redirect':
+      return redirectOutput(document, edit.wanted, edit.moment);
     case 'promise':
       return promise(document, edit);
     case 'retract':

@@ -61,6 +61,22 @@ export const arranging = sessionSetup.createStateConfig({
   after: { prepareTimeout: { target: INACTIVE, actions: refuse(late('preparing the start', 20_000)) } },
 });
 
+/** The destination changes: what is on its way arrives first. Given up, everything is as it was, and can be asked for again. */
+export const redirecting = sessionSetup.createStateConfig({
+  invoke: {
+    id: 'redirectOutput',
+    src: 'redirectOutput',
+    input: ({ context }) => ({
+      sessionId: context.sessionId,
+      requestId: context.requestId!,
+      wanted: context.output!,
+    }),
+    onDone: { target: INACTIVE, actions: [answer, publish('redirected')] },
+    onError: { target: INACTIVE, actions: refuseError },
+  },
+  after: { redirectTimeout: { target: INACTIVE, actions: refuse(late('changing the destination', 30_000)) } },
+});
+
 export const starting = sessionSetup.createStateConfig({
   initial: 'preparing',
   on: { ApplicationChanged: { actions: passForApplication }, ConsumerReady: { actions: passForAll } },

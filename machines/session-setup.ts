@@ -3,6 +3,7 @@ import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
 import { channelMachine } from './channel.ts';
 import type { RegistryScope } from './document.ts';
 import { notProvided } from './not-provided.ts';
+import type { OutputWanted } from './output-edits.ts';
 import type { Refusal } from './refusal.ts';
 import { ringRegistryMachine } from './ring-registry.ts';
 import { rotationMachine } from './rotation.ts';
@@ -14,6 +15,8 @@ export type SessionEvent =
   | { readonly type: 'SnapshotRequested'; readonly requestId: string; readonly wanted: SnapshotWanted }
   /** Whatever a start may fail of is done; nothing is recorded yet. */
   | { readonly type: 'PrepareRequested'; readonly requestId: string }
+  /** Of a stopped session: its traces go elsewhere from now on. */
+  | { readonly type: 'RedirectRequested'; readonly requestId: string; readonly wanted: OutputWanted }
   | { readonly type: 'StartRequested'; readonly requestId: string }
   | { readonly type: 'StopRequested'; readonly requestId: string }
   | { readonly type: 'DestroyRequested'; readonly requestId: string }
@@ -46,6 +49,8 @@ export interface SessionContext {
     readonly wanted: SnapshotWanted;
     readonly place: SnapshotPlace | null;
   } | null;
+  /** The destination that is wanted, while it is being changed. */
+  readonly output: OutputWanted | null;
   /** Before the destruction that is under way. */
   readonly wasActive: boolean;
   readonly flushAttempts: number;
@@ -74,6 +79,7 @@ export const sessionSetup = setup({
     applyEdit: fromPromise<void, Id & { requestId: string; edit: SessionEdit }>(notProvided('actor applyEdit')),
     freezeSnapshot: fromPromise<SnapshotPlace, Id & { wanted: SnapshotWanted }>(notProvided('actor freezeSnapshot')),
     recordSnapshot: fromPromise<void, Id & { requestId: string; place: SnapshotPlace }>(notProvided('actor recordSnapshot')),
+    redirectOutput: fromPromise<void, Id & { requestId: string; wanted: OutputWanted }>(notProvided('actor redirectOutput')),
     prepareStart: fromPromise<void, Id>(notProvided('actor prepareStart')),
     writePromise: fromPromise<void, Id & { requestId: string | null; operation: Operation }>(notProvided('actor writePromise')),
     armApplications: fromPromise<void, Id>(notProvided('actor armApplications')),
@@ -102,6 +108,7 @@ export const sessionSetup = setup({
     })),
     rememberActivity: assign((_, params: { active: boolean }) => ({ wasActive: params.active })),
     takeEdit: assign((_, params: { requestId: string; edit: SessionEdit }) => ({ edit: params })),
+    takeOutput: assign((_, params: { wanted: OutputWanted }) => ({ output: params.wanted })),
     takeSnapshot: assign((_, params: { requestId: string; wanted: SnapshotWanted }) => ({
       snapshot: { ...params, place: null },
     })),
@@ -150,6 +157,7 @@ export const sessionSetup = setup({
     recoverTimeout: 20_000,
     recoverPause: 1_000,
     prepareTimeout: 20_000,
+    redirectTimeout: 30_000,
     armTimeout: 5_000,
     applyTimeout: 5_000,
     quietTimeout: 2_000,

@@ -19,7 +19,7 @@ import {
   rest,
   take,
 } from './session-actions.ts';
-import { arranging, destroying, documentRegion, starting, stopping } from './session-operations.ts';
+import { arranging, destroying, documentRegion, redirecting, starting, stopping } from './session-operations.ts';
 import { sessionSetup } from './session-setup.ts';
 import { snapshotRegion } from './snapshot.ts';
 
@@ -35,6 +35,7 @@ export const sessionMachine = sessionSetup.createMachine({
     requestId: input.requestId,
     edit: null,
     snapshot: null,
+    output: null,
     wasActive: false,
     flushAttempts: 0,
     fault: null,
@@ -73,6 +74,7 @@ export const sessionMachine = sessionSetup.createMachine({
           initial: 'collecting',
           // Whoever asks before that is done hears so, and does not wait for what may never come.
           on: {
+            RedirectRequested: { actions: refuseAtOnce('session-recovering') },
             StartRequested: { actions: refuseAtOnce('session-recovering') },
             StopRequested: { actions: refuseAtOnce('session-recovering') },
             DestroyRequested: { actions: refuseAtOnce('session-recovering') },
@@ -113,18 +115,24 @@ export const sessionMachine = sessionSetup.createMachine({
             // What a stop could not have written out is written now.
             ConsumerReady: { actions: { type: 'holdRings', params: id } },
             PrepareRequested: { target: 'arranging', actions: take },
+            RedirectRequested: {
+              target: 'redirecting',
+              actions: [take, { type: 'takeOutput', params: ({ event }) => ({ wanted: event.wanted }) }],
+            },
             StartRequested: { target: 'starting', actions: take },
             StopRequested: { actions: refuseAtOnce('already-stopped') },
             DestroyRequested: { target: 'destroying', actions: [take, remember(false)] },
           },
         },
         arranging,
+        redirecting,
         starting,
         active: {
           on: {
             ApplicationChanged: { actions: passForApplication },
             ConsumerReady: { actions: passForAll },
             PrepareRequested: { actions: refuseAtOnce('already-started') },
+            RedirectRequested: { actions: refuseAtOnce('session-active') },
             StartRequested: { actions: refuseAtOnce('already-started') },
             StopRequested: { target: 'stopping', actions: take },
             DestroyRequested: { target: 'destroying', actions: [take, remember(true)] },

@@ -126,6 +126,21 @@ const FAULTS = {
     ({ path, cause }) => `Output directory ${path} cannot be written: ${cause}.`,
     'Give another one with --output; it is written with the rights of the session’s owner.',
   ),
+  'output-none': row<{ session: string }>(
+    'error',
+    ({ session }) => `Recording session \`${session}\` writes no traces of its own.`,
+    'Snapshots go where `weft snapshot add-output` says.',
+  ),
+  'output-same': row<{ session: string; path: string }>(
+    'error',
+    ({ session, path }) => `Recording session \`${session}\` wrote into ${path} until now.`,
+    'A new trace begins: give it a directory of its own.',
+  ),
+  'spool-not-empty': row<{ session: string; bytes: number }>(
+    'error',
+    ({ session, bytes }) => `${bytes} bytes of recording session \`${session}\` have not reached its relay.`,
+    'Try again when they have: `weft list SESSION` shows the link. Or destroy the session; they stay in its spool.',
+  ),
   'output-full': row<{ path: string; cause: string }>(
     'error',
     ({ path, cause }) => `Nothing more can be written to ${path}: ${cause}. What is not written yet stays in the ring buffers.`,

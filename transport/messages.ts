@@ -202,6 +202,11 @@ export const COMMANDS = {
     },
     { session: sessionSummary },
   ),
+  'session.redirect': command(
+    'Send the traces of a stopped session elsewhere from its next start on: to `destination`, or into a directory of this host.',
+    { session, destination: destinationSchema.exactOptional(), output: text.exactOptional() },
+    { session: sessionSummary },
+  ),
   'session.destroy': command(
     'Stop a session if it is active, write what its buffers hold, and forget it. The trace stays.',
     { session },

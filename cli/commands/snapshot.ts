@@ -4,7 +4,7 @@ import type { SnapshotOutput } from '../../machines/document.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { parseSize } from '../numbers.ts';
 import { UsageError } from '../options.ts';
-import { HELP, localPath, NETWORK_URLS, SESSION, sessionOf } from './shared.ts';
+import { HELP, localPath, SESSION, SNAPSHOT_URLS, sessionOf } from './shared.ts';
 
 const sizeNote = (maxSize: number): string => (maxSize === 0 ? '' : ` (max size: ${maxSize} bytes)`);
 const outputLine = ({ id, name, path, maxSize }: SnapshotOutput): string => `[${id}] ${name}: ${path}${sizeNote(maxSize)}`;
@@ -134,7 +134,7 @@ export const snapshot: Command = {
     { long: 'max-size', short: 'm', value: 'SIZE', help: 'Largest size of one snapshot; the newest packets that fit' },
     { long: 'output', short: 'o', value: 'DIR', help: 'collect: where to (default: ./snapshot-ID)' },
     { long: 'from', value: 'DIR', repeat: true, help: 'collect: where to look (default: the outputs of this host’s sessions)' },
-    ...NETWORK_URLS,
+    ...SNAPSHOT_URLS,
   ],
   async run(environment) {
     const { options } = environment;

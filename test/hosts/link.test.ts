@@ -1,7 +1,7 @@
 /** A session whose traces go to a relay: what is recorded is there, whatever is frozen or killed on the way, and nothing is left here. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { TestRelay } from '../support/relay.ts';
 import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
@@ -92,6 +92,31 @@ test('a pair of URLs names an LTTng relay; what is wrong with it is said', () =>
   wrong(/no directory below the relay/, '-U', 'net://h/../x');
   wrong(/no directory and no file:/, '-U', 'http://h');
   wrong(/--live: `0` is no time/, '--live=0', '-U', 'net://h');
+});
+
+test('a stopped session goes from the relay to this host and back to it, each time with a trace of its own', async () => {
+  session('moved');
+  const record = async (first: number): Promise<void> => {
+    const counter = await weft.counter({ events: 5_000, first });
+    await counter.ended;
+    weft.ok('stop', 'moved');
+  };
+  await record(0);
+  const directories = (): string[] => readdirSync(dirname(dirname(traceOf('moved')))).filter((name) => /^moved-/.test(name));
+  const [first] = directories();
+  const said = weft.ok('disable-consumer', '-s', 'moved');
+  const [, here] = /^Traces of session moved will be output to (\/.*) from its next start on\n$/.exec(said)!;
+  weft.ok('start', 'moved');
+  await record(1);
+  assert.deepEqual([babeltrace(here!).events, babeltrace(here!).complaints], [5_000, '']);
+  weft.ok('enable-consumer', `${relay.url}/below`, '-s', 'moved');
+  weft.ok('start', 'moved');
+  await record(2);
+  weft.ok('destroy', 'moved');
+  const second = directories().find((name) => name !== first)!;
+  const events = [first!, second].map((name) => babeltrace(join(traceOf('moved'), '../..', name, 'below')).events);
+  assert.deepEqual([directories().length, events], [2, [5_000, 5_000]]);
+  assert.deepEqual(spools(), []);
 });
 
 test('the relay is frozen for four seconds under load and the consumer killed meanwhile: nothing is lost, nothing there twice', async () => {

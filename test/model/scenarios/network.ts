@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { FakeRelay } from '../../support/fake-relay.ts';
 import type { World } from '../../support/world/world.ts';
-import { type Scenario, scenario, took } from './scenario.ts';
+import { life, OUT, recording, type Scenario, scenario, session, took } from './scenario.ts';
 
 /** A session `s` that records, and a relay that has its link. */
 const streaming = async (world: World) => {
@@ -79,4 +79,79 @@ const ROTATING: readonly Scenario[] = [
   }),
 ];
 
-export const NETWORK: readonly Scenario[] = [...ROTATING];
+const RELAY = { destination: { kind: 'relay', url: 'relay:' } } as const;
+
+const redirected = async (world: World, fields: Record<string, unknown> = {}) => {
+  const { session } = (await world.ok('session.redirect', { session: 's', ...fields })) as { session: Record<string, unknown> };
+  return session;
+};
+
+const REDIRECTING: readonly Scenario[] = [
+  scenario('a stopped session goes from this host to a relay and back, each time with a trace of its own', async (world) => {
+    const program = await recording(world);
+    const relay = new FakeRelay();
+    await relay.start(world.connectBus());
+    const local = world.record(program, 2);
+    assert.equal(await world.refused('session.redirect', { session: 's', ...RELAY }), 'session-active');
+    await world.ok('session.stop', { session: 's' });
+    assert.equal(await world.refused('session.redirect', { session: 's', output: OUT }), 'output-same');
+    assert.equal(await world.refused('session.redirect', { session: 's', output: 'x' }), 'output-not-writable');
+    assert.equal(await world.refused('session.redirect', { session: 'nobody' }), 'session-not-found');
+    const there = await redirected(world, RELAY);
+    assert.deepEqual([there.destination, there.output], ['relay:', '']);
+    assert.equal(await world.refused('session.rotate', { session: 's' }), 'rotation-after-clear');
+    await world.ok('session.start', { session: 's' });
+    const remote = world.record(program, 3);
+    await world.ok('session.stop', { session: 's' });
+    assert.deepEqual(
+      [...relay.streams.values()].flat().map(({ number }) => number),
+      remote,
+    );
+    assert.notEqual(relay.opens[0]?.link, world.document('s')?.id);
+    const back = await redirected(world);
+    assert.deepEqual([back.destination, back.output], [null, '/home/1000/weft-traces/s']);
+    assert.equal(relay.operations.at(-1)?.op, 'close');
+    await world.ok('session.start', { session: 's' });
+    const last = world.record(program, 1);
+    assert.equal((await rotation(world)).state, 'completed');
+    await world.ok('session.destroy', { session: 's' });
+    assert.deepEqual(world.files.numbers(OUT), local);
+    assert.deepEqual(world.files.numbers('/home/1000/weft-traces/s'), last);
+    assert.deepEqual(
+      [...world.files.streams.keys()].filter((path) => path.includes('/spool/')),
+      [],
+    );
+    assert.deepEqual([world.files.unreadable, relay.complaints], [[], []]);
+    assert.equal(world.published('session', 'redirected').length, 2);
+  }),
+
+  scenario('what has not reached its relay is not left behind', async (world) => {
+    const { relay, program } = await streaming(world);
+    world.record(program, 1);
+    await world.rest();
+    relay.silent = relay.refusing = true;
+    world.record(program, 2);
+    await world.ok('session.stop', { session: 's' });
+    assert.equal(await world.refused('session.redirect', { session: 's' }), 'spool-not-empty');
+    relay.silent = relay.refusing = false;
+    await world.advance(15_000);
+    assert.equal((await redirected(world)).destination, null);
+  }),
+
+  scenario('a destination that cannot be written down changes nothing', async (world) => {
+    await session(world);
+    for (const trouble of ['fail', 'hang'] as const) {
+      world.faults.plan('disk.write', trouble);
+      const why = await world.refused('session.redirect', { session: 's', ...RELAY });
+      assert.equal(why, trouble === 'fail' ? 'internal' : 'timeout');
+      world.faults.clear();
+      assert.equal(life(world), 'inactive');
+      await world.restart();
+      assert.equal(world.document('s')?.network, null);
+    }
+    await world.ok('session.create', { name: 'none', noOutput: true });
+    assert.equal(await world.refused('session.redirect', { session: 'none' }), 'output-none');
+  }),
+];
+
+export const NETWORK: readonly Scenario[] = [...ROTATING, ...REDIRECTING];

@@ -443,7 +443,7 @@ export const RECOVERY: readonly Scenario[] = [
     assert.ok(world.serving);
     assert.ok(time >= 60_000 && time < 61_000, `${time} ms`);
     await world.ok('session.create', { name: 'other', output: '/out/other' });
-    for (const command of ['session.start', 'session.stop', 'session.destroy'] as const) {
+    for (const command of ['session.redirect', 'session.start', 'session.stop', 'session.destroy'] as const) {
       const waited = await took(world, async () =>
         assert.equal(await world.refused(command, { session: 's' }), 'session-recovering'),
       );

@@ -66,6 +66,8 @@ export type LinkMessage = { readonly n: number } & LinkContent;
 
 export interface PeerListener {
   acked(ack: LinkAck): void;
+  /** It knows nothing of this opening: it was started anew. */
+  forgotten(): void;
   /** Nothing arrives any more; what was sent may be lost. */
   cut(): void;
   connected(): void;

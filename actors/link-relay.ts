@@ -92,7 +92,8 @@ export class RelayPeer implements LinkPeer {
     this.#acks?.stop();
     this.#relay = relay;
     this.#acks = this.#bus.subscribe(linkSubject('ack', { ...this.#link, relay }), ({ body }) => {
-      if (body.epoch === this.#epoch) this.#listener.acked(ackOf(body));
+      if (body.reopen === true) this.#listener.forgotten();
+      else if (body.epoch === this.#epoch) this.#listener.acked(ackOf(body));
     });
   }
 }

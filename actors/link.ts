@@ -156,6 +156,7 @@ const listenerOf = (parts: ConsumerProcessParts, entry: LinkEntry): PeerListener
       send({ type: 'LinkAcknowledged', outstanding: !pump.quiet, full: ack.full });
       look(parts, entry);
     },
+    forgotten: () => send({ type: 'PositionLost' }),
     cut: () => send({ type: 'PeerCut' }),
     connected: () => send({ type: 'PeerConnected' }),
   };

@@ -68,6 +68,7 @@ class World {
     };
     const listener = {
       acked: (ack: Parameters<LinkPump['acked']>[0]) => this.pump.acked(ack),
+      forgotten: () => {},
       cut: () => {
         this.cuts++;
         this.pump.pause();

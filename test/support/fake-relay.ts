@@ -76,6 +76,12 @@ export class FakeRelay {
     if (this.#link) this.#link.ops = this.#link.durableOps;
   }
 
+  /** Restarted from its disk: what is there it knows, but of no link. */
+  forget(): void {
+    this.#settle();
+    this.#link = null;
+  }
+
   /** All bytes of a stream, in order. */
   bytes(path: string): Buffer {
     return Buffer.concat((this.streams.get(path) ?? []).map(({ bytes }) => bytes));
@@ -127,8 +133,9 @@ export class FakeRelay {
     return { ok: true, body: { relay: this.name, window: this.window, directory: '/relay', streams, ops } } as const;
   }
 
-  #take(_subject: string, body: Body): void {
+  #take(subject: string, body: Body): void {
     const link = this.#link;
+    if (!link) this.#bus?.publish(subject.replace('.data.', '.ack.'), { v: 1, reopen: true });
     if (!link || body.epoch !== link.epoch) return;
     if (this.lose > 0) {
       this.lose--;

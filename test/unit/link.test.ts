@@ -45,6 +45,7 @@ class Sender {
   readonly peer: RelayPeer;
   drained = 0;
   lost = 0;
+  forgotten = 0;
   /** Messages until it is killed. */
   life = Number.POSITIVE_INFINITY;
 
@@ -54,6 +55,9 @@ class Sender {
     this.queue = new LinkQueue(spool, this.log, (path) => world.settled.get(path) ?? null);
     this.peer = new RelayPeer(world.bus, place, {
       acked: (ack) => this.life > 0 && this.pump.acked(ack),
+      forgotten: () => {
+        this.forgotten++;
+      },
       cut: () => this.pump.pause(),
       connected: () => {},
     });
@@ -199,6 +203,20 @@ test('messages that were lost are sent again from the first missing one', async 
   world.relay.lose = 3;
   for (let i = 0; i < 6; i++) world.files.packet(`${TRACE}/c_0`, 4096);
   sender.pump.wake();
+  await world.until('all is there', () => sender.pump.drained);
+  world.same();
+});
+
+test('a relay that was restarted says at once that it knows no such link, and gets what it has not', async (t) => {
+  const world = await LinkWorld.make(t);
+  world.files.packet(`${TRACE}/c_0`, 4096);
+  const sender = await world.sender();
+  await world.until('the first is there', () => sender.pump.drained);
+  world.relay.forget();
+  world.files.packet(`${TRACE}/c_0`, 4096);
+  sender.pump.wake();
+  await world.until('the relay said so', () => sender.forgotten > 0);
+  await sender.open();
   await world.until('all is there', () => sender.pump.drained);
   world.same();
 });

@@ -132,6 +132,19 @@ const CARRYING: readonly Scenario[] = [
     assert.deepEqual(relay.complaints, []);
   }),
 
+  scenario('a relay that was restarted and knows no such link is told of it anew at once', async (world) => {
+    const { program, relay } = await linked(world);
+    const before = world.record(program, 2);
+    await flush(world);
+    await sent(world, relay, before);
+    relay.forget();
+    const after = world.record(program, 2);
+    await flush(world);
+    const time = await took(world, () => world.until('opened anew', () => relay.opens.length === 2, 60_000));
+    assert.ok(time < 1_000, `${time} ms`);
+    await sent(world, relay, [...before, ...after]);
+  }),
+
   scenario('a live link says, every period, until when nothing older will come', async (world) => {
     const { program, relay } = await linked(world, { liveTimerUs: 100_000 });
     world.record(program, 1);

@@ -83,9 +83,9 @@ const killTier = (root: string): Tier => ({
 
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
-  nodeTier(root, 'unit', 40, ['test/unit', 'test/contract'], 2),
+  nodeTier(root, 'unit', 50, ['test/unit', 'test/contract'], 2),
   { name: 'native', budgetS: 115, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
-  nodeTier(root, 'model', 60, ['test/model']),
+  nodeTier(root, 'model', 110, ['test/model']),
   nodeTier(root, 'simulation', 140, ['test/simulation']),
   {
     name: 'sanitizers',
@@ -96,9 +96,9 @@ export const tiersOf = (root: string): Tier[] => [
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 165, ['test/e2e']),
+  nodeTier(root, 'e2e', 185, ['test/e2e']),
   nodeTier(root, 'compat', 55, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 40, ['test/users']),
-  nodeTier(root, 'hosts', 150, ['test/hosts']),
+  nodeTier(root, 'hosts', 165, ['test/hosts']),
 ];

@@ -50,6 +50,13 @@ const UUID = /uuid = "([0-9a-f-]{36})"/;
 /** Of a path of ours: chunks are named otherwise there. */
 const inChunk = (path: string): string => path.slice(Math.max(path.indexOf(TRACES), 0));
 
+/** Seconds since 1970 of each time in a name of a chunk: `20261121T151816+0000-20261121T151818+0000-0`. */
+const timesIn = (name: string): readonly bigint[] =>
+  [...name.matchAll(/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)([+-]\d\d)(\d\d)/g)].map(
+    ([, year, month, day, hour, minute, second, zone, rest]) =>
+      BigInt(Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}${zone}:${rest}`) / 1000),
+  );
+
 const splitPath = (path: string): readonly [directory: string, name: string] => {
   const at = path.lastIndexOf('/');
   return [path.slice(0, at), path.slice(at + 1)];
@@ -162,7 +169,7 @@ export class LttngPeer implements LinkPeer {
     if (part === 0) this.#parts = [];
     this.#parts.push(bytes);
     if (part + 1 < parts) return;
-    const stream = await this.#dataStream(relay, inChunk(path), limits);
+    const stream = await this.#dataStream(relay, path, limits);
     const sequence = stream.sent++;
     relay.sendData(stream.handle, sequence, Buffer.concat(this.#parts.splice(0)));
     stream.unconfirmed.set(path, number);
@@ -173,8 +180,7 @@ export class LttngPeer implements LinkPeer {
   async #takeMetadata(relay: LttngRelay, { path, text, first, more }: Metadata): Promise<void> {
     this.#text = first ? text : this.#text + text;
     if (more) return;
-    const trace = inChunk(path);
-    const stream = await this.#metadataStream(relay, trace);
+    const stream = await this.#metadataStream(relay, path);
     await this.#writeMetadata(relay, stream, this.#text);
   }
 
@@ -191,7 +197,7 @@ export class LttngPeer implements LinkPeer {
   }
 
   async #takeOperation(relay: LttngRelay, operation: Operation): Promise<void> {
-    if (operation.op === 'archive') await this.#endChunk(relay, CLOSE_ARCHIVES);
+    if (operation.op === 'archive') await this.#endChunk(relay, CLOSE_ARCHIVES, timesIn(operation.to)[1]);
     else if (operation.op === 'clear') await this.#clear(relay);
     else await this.#closeSession(relay);
     this.#ops = operation.number;
@@ -223,8 +229,9 @@ export class LttngPeer implements LinkPeer {
     }
   }
 
-  async #dataStream(relay: LttngRelay, path: string, limits: Limits): Promise<DataStream> {
-    await this.#enterChunk(relay);
+  async #dataStream(relay: LttngRelay, full: string, limits: Limits): Promise<DataStream> {
+    await this.#enterChunk(relay, full);
+    const path = inChunk(full);
     const found = this.#data.get(path);
     if (found) return found;
     const [directory, name] = splitPath(path);
@@ -237,8 +244,9 @@ export class LttngPeer implements LinkPeer {
     return stream;
   }
 
-  async #metadataStream(relay: LttngRelay, trace: string): Promise<MetadataStream> {
-    await this.#enterChunk(relay);
+  async #metadataStream(relay: LttngRelay, full: string): Promise<MetadataStream> {
+    await this.#enterChunk(relay, full);
+    const trace = inChunk(full);
     const found = this.#metadata.get(trace);
     if (found) return found;
     const stream: MetadataStream = {
@@ -256,18 +264,20 @@ export class LttngPeer implements LinkPeer {
     return handle;
   }
 
-  async #enterChunk(relay: LttngRelay): Promise<void> {
+  /** Named there as here: after the time at which it began. */
+  async #enterChunk(relay: LttngRelay, path: string): Promise<void> {
     if (this.#chunk !== null) return;
     const chunk = this.#nextChunk++;
-    await relay.createChunk(chunk, this.#seconds());
+    const [beganAt = BigInt(Math.floor(Date.parse(this.#link.createdAt) / 1000))] = timesIn(path);
+    await relay.createChunk(chunk, beganAt);
     if (this.#handles().length > 0) await relay.rotateStreams(chunk, this.#handles());
     this.#chunk = chunk;
   }
 
-  async #endChunk(relay: LttngRelay, how: number): Promise<void> {
+  async #endChunk(relay: LttngRelay, how: number, endedAt = this.#seconds()): Promise<void> {
     if (this.#chunk === null) return;
     await relay.rotateStreams(null, this.#handles());
-    await relay.closeChunk(this.#chunk, this.#seconds(), how);
+    await relay.closeChunk(this.#chunk, endedAt, how);
     this.#chunk = null;
     // Each chunk has metadata of its own.
     for (const stream of this.#metadata.values()) stream.text = '';

@@ -8,6 +8,7 @@ import { ApplicationTable } from './application-table.ts';
 import { ConsumerLink } from './consumer-link.ts';
 import { DocumentStore } from './document-store.ts';
 import { EventPublisher } from './event-publisher.ts';
+import type { FleetSessions } from './fleet-sessions.ts';
 import { Flushes } from './flushes.ts';
 import { Maps } from './maps.ts';
 import { Passes } from './passes.ts';
@@ -37,6 +38,8 @@ export class DaemonParts {
   readonly startedAtMs: number;
   /** Against the fleet's reference (machines/clock-offset.ts); without a fleet nobody measures. */
   fleetClock: () => ClockView = () => NO_FLEET_CLOCK;
+  /** Null until this host belongs to a fleet. */
+  fleetSessions: FleetSessions | null = null;
   keeperPid = 0;
   /** Every application gets a duplicate. */
   clockPageFd = -1;

@@ -44,4 +44,8 @@ export const FLEET_HANDLERS = {
   'hosts.list': listHosts,
   'fleet.join': join,
   'fleet.leave': leave,
+  'fleet.sessions': async (parts: DaemonParts): Promise<Reply> =>
+    parts.ports.bus.fleetDomain() === null
+      ? failed('not-in-a-fleet', { host: parts.place.host })
+      : succeeded({ sessions: parts.fleetSessions?.views() ?? [] }),
 } as const;

@@ -13,6 +13,7 @@ import { ANY, beatSubject, callSubject, parseBeatSubject, RESERVED_HOSTS } from 
 import { clockEndpoint, provideClockOffset } from './clock-offset.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { fleetEndpoints } from './fleet-scatter.ts';
+import { provideFleetSession } from './fleet-sessions.ts';
 
 const beatBody = z.object({
   v: z.literal(1),
@@ -89,6 +90,7 @@ const closeFleet = (parts: DaemonParts, opened: Opened): void => {
   publishBeat(parts, true);
   for (const subscription of opened.subscriptions) subscription.stop();
   void opened.served?.stop();
+  parts.fleetSessions?.stop();
 };
 
 export const provideLease = (parts: DaemonParts) =>
@@ -141,6 +143,7 @@ export const provideFleetMember = (parts: DaemonParts) => {
     actors: {
       lease: provideLease(parts),
       clockOffset: clockOffset(parts),
+      fleetSession: provideFleetSession(parts),
       // It has no effects.
       host: hostMachine.provide({}),
       openFleet: fromPromise(() => openFleet(parts, opened)),

@@ -17,7 +17,8 @@ import { hostViews } from './hosts.ts';
 
 const SYSTEM_USER = 'weft';
 /** What the fleet may ask of a host: all about sessions, nothing about its processes. */
-const NOUNS = /^(session|channel|event|context|tracker|rotation|snapshot|map|point|trigger)\.|^daemon\.status$|^hosts\.list$/;
+const NOUNS =
+  /^(session|channel|event|context|tracker|rotation|snapshot|map|point|trigger)\.|^daemon\.status$|^hosts\.list$|^fleet\.sessions$/;
 const ownUsers = new WeakMap<DaemonParts, number>();
 
 export const fleetUid = (parts: DaemonParts): number => {
@@ -78,7 +79,8 @@ const settle = async (
   return held ? carryOut(parts, caller, name, body) : failed('lease-ended', { operation });
 };
 
-const act = async (parts: DaemonParts, who: string, name: string, body: Body): Promise<Reply> => {
+/** With the rights of the fleet on this host. */
+export const actForFleet = async (parts: DaemonParts, who: string, name: string, body: Body): Promise<Reply> => {
   if (!isCommandName(name)) return failed('unsupported', { what: `Command ${name}` });
   if (!NOUNS.test(name)) return failed('permission-denied', { what: `${name} is a command of local users` });
   const wrong = conflictFault(parts) ?? pathFault(parts, body);
@@ -92,7 +94,7 @@ const act = async (parts: DaemonParts, who: string, name: string, body: Body): P
 const toThisHost = async (parts: DaemonParts, { subject, body }: BusMessage): Promise<Reply> => {
   const address = parseCommandSubject(subject);
   if (!address) return failed('unsupported', { what: `Subject ${subject}` });
-  return act(parts, address.who, `${address.noun}.${address.verb}`, body);
+  return actForFleet(parts, address.who, `${address.noun}.${address.verb}`, body);
 };
 
 /** The caller reads many answers from one inbox: each says whose it is. */

@@ -6,10 +6,11 @@ import { hostname, loadavg } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { completeDocument, DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
+import type { FollowedSessions } from '../machines/fleet-document.ts';
 import { TRIGGER_VERSION, type TriggerDocument } from '../machines/trigger-document.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { makeDirectories } from './make-directories.ts';
-import type { Clock, Disk, Host, Ids, Log, TriggerDisk, User } from './ports.ts';
+import type { Clock, Disk, FleetDisk, Host, Ids, Log, TriggerDisk, User } from './ports.ts';
 
 export const VERSION = '0.1.0';
 
@@ -181,8 +182,21 @@ const documentsIn = <T extends { readonly version: number; readonly id: string }
   };
 };
 
-export const realDisk = (stateDirectory: string, log: Log): Disk & TriggerDisk => {
+/** Without it this host follows what it reads next; no session is lost by that. */
+const readFollowed = (path: string, log: Log): FollowedSessions => {
+  const content = readLine(path);
+  if (content === null) return {};
+  try {
+    return JSON.parse(content) as FollowedSessions;
+  } catch (thrown) {
+    log.error('what this host knew of the sessions of its fleet cannot be read', { path, cause: String(thrown) });
+    return {};
+  }
+};
+
+export const realDisk = (stateDirectory: string, log: Log): Disk & TriggerDisk & FleetDisk => {
   const triggers = documentsIn<TriggerDocument>(join(stateDirectory, 'triggers'), TRIGGER_VERSION, log);
+  const fleet = join(stateDirectory, 'fleet-sessions.json');
   const sessions = documentsIn<SessionDocument>(join(stateDirectory, 'sessions'), DOCUMENT_VERSION, log);
   return {
     ...sessions,
@@ -190,5 +204,7 @@ export const realDisk = (stateDirectory: string, log: Log): Disk & TriggerDisk =
     loadTriggers: triggers.load,
     writeTrigger: triggers.write,
     removeTrigger: triggers.remove,
+    loadFleetSessions: async () => readFollowed(fleet, log),
+    writeFleetSessions: async (followed) => writeWhole(fleet, `${JSON.stringify(followed)}\n`, 0o600),
   };
 };

@@ -5,6 +5,7 @@
 
 import type { TraceFilter } from '../ctf/filter-table.ts';
 import type { SessionDocument } from '../machines/document.ts';
+import type { FollowedSessions } from '../machines/fleet-document.ts';
 import type { TriggerDocument } from '../machines/trigger-document.ts';
 import type { Native, SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
@@ -80,6 +81,12 @@ export interface TriggerDisk {
   loadTriggers(): Promise<readonly TriggerDocument[]>;
   writeTrigger(document: TriggerDocument): Promise<void>;
   removeTrigger(id: string): Promise<void>;
+}
+
+/** What this host knows of the sessions of its fleet (machines/fleet-document.ts). */
+export interface FleetDisk {
+  loadFleetSessions(): Promise<FollowedSessions>;
+  writeFleetSessions(followed: FollowedSessions): Promise<void>;
 }
 
 export type KeeperLink = Pick<
@@ -184,7 +191,7 @@ export interface DaemonPorts {
   readonly ids: Ids;
   readonly log: Log;
   readonly host: Host;
-  readonly disk: Disk & TriggerDisk;
+  readonly disk: Disk & TriggerDisk & FleetDisk;
   readonly native: DaemonNative;
   readonly keeper: KeeperPort;
   readonly bus: BusPort;

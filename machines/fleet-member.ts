@@ -4,6 +4,7 @@
  */
 import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
 import { clockOffsetMachine } from './clock-offset.ts';
+import { fleetSessionMachine } from './fleet-session.ts';
 import { BEAT_MS, type Beat, hostMachine } from './host.ts';
 import { type Lease, leaseMachine } from './lease.ts';
 import { notProvided } from './not-provided.ts';
@@ -30,6 +31,8 @@ export interface FleetMemberContext extends FleetMemberInput {
   /** Since it came; whoever listens too shortly does not know who is there. */
   readonly beats: number;
   readonly clock: ActorRefFrom<typeof clockOffsetMachine>;
+  /** What the fleet wants of this host. */
+  readonly sessions: ActorRefFrom<typeof fleetSessionMachine>;
 }
 
 const log = (what: string) => ({ type: 'logMember', params: { what } }) as const;
@@ -52,12 +55,13 @@ export const fleetMemberMachine = setup({
     context: {} as FleetMemberContext,
     events: {} as FleetMemberEvent,
     input: {} as FleetMemberInput,
-    children: {} as Record<string, 'host' | 'lease' | 'clockOffset'>,
+    children: {} as Record<string, 'host' | 'lease' | 'clockOffset' | 'fleetSession'>,
   },
   actors: {
     host: hostMachine,
     lease: leaseMachine,
     clockOffset: clockOffsetMachine,
+    fleetSession: fleetSessionMachine,
     openFleet: fromPromise<void, void>(notProvided('actor openFleet')),
   },
   actions: {
@@ -100,6 +104,7 @@ export const fleetMemberMachine = setup({
     leases: {},
     beats: 0,
     clock: spawn('clockOffset', { id: 'clock', input }),
+    sessions: spawn('fleetSession', { id: 'fleet sessions' }),
   }),
   on: {
     FleetLeft: '.left',

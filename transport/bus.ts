@@ -18,6 +18,9 @@ export interface BusMessage {
 
 export type Reply = { readonly ok: true; readonly body: Body } | { readonly ok: false; readonly fault: Fault };
 
+/** Bytes of somebody who does not speak Weft's messages. */
+export type RawAnswer = { readonly ok: true; readonly bytes: Uint8Array } | { readonly ok: false; readonly fault: Fault };
+
 export interface Served {
   stop(): Promise<void>;
 }
@@ -68,6 +71,8 @@ export interface Bus {
    * faults (`no-responder`, `bus-cut`, `timeout`, `permission-denied`, `bad-encoding`, `bad-message`).
    */
   request(subject: string, body: Body, timeoutMs: number): Promise<Reply>;
+  /** A request as it stands, for services that are not Weft's (JetStream). Faults as of `request`, without those of a body. */
+  ask(subject: string, bytes: Uint8Array, timeoutMs: number, headers?: Readonly<Record<string, string>>): Promise<RawAnswer>;
   /** `heard`: each answer as it came, with `v` and `id`; what is no body is dropped. */
   gather(heard: (answer: Body) => void): Gathering;
   /**

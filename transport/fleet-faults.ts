@@ -17,6 +17,26 @@ export const FLEET_FAULTS = {
     ({ selector, column, cause }) => `Selector \`${selector}\`, column ${column}: ${cause}.`,
     "Terms are separated by commas and all must hold: 'role=db,zone!=a', 'host=web-*', 'role', '!canary'.",
   ),
+  'bucket-refused': row<{ bucket: string; cause: string }>(
+    'error',
+    ({ bucket, cause }) => `Bucket ${bucket} of the fleet: ${cause}.`,
+    'The fleet needs JetStream in its domain, and writing an operator’s key (`weft keys operator`).',
+  ),
+  'fleet-session-changed': row<{ session: string; difference: string }>(
+    'error',
+    ({ session, difference }) => `Somebody else wrote session ${session} meanwhile: ${difference}.`,
+    'Nothing was written. Look at `weft fleet list`, then apply again.',
+  ),
+  'fleet-session-invalid': row<{ file: string; cause: string }>(
+    'error',
+    ({ file, cause }) => `${file}: ${cause}.`,
+    'It is what `weft save --format=yaml` writes of one session, with `selector: KEY=VALUE` besides.',
+  ),
+  'fleet-session-unknown': row<{ session: string }>(
+    'error',
+    ({ session }) => `The fleet has no session ${session}.`,
+    'See: weft fleet list',
+  ),
   'label-invalid': row<{ label: string; cause: string }>(
     'error',
     ({ label, cause }) => `Label \`${label}\` is refused: ${cause}.`,

@@ -1,5 +1,6 @@
 /** Commands about the fleet that a host belongs to. */
 import { z } from 'zod';
+import type { FleetDocument } from '../machines/fleet-document.ts';
 import { command } from './command-shape.ts';
 import { fleetFile } from './fleet-file.ts';
 import { envelope, text, uid } from './schema.ts';
@@ -45,6 +46,37 @@ export const scatterRequest = z.object({
 /** Those that change many hosts at once in two phases: first whatever can fail, then the act itself. */
 export const TWO_PHASE: readonly string[] = ['session.start', 'session.stop', 'session.rotate', 'snapshot.record'];
 
+const COMMANDS_MAX = 4096;
+
+const fleetDocument = z.object({
+  v: z.literal(1),
+  name: z.string().min(1).max(255),
+  uuid: z.string().min(1).max(64),
+  generation: z.int().min(1),
+  spec: z.object({
+    selector: z.string().max(4096),
+    uid,
+    commands: z.array(z.object({ name: z.string(), fields: z.record(z.string(), z.unknown()) })).max(COMMANDS_MAX),
+  }),
+  deleted: z.boolean(),
+});
+
+/** Null: it is none; whoever can write the bucket can write anything. */
+export const parseFleetDocument = (value: unknown): FleetDocument | null => fleetDocument.safeParse(value).data ?? null;
+
+const followedView = z.object({
+  name: text,
+  uuid: text,
+  /** The highest that this host saw. */
+  generation: z.int(),
+  deleted: z.boolean(),
+  /** `drifted`: changed by hand since it was made. `elsewhere`: other hosts are meant. */
+  state: z.enum(['waiting', 'following', 'drifted', 'elsewhere', 'conflict', 'failed', 'deleted']),
+  cause: z.string().nullable(),
+});
+
+export type FollowedView = z.output<typeof followedView>;
+
 export const FLEET_COMMANDS = {
   'hosts.list': command('The hosts of the fleet, as this one hears them.', {}, { hosts: z.array(hostView) }),
   'fleet.join': command(
@@ -52,6 +84,7 @@ export const FLEET_COMMANDS = {
     { fleet: fleetFile },
     { domain: text },
   ),
+  'fleet.sessions': command('The sessions of the fleet, as this host follows them.', {}, { sessions: z.array(followedView) }),
   'fleet.leave': command('Leave the fleet.', {}, {}),
 } as const;
 

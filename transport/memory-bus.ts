@@ -181,7 +181,7 @@ export class MemoryWire implements Wire {
     return true;
   }
 
-  request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<RawAnswer> {
+  request(subject: string, bytes: Uint8Array, timeoutMs: number, headers?: Extra['headers']): Promise<RawAnswer> {
     if (this.status !== 'connected') return Promise.resolve({ ok: false, fault: fault('bus-cut') });
     if (!this.#mayPublish(subject)) {
       return Promise.resolve({ ok: false, fault: fault('permission-denied', { what: `publishing ${subject}` }) });
@@ -200,7 +200,7 @@ export class MemoryWire implements Wire {
         settle({ ok: false, fault: fault('timeout', { subject, ms: timeoutMs }) }),
       );
       this.#waiting.add(settle);
-      if (this.#fabric.route({ subject, bytes, reply }) === 0) {
+      if (this.#fabric.route({ subject, bytes, reply, ...(headers && { headers }) }) === 0) {
         this.#scheduler.defer(() => settle({ ok: false, fault: fault('no-responder', { subject }) }));
       }
     });

@@ -137,7 +137,8 @@ export class NatsWire implements Wire {
     return true;
   }
 
-  request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<RawAnswer> {
+  request(subject: string, bytes: Uint8Array, timeoutMs: number, fields?: Extra['headers']): Promise<RawAnswer> {
+    const headers = headersOf(fields);
     if (this.#status !== 'connected' || this.#connection.isClosed()) {
       return Promise.resolve({ ok: false, fault: fault('bus-cut') });
     }
@@ -147,7 +148,7 @@ export class NatsWire implements Wire {
         resolve(answer);
       };
       this.#waiting.add(settle);
-      this.#connection.request(subject, bytes, { timeout: timeoutMs }).then(
+      this.#connection.request(subject, bytes, { timeout: timeoutMs, ...(headers && { headers }) }).then(
         (message) => settle({ ok: true, bytes: message.data }),
         (thrown: unknown) => settle({ ok: false, fault: requestFault(thrown, subject, timeoutMs) }),
       );

@@ -8,6 +8,7 @@ import type {
   Endpoint,
   Fault,
   Gathering,
+  RawAnswer,
   Reply,
   Served,
   Service,
@@ -56,6 +57,10 @@ export class WireBus implements Bus {
     if (!encoded.ok) return encoded;
     const answer = await this.#wire.request(subject, encoded.bytes, timeoutMs);
     return answer.ok ? decodeAnswer(answer.bytes, body) : answer;
+  }
+
+  ask(subject: string, bytes: Uint8Array, timeoutMs: number, headers?: Readonly<Record<string, string>>): Promise<RawAnswer> {
+    return this.#wire.request(subject, bytes, timeoutMs, headers);
   }
 
   gather(heard: (answer: Body) => void): Gathering {

@@ -2,13 +2,16 @@
  * What carries the bytes below a Bus: NATS, or memory. Everything that must be the same on both (encoding, answers, services,
  * faults) stands above it, in wire-bus.ts and service.ts.
  */
-import type { BusStatus, Fault, Subscription } from './bus.ts';
+import type { BusStatus, Fault, RawAnswer, Subscription } from './bus.ts';
+
+export type { RawAnswer } from './bus.ts';
 
 export interface RawMessage {
   readonly subject: string;
   readonly bytes: Uint8Array;
   /** Where the sender waits for an answer; null: it waits for none. */
   readonly reply: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Extra {
@@ -17,15 +20,13 @@ export interface Extra {
   readonly reply?: string;
 }
 
-export type RawAnswer = { readonly ok: true; readonly bytes: Uint8Array } | { readonly ok: false; readonly fault: Fault };
-
 export interface Wire {
   readonly status: BusStatus;
   onStatus(listener: (status: BusStatus) => void): Subscription;
   /** False, and nothing sent, unless connected. */
   send(subject: string, bytes: Uint8Array, extra?: Extra): boolean;
   /** Faults: no-responder, timeout, bus-cut, permission-denied. */
-  request(subject: string, bytes: Uint8Array, timeoutMs: number): Promise<RawAnswer>;
+  request(subject: string, bytes: Uint8Array, timeoutMs: number, headers?: Extra['headers']): Promise<RawAnswer>;
   /** `onRefused`: the server does not allow it; nothing will come. `queue`: one of its members gets each message. */
   subscribe(
     subject: string,

@@ -14,6 +14,7 @@ import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
 import { provideFleetMember, provideLease } from '../../actors/fleet-member.ts';
 import { provideFleetOperation } from '../../actors/fleet-operation.ts';
+import { provideFleetSession } from '../../actors/fleet-sessions.ts';
 import { provideFreeze } from '../../actors/freeze.ts';
 import { provideLink } from '../../actors/link.ts';
 import { provideRelay, provideRelayLink, provideViewer } from '../../actors/relay.ts';
@@ -54,6 +55,7 @@ const PROVIDED = {
   viewer: provideViewer(parts as unknown as RelayParts),
   'fleet-member': provideFleetMember(parts),
   'fleet-operation': provideFleetOperation({} as never, { send: () => {} }),
+  'fleet-session': provideFleetSession(parts),
   host: MACHINES.host,
   lease: provideLease(parts),
 } as const;
@@ -178,6 +180,7 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   freeze: { sessionId: 's' },
   'fleet-member': undefined,
   'fleet-operation': { selector: '', twoPhase: true, all: false, stallMs: 1 },
+  'fleet-session': undefined,
   host: { host: 'h' },
   lease: { operation: 'o', session: 's', command: 'session.start', untilMs: 0 },
   'clock-offset': { host: 'web-1' },
@@ -190,6 +193,7 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
 /** What invoked actors answer, where it is looked at. */
 const OUTPUTS: Partial<Readonly<Record<Name, unknown>>> = {
   'session-daemon': [],
+  'fleet-session': 1_000,
   'fleet-operation': ['h', 'i'].map((host) => ({ host, reachable: true })),
 };
 

@@ -18,6 +18,7 @@ const PURPOSE: Readonly<Record<keyof typeof MACHINES, string>> = {
   viewer: 'One connection to the live port of a relay (machines/viewer.ts).',
   'fleet-member': 'A session daemon as a member of a fleet; only where there is one (machines/fleet-member.ts).',
   'fleet-operation': 'One command for many hosts, in whoever gives it (machines/fleet-operation.ts).',
+  'fleet-session': 'The sessions that the fleet wants of a host; only where there is one (machines/fleet-session.ts).',
   host: 'A host of the fleet, as another one hears it (machines/host.ts).',
   lease: 'What a host prepared for an operation of the fleet (machines/lease.ts).',
   'clock-offset': 'A host’s clock against the fleet’s reference (machines/clock-offset.ts, clock-filter.ts).',

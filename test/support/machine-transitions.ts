@@ -6,6 +6,7 @@ import { consumerMachine } from '../../machines/consumer.ts';
 import { consumerProcessMachine } from '../../machines/consumer-process.ts';
 import { fleetMemberMachine } from '../../machines/fleet-member.ts';
 import { fleetOperationMachine } from '../../machines/fleet-operation.ts';
+import { fleetSessionMachine } from '../../machines/fleet-session.ts';
 import { freezeMachine } from '../../machines/freeze.ts';
 import { hostMachine } from '../../machines/host.ts';
 import { leaseMachine } from '../../machines/lease.ts';
@@ -39,6 +40,7 @@ export const MACHINES = {
   viewer: viewerMachine,
   'fleet-member': fleetMemberMachine,
   'fleet-operation': fleetOperationMachine,
+  'fleet-session': fleetSessionMachine,
   host: hostMachine,
   lease: leaseMachine,
 } as const;

@@ -5,6 +5,7 @@ import { FILTERS } from './filters.ts';
 import { FLEET } from './fleet.ts';
 import { FLEET_CLOCKS } from './fleet-clocks.ts';
 import { FLEET_OPERATIONS } from './fleet-operations.ts';
+import { FLEET_SESSIONS } from './fleet-sessions.ts';
 import { FREEZES } from './freezes.ts';
 import { LINKS } from './links.ts';
 import { MEMORY } from './memory.ts';
@@ -39,6 +40,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...FLEET,
   ...FLEET_OPERATIONS,
   ...FLEET_CLOCKS,
+  ...FLEET_SESSIONS,
   ...CLOCKS,
   ...MEMORY,
 ];

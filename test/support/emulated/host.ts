@@ -3,7 +3,18 @@
  * in-memory keeper, rings and files of the world. What would go over its leaf goes over a connection of its own to the fleet's server.
  */
 import { realClock } from '../../../actors/host-ports.ts';
-import type { Body, Bus, BusMessage, BusStatus, Endpoint, Gathering, Reply, Served, Service } from '../../../transport/bus.ts';
+import type {
+  Body,
+  Bus,
+  BusMessage,
+  BusStatus,
+  Endpoint,
+  Gathering,
+  RawAnswer,
+  Reply,
+  Served,
+  Service,
+} from '../../../transport/bus.ts';
 import { NatsBus } from '../../../transport/nats-bus.ts';
 import { WorldClock } from '../world/clock.ts';
 import { World } from '../world/world.ts';
@@ -59,6 +70,10 @@ class LeafBus implements Bus {
 
   request(subject: string, body: Body, timeoutMs: number): Promise<Reply> {
     return this.#of(subject).request(subject, body, timeoutMs);
+  }
+
+  ask(subject: string, bytes: Uint8Array, timeoutMs: number, headers?: Readonly<Record<string, string>>): Promise<RawAnswer> {
+    return this.#fleet.ask(subject, bytes, timeoutMs, headers);
   }
 
   gather(heard: (answer: Body) => void): Gathering {

@@ -95,7 +95,7 @@ export class WorldDaemon {
       disk: mortal(
         'disk',
         world.disk,
-        ['load', 'write', 'remove', 'loadTriggers', 'writeTrigger', 'removeTrigger'],
+        ['load', 'write', 'remove', 'loadTriggers', 'writeTrigger', 'removeTrigger', 'loadFleetSessions', 'writeFleetSessions'],
         life,
         world.faults,
       ),
@@ -177,7 +177,7 @@ export class WorldDaemon {
     return {
       open: async () => {
         this.bus = world.connectBus();
-        return mortal('bus', world.busOf(this.bus), ['serve', 'request'], this.life, world.faults);
+        return mortal('bus', world.busOf(this.bus), ['serve', 'request', 'ask'], this.life, world.faults);
       },
       adopt: async () => world.note('bus adopted'),
       fleetDomain: () => world.fleet,

@@ -3,8 +3,9 @@
  * clock of the world. Any of its processes can be killed, any of its ports can fail or hang, and time passes when told to.
  */
 import type { InspectionEvent } from 'xstate';
-import type { Clock, Disk, Log, RingFiles, TriggerDisk } from '../../../actors/ports.ts';
+import type { Clock, Disk, FleetDisk, Log, RingFiles, TriggerDisk } from '../../../actors/ports.ts';
 import type { SessionDocument } from '../../../machines/document.ts';
+import type { FollowedSessions } from '../../../machines/fleet-document.ts';
 import type { TriggerDocument } from '../../../machines/trigger-document.ts';
 import type { Body, Bus, BusMessage, Reply } from '../../../transport/bus.ts';
 import { type MemoryBus, MemoryFabric } from '../../../transport/memory-bus.ts';
@@ -48,7 +49,8 @@ export class World {
   /** Every ring set that was ever made. */
   readonly memories: RingMemory[] = [];
   readonly inspectors: ((event: InspectionEvent) => void)[];
-  readonly disk: Disk & TriggerDisk;
+  readonly disk: Disk & TriggerDisk & FleetDisk;
+  fleetSessions: FollowedSessions = {};
   readonly ringFiles: RingFiles = { makeDirectory: () => {}, describe: () => {}, open: () => null, remove: () => {} };
   consumers: WorldConsumer[] = [];
   applications: WorldApplication[] = [];
@@ -335,13 +337,17 @@ export class World {
     );
   }
 
-  #newDisk(): Disk & TriggerDisk {
+  #newDisk(): Disk & TriggerDisk & FleetDisk {
     return {
       load: async () => [...this.documents.values()].map((text) => JSON.parse(text) as SessionDocument),
       write: async (document) => void this.documents.set(document.id, JSON.stringify(document)),
       remove: async (sessionId) => void this.documents.delete(sessionId),
       loadTriggers: async () => [...this.triggers.values()].map((text) => JSON.parse(text) as TriggerDocument),
       writeTrigger: async (trigger) => void this.triggers.set(trigger.id, JSON.stringify(trigger)),
+      loadFleetSessions: async () => this.fleetSessions,
+      writeFleetSessions: async (followed) => {
+        this.fleetSessions = JSON.parse(JSON.stringify(followed)) as FollowedSessions;
+      },
       removeTrigger: async (id) => void this.triggers.delete(id),
     };
   }

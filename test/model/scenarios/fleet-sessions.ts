@@ -1,0 +1,175 @@
+/** A host follows what its fleet wants of it: sessions come, change and go, by news or by looking; what was made by hand stays. */
+import assert from 'node:assert/strict';
+import type { FleetDocument } from '../../../machines/fleet-document.ts';
+import type { FollowedView } from '../../../transport/fleet-messages.ts';
+import { WorldBucket } from '../../support/world/bucket.ts';
+import type { World } from '../../support/world/world.ts';
+import { type Scenario, scenario } from './scenario.ts';
+
+const CHANGES_MS = 3_000;
+const PERIOD_MS = 300_000;
+
+/** Session `web`, which records all of `pattern`. */
+export const declared = (
+  generation: number,
+  more: { pattern?: string; selector?: string; deleted?: boolean } = {},
+): FleetDocument => ({
+  v: 1,
+  name: 'web',
+  uuid: 'u1',
+  generation,
+  spec: {
+    selector: more.selector ?? 'role=test',
+    uid: 1000,
+    commands: [
+      { name: 'session.create', fields: { name: 'web' } },
+      { name: 'event.enable', fields: { session: 'web', pattern: more.pattern ?? 'weft_test:*' } },
+      { name: 'session.start', fields: { session: 'web' } },
+    ],
+  },
+  deleted: more.deleted ?? false,
+});
+
+const views = async (world: World): Promise<readonly FollowedView[]> =>
+  ((await world.ok('fleet.sessions')) as { sessions: FollowedView[] }).sessions;
+const stateOf = async (world: World): Promise<string> =>
+  (await views(world)).map(({ generation, state }) => `${generation} ${state}`).join();
+const patterns = (world: World): readonly string[] | undefined =>
+  world.document('web')?.channels.flatMap(({ rules }) => rules.map(({ pattern }) => pattern));
+
+const following = (name: string, tell: (world: World, bucket: WorldBucket) => Promise<void>): Scenario =>
+  scenario(name, async (world) => {
+    world.fleet = 'fleet';
+    await tell(world, new WorldBucket(world.fabric));
+  });
+
+export const FLEET_SESSIONS: readonly Scenario[] = [
+  following('a host that joins makes what its fleet wants, and follows each change at once', async (world, bucket) => {
+    bucket.write(declared(1));
+    bucket.put('rubbish', '{"v":9}');
+    await world.start();
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 following');
+    assert.equal(world.document('web')?.active, true);
+    bucket.write(declared(2, { pattern: 'other:*' }));
+    await world.advance(CHANGES_MS);
+    assert.deepEqual(patterns(world), ['other:*']);
+    bucket.write(declared(3, { deleted: true }));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '3 deleted');
+    assert.equal(world.document('web'), undefined);
+    await world.restart();
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '3 deleted');
+  }),
+
+  following('news that are lost are found by looking every few minutes', async (world, bucket) => {
+    await world.start();
+    await world.advance(CHANGES_MS);
+    bucket.tells = false;
+    bucket.write(declared(1));
+    await world.advance(CHANGES_MS);
+    assert.equal(world.document('web'), undefined);
+    await world.advance(PERIOD_MS);
+    assert.equal(await stateOf(world), '1 following');
+  }),
+
+  following('a bucket that was put back to an older state changes nothing, also after a death', async (world, bucket) => {
+    await world.start();
+    bucket.write(declared(1));
+    const putBack = bucket.copy();
+    bucket.write(declared(2, { pattern: 'other:*' }));
+    await world.advance(CHANGES_MS);
+    putBack();
+    await world.advance(PERIOD_MS);
+    await world.restart();
+    await world.advance(PERIOD_MS);
+    assert.equal(await stateOf(world), '2 following');
+    assert.deepEqual(patterns(world), ['other:*']);
+  }),
+
+  following('a session of that name made by hand is not touched, and made once it is gone', async (world, bucket) => {
+    await world.start();
+    await world.ok('session.create', { name: 'web', output: '/out/mine' });
+    bucket.write(declared(1));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 conflict');
+    bucket.write(declared(2, { deleted: true }));
+    await world.advance(CHANGES_MS);
+    assert.equal(world.document('web')?.output.kind, 'local');
+    bucket.write(declared(3));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '3 conflict');
+    await world.ok('session.destroy', { session: 'web' });
+    await world.advance(PERIOD_MS);
+    assert.equal(await stateOf(world), '3 following');
+  }),
+
+  following(
+    'what somebody changes or destroys by hand is shown as drift; what is gone is made again',
+    async (world, bucket) => {
+      await world.start();
+      bucket.write(declared(1));
+      await world.advance(CHANGES_MS);
+      await world.ok('session.stop', { session: 'web' });
+      assert.equal(await stateOf(world), '1 drifted');
+      await world.ok('session.destroy', { session: 'web' });
+      assert.equal(await stateOf(world), '1 drifted');
+      await world.advance(PERIOD_MS);
+      assert.equal(await stateOf(world), '1 following');
+    },
+  ),
+
+  following('other hosts are meant, or what cannot be made is wanted', async (world, bucket) => {
+    await world.start();
+    bucket.write(declared(1, { selector: 'role=db' }));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 elsewhere');
+    bucket.write(declared(2, { pattern: '' }));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '2 failed');
+    assert.match((await views(world))[0]?.cause ?? '', /rule-invalid/);
+    assert.equal(world.document('web'), undefined, 'nothing half-made stays');
+    bucket.write(declared(3));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '3 following');
+  }),
+
+  following('a bucket that hangs is given up and read later', async (world, bucket) => {
+    bucket.answers = false;
+    bucket.write(declared(1));
+    world.faults.plan('bus.ask', 'hang', { times: 1 });
+    await world.start();
+    await world.advance(25_000);
+    bucket.answers = true;
+    await world.advance(25_000);
+    assert.equal(await stateOf(world), '1 following');
+  }),
+
+  following('news that come while it is at work are not lost', async (world, bucket) => {
+    await world.start();
+    await world.advance(CHANGES_MS);
+    const before = bucket.reads;
+    for (const generation of [1, 2, 3]) bucket.write(declared(generation));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '3 following');
+    assert.equal(bucket.reads, before + 2, 'many news are one more look');
+    world.faults.plan('disk.writeFleetSessions', 'hang', { times: 1, after: 1 });
+    bucket.write(declared(4));
+    await world.advance(CHANGES_MS);
+    bucket.write(declared(5));
+    await world.advance(200_000);
+    assert.equal(await stateOf(world), '5 following');
+  }),
+
+  following('a disk that does not take it: it goes on later, and at once when there are news', async (world, bucket) => {
+    await world.start();
+    await world.advance(CHANGES_MS);
+    world.faults.plan('disk.writeFleetSessions', 'fail', { after: 1, times: 2 });
+    bucket.write(declared(1));
+    await world.advance(CHANGES_MS);
+    bucket.write(declared(2));
+    await world.advance(40_000);
+    assert.equal(await stateOf(world), '2 following');
+  }),
+];

@@ -11,6 +11,7 @@ import type { Connected } from './live-server.ts';
 import { Viewer, type ViewerSocket } from './live-viewer.ts';
 import type { Clock, Ids, Log } from './ports.ts';
 import type { RelayDisk } from './relay-disk.ts';
+import { LinkListening, sessionsBelow } from './relay-listening.ts';
 import { Opening } from './relay-opening.ts';
 import { LinkStore, readRecord } from './relay-store.ts';
 
@@ -76,6 +77,7 @@ export class RelayParts {
   renew: () => Promise<void> = async () => {};
   stopListening: () => void = () => {};
   readonly viewers = new Map<string, Viewer>();
+  readonly #listening = new LinkListening(LINKS_MAX);
   readonly #reopened = new Map<string, number>();
   #events = 0;
   #openings = 0;
@@ -98,7 +100,18 @@ export class RelayParts {
     if (entry.offered) this.tell(entry.offered.id, { type: 'EpochSuperseded' });
     entry.offered = opening;
     this.openings.set(opening.id, opening);
+    this.#listen(entry.store);
     return opening;
+  }
+
+  /** Those of before this relay was started again: they go on sending, and are told to open anew. */
+  listenToKnown(): void {
+    for (const { record } of sessionsBelow(this.settings.output)) if (!record.closed) this.#listen({ identity: record });
+  }
+
+  #listen({ identity }: Pick<LinkStore, 'identity'>): void {
+    const address = { ...identity, relay: this.settings.relay };
+    if (this.bus) this.#listening.begin(this.bus, address, (from, body) => this.deliver(from, body));
   }
 
   entryOf(request: OpenRequest): LinkEntry {
@@ -130,6 +143,8 @@ export class RelayParts {
     if (!entry.active && !entry.offered) {
       this.links.delete(entry.key);
       entry.store.over = true;
+      // What was offered and never came to be. Others may still send, and are to hear what has become of their link.
+      if (!entry.store.present) this.#listening.end({ ...entry.store.identity, relay: this.settings.relay });
     }
     this.root.send({ type: 'OpeningGone', opening: opening.id });
   }

@@ -1,26 +1,14 @@
 /** What a relay lets go: sessions that ended, the oldest first, when they are too old or all together too large. Never one that is open. */
 import { lstatSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { type HeldSession, sessionsBelow } from './relay-listening.ts';
 import type { RelayParts } from './relay-parts.ts';
-import { type LinkRecord, readRecord } from './relay-store.ts';
 
-interface Held {
-  readonly directory: string;
-  readonly record: LinkRecord;
+interface Held extends HeldSession {
   readonly bytes: number;
   /** When something of it changed last. */
   readonly changedMs: number;
 }
-
-const directoriesIn = (path: string): string[] => {
-  try {
-    return readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => join(path, name));
-  } catch {
-    return [];
-  }
-};
 
 const measure = (directory: string): { bytes: number; changedMs: number } => {
   let bytes = 0;
@@ -35,12 +23,7 @@ const measure = (directory: string): { bytes: number; changedMs: number } => {
 };
 
 const heldBelow = (output: string): Held[] =>
-  directoriesIn(output)
-    .flatMap(directoriesIn)
-    .flatMap((directory) => {
-      const record = readRecord(directory);
-      return record ? [{ directory, record, ...measure(directory) }] : [];
-    });
+  sessionsBelow(output).map((session) => ({ ...session, ...measure(session.directory) }));
 
 const remove = ({ directory }: Held): void => {
   rmSync(directory, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import type { BusMessage, Reply } from '../transport/bus.ts';
 import { failed, refused } from '../transport/errors.ts';
 import { openRequestSchema, parseOpenRequest } from '../transport/link-data.ts';
 import { jsonSchema } from '../transport/schema.ts';
-import { ANY, type LinkPlace, linkSubject, parseLinkSubject, RELAY_OPEN } from '../transport/subjects.ts';
+import { RELAY_OPEN } from '../transport/subjects.ts';
 import { VERSION } from './host-ports.ts';
 import type { Viewer } from './live-viewer.ts';
 import type { Opening } from './relay-opening.ts';
@@ -39,11 +39,7 @@ const serve = async (parts: RelayParts): Promise<void> => {
   parts.bus = bus;
   parts.renew = renew;
   bus.onStatus((status) => parts.root.send({ type: status === 'connected' ? 'BusConnected' : 'BusCut' }));
-  const all: LinkPlace = { relay: parts.settings.relay, host: ANY, uid: ANY, owner: ANY, link: ANY };
-  bus.subscribe(linkSubject('data', all), ({ subject, body }) => {
-    const address = parseLinkSubject('data', subject);
-    if (address) parts.deliver(address, body);
-  });
+  parts.listenToKnown();
   await bus.serve({ name: 'weft-relay', version: VERSION, description: 'Takes the traces of hosts and serves viewers' }, [
     {
       name: 'open',

@@ -29,6 +29,8 @@ export interface RelayOptions extends Pick<RelaySettings, 'output' | 'groupBy' |
   readonly log: string | number;
   readonly descriptors: number | null;
   readonly pidFile: string | null;
+  /** What the bus knows it by; null: it names itself. */
+  readonly name: string | null;
   readonly live: LivePort;
   connect(relay: string): Promise<{ readonly bus: Bus; renew(): Promise<void> }>;
   onReady(): void;
@@ -37,12 +39,15 @@ export interface RelayOptions extends Pick<RelaySettings, 'output' | 'groupBy' |
 const causeOf = (thrown: unknown): string => (thrown as Partial<NodeJS.ErrnoException>).code ?? String(thrown);
 
 /** Kept with the directory, so that a relay that was started again is the same one to its senders. */
-const identityOf = (output: string): string => {
+const identityOf = (output: string, name: string | null): string => {
   const path = join(output, IDENTITY);
-  if (existsSync(path)) return (JSON.parse(readFileSync(path, 'utf8')) as { relay: string }).relay;
-  const relay = `${hostname()
-    .replaceAll(/[^A-Za-z0-9-]/g, '-')
-    .slice(0, 40)}-${randomBytes(4).toString('hex')}`;
+  const known = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { relay: string }).relay : null;
+  if (known !== null && (name === null || name === known)) return known;
+  const relay =
+    name ??
+    `${hostname()
+      .replaceAll(/[^A-Za-z0-9-]/g, '-')
+      .slice(0, 40)}-${randomBytes(4).toString('hex')}`;
   writeWhole(path, `${JSON.stringify({ v: 1, relay })}\n`, 0o600);
   return relay;
 };
@@ -52,12 +57,12 @@ const descriptorLimit = (): number => {
   return soft === undefined ? 1024 : Number(soft);
 };
 
-const prepare = (output: string): { relay: string; unlock: () => void } => {
+const prepare = (output: string, name: string | null): { relay: string; unlock: () => void } => {
   try {
     makeDirectories(output, DIRECTORY_MODE);
     const lock = loadNative().lockFile(join(output, LOCK));
     if (lock === null) throw failure('relay-unusable', { cause: `another relay writes to ${output}` });
-    return { relay: identityOf(output), unlock: () => lock.close() };
+    return { relay: identityOf(output, name), unlock: () => lock.close() };
   } catch (thrown) {
     if (thrown instanceof Error && 'fault' in thrown) throw thrown;
     throw failure('relay-unusable', { cause: `${output} cannot be written (${causeOf(thrown)})` });
@@ -73,7 +78,7 @@ const removePidFile = (path: string): void => {
 /** Resolves with null when the relay was told to end, else with what stopped it. */
 export const runRelay = async (options: RelayOptions): Promise<Fault | null> => {
   const { output, groupBy, allowClear, retainBytes, retainAgeMs, pidFile } = options;
-  const { relay, unlock } = prepare(output);
+  const { relay, unlock } = prepare(output, options.name);
   const log = openLog('weft-relayd', options.log);
   logCrashes(log);
   const disk = new RelayDisk(Math.max(DESCRIPTORS_LEAST, options.descriptors ?? descriptorLimit() - RESERVED));

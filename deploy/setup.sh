@@ -1,14 +1,14 @@
 #!/bin/sh
 # Makes a bare Debian or Ubuntu machine ready for Weft, and a ready one in a moment. Safe to run again, and at the same time.
 #   deploy/setup.sh           what running and building needs
-#   deploy/setup.sh --tests   also what only tests and side-by-side measurements use (LTTng, clang, gdb, an arm64 compiler)
+#   deploy/setup.sh --tests   also what only tests and side-by-side measurements use (LTTng, clang, gdb, an arm64 compiler, a container engine)
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
 
 # program:package, where the program is proof enough that the package is there
 NEEDED='cc:build-essential c++:build-essential make:build-essential babeltrace2:babeltrace2 nats-server:nats-server npm:npm flock:util-linux'
-FOR_TESTS='lttng:lttng-tools xmllint:libxml2-utils clang:clang gdb:gdb aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user python3:python3'
+FOR_TESTS='lttng:lttng-tools xmllint:libxml2-utils clang:clang gdb:gdb aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user python3:python3 ip:iproute2 dockerd:docker.io'
 LIBRARIES_FOR_TESTS='liblttng-ust-dev libc6-dev-arm64-cross'
 
 say() { printf 'setup: %s\n' "$*" >&2; }

@@ -3,7 +3,7 @@
  * secret but what its URLs may have; the key of the host lies in the file that `credentials` names.
  */
 import { accessSync, constants, existsSync, readFileSync, rmSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { failure } from './errors.ts';
 import { writeWhole } from './private-file.ts';
@@ -26,6 +26,12 @@ export const fleetFile = z.object({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, - and _ are allowed')
     .default('fleet'),
+  /** Below it the inboxes of this host lie, when they are to get answers from the fleet; absent: the fleet confines no inboxes. */
+  inboxPrefix: z
+    .string()
+    .max(256)
+    .regex(/^_INBOX[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$/, 'it must begin with `_INBOX`')
+    .exactOptional(),
 });
 
 export type FleetFile = z.output<typeof fleetFile>;
@@ -55,6 +61,17 @@ export const parseFleet = (value: unknown, path: string): FleetFile => {
   return parsed.data;
 };
 
+/** `weft keys` names what lies beside the file by its name alone, so that the directory may be copied anywhere. */
+const besideFile = (value: unknown, path: string): unknown => {
+  if (typeof value !== 'object' || value === null) return value;
+  const directory = resolve(dirname(path));
+  const located = (name: string): Record<string, string> => {
+    const given = (value as Record<string, unknown>)[name];
+    return typeof given === 'string' ? { [name]: resolve(directory, given) } : {};
+  };
+  return { ...value, ...located('ca'), ...located('credentials') };
+};
+
 export const readFleet = (path: string): FleetFile => {
   let value: unknown;
   try {
@@ -62,7 +79,7 @@ export const readFleet = (path: string): FleetFile => {
   } catch (thrown) {
     throw failure('fleet-file-invalid', { path, cause: thrown instanceof Error ? thrown.message : String(thrown) });
   }
-  return parseFleet(value, path);
+  return parseFleet(besideFile(value, path), path);
 };
 
 /** Null: this host belongs to no fleet. Throws FaultError when what is there cannot be understood. */

@@ -113,7 +113,7 @@ const operatorPermissions = (who: string): FleetPermissions => ({
 });
 
 const relayPermissions = (relay: string): FleetPermissions => ({
-  publish: [`weft.v1.relay.${encodeToken(relay)}.ack.>`],
+  publish: ['ack', 'evt'].map((kind) => `weft.v1.relay.${encodeToken(relay)}.${kind}.>`),
   subscribe: ['weft.v1.relay.open', `weft.v1.relay.${encodeToken(relay)}.data.>`, '$SRV.>'],
   answers: true,
 });

@@ -10,12 +10,12 @@ const whoOf = (role: Role, daemonUid: number): string => {
 
 /** A key for `role` on our own server; `expiresAtS` in seconds of Unix time, absent: never. */
 export const grantAccess = async (
-  server: Pick<PreparedServer, 'urls' | 'ca' | 'keys'>,
+  server: Pick<PreparedServer, 'urls' | 'ca' | 'keys' | 'inboxes'>,
   place: { readonly host: string; readonly uid: number },
   role: Role,
   options: { readonly version: string; readonly expiresAtS?: number },
 ): Promise<Access> => {
-  const identity = await mintUser(server.keys, place, role, options.expiresAtS);
+  const identity = await mintUser(server, place, role, options.expiresAtS);
   const { urls, ca } = server;
   return { ...place, who: whoOf(role, place.uid), realm: 'local', urls, ca, version: options.version, ...identity };
 };

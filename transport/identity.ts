@@ -148,20 +148,30 @@ const nameOf = (role: Role): string => {
   return role.kind === 'relay' ? `relay ${role.relay}` : 'daemon';
 };
 
+/** Where inboxes lie that no fleet confines. */
+export const INBOX = '_INBOX';
+
+export interface Issuer {
+  readonly keys: Keys;
+  /** What every inbox begins with: of a host in a fleet what its key may hear there. */
+  readonly inboxes: string;
+}
+
 /**
  * Whoever knows an inbox can have answers sent into it, so nobody may guess one. A process that outlives its daemon keeps its
  * inbox while its key is renewed: its prefix is derived, a caller's is random.
  */
-const inboxPrefix = (keys: Keys, role: Role): string => {
-  if (role.kind === 'caller') return `_INBOX.${randomBytes(16).toString('hex')}`;
+const inboxPrefix = ({ keys, inboxes }: Issuer, role: Role): string => {
+  if (role.kind === 'caller') return `${inboxes}.${randomBytes(16).toString('hex')}`;
   const name = nameOf(role).replace(' ', ':');
-  return `_INBOX.${createHmac('sha256', keys.accountSeed).update(`inbox:${name}`).digest('hex').slice(0, 32)}`;
+  return `${inboxes}.${createHmac('sha256', keys.accountSeed).update(`inbox:${name}`).digest('hex').slice(0, 32)}`;
 };
 
 /** `expiresAtS`: seconds of Unix time; absent: never (for the daemon itself). */
-export const mintUser = async (keys: Keys, place: Place, role: Role, expiresAtS?: number): Promise<Identity> => {
+export const mintUser = async (issuer: Issuer, place: Place, role: Role, expiresAtS?: number): Promise<Identity> => {
   const user = createUser();
-  const prefix = inboxPrefix(keys, role);
+  const { keys } = issuer;
+  const prefix = inboxPrefix(issuer, role);
   const { publish, subscribe, answers } = permissionsOf(place, role);
   const claims = {
     pub: { allow: [...publish] },

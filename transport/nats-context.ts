@@ -65,6 +65,17 @@ const readBytes = (path: string, homes: Homes): Uint8Array => {
   }
 };
 
+/** The name in a key that `weft keys relay NAME` made: the server lets it speak for that relay and no other. */
+export const relayOfContext = (name: string, homes: Homes): string | null => {
+  const { creds } = readContext(name, homes);
+  if (!creds) return null;
+  const text = Buffer.from(readBytes(creds, homes)).toString();
+  const [, claims] = /-----BEGIN NATS USER JWT-----\s+[\w-]+\.([\w-]+)\./.exec(text) ?? [];
+  if (claims === undefined) return null;
+  const user = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { name?: unknown };
+  return /^relay (.+)$/.exec(String(user.name))?.[1] ?? null;
+};
+
 const contextAuthenticator = (context: ContextFile, homes: Homes): Authenticator | null => {
   // Read at each attempt to connect, so that a renewed file counts.
   if (context.creds) {

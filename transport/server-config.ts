@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { MAX_BODY_BYTES } from './codec.ts';
 import { type FleetFile, LOCAL_ONLY, storedFleet } from './fleet-file.ts';
-import { type Keys, loadKeys } from './identity.ts';
+import { INBOX, type Keys, loadKeys } from './identity.ts';
 import { writeWhole } from './private-file.ts';
 
 const YEARS = 20;
@@ -156,6 +156,8 @@ export interface PreparedServer {
   readonly urls: readonly string[];
   readonly ca: string;
   readonly keys: Keys;
+  /** What every inbox on it begins with. */
+  readonly inboxes: string;
   /** What nats-server is started with: `nats-server -c PATH`. */
   readonly configPath: string;
   readonly pidPath: string;
@@ -189,5 +191,6 @@ export const prepareServer = async (options: {
   const configPath = join(directory, 'nats-server.conf');
   const pidPath = join(directory, 'nats-server.pid');
   writeWhole(configPath, serverConfig({ port, keys, certificate, logPath: join(logs, 'bus.log'), pidPath, fleet }), 0o600);
-  return { port, urls: [`tls://${LOOPBACK}:${port}`], ca: certificate.ca, keys, configPath, pidPath };
+  const inboxes = fleet?.inboxPrefix ?? INBOX;
+  return { port, urls: [`tls://${LOOPBACK}:${port}`], ca: certificate.ca, keys, inboxes, configPath, pidPath };
 };

@@ -119,12 +119,13 @@ const foreground = async (environment: Environment, options: Parsed): Promise<Ou
   if (working !== undefined) process.chdir(working);
   const log = join(directories.state, 'log');
   makeDirectories(log, 0o700);
-  const { joinExternalBus, joinOwnBus } = await import('../relay-bus.ts');
+  const { joinExternalBus, joinOwnBus, nameOnBus } = await import('../relay-bus.ts');
   const [url, context] = [options.get('bus-url'), options.get('bus-context')];
   const external = url !== undefined ? { url } : context === undefined ? null : { context };
   const { runRelay } = await import('../../actors/relayd-main.ts');
   const stopped = await runRelay({
     ...settings,
+    name: nameOnBus(external),
     log: options.has('verbose') ? 2 : join(log, 'relayd.log'),
     connect: (relay) => (external ? joinExternalBus(external) : joinOwnBus(relay, environment.group)),
     onReady: () => ready(options),

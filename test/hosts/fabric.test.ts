@@ -1,0 +1,164 @@
+/** Two hosts, a relay and a NATS server, each with a network of its own: what is recorded is at the relay, whatever is cut or dies. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Fabric, type Machine } from '../support/fabric.ts';
+import { until } from '../support/fleet-server.ts';
+import { sandboxMissing } from '../support/sandbox.ts';
+
+const PERIOD_NS = 20_000;
+/** Longer than a link waits for an acknowledgement before it is stalled. */
+const CUT_MS = 3_500;
+const DEAD_MS = 500;
+
+const SOAK = process.env.WEFT_SOAK !== undefined;
+const KILLS = 100;
+
+describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: sandboxMissing() }, () => {
+  let fabric: Fabric;
+  let web1: Machine;
+  let web2: Machine;
+  before(async () => {
+    fabric = await Fabric.start('web-1', 'web-2');
+    [web1, web2] = fabric.hosts as [Machine, Machine];
+    process.stdout.write(`${fabric.hosts.length + 2} machines were up in ${fabric.startedInMs} ms\n`);
+  });
+  after(() => fabric?.dispose());
+  afterEach(() => fabric.endCounters());
+
+  const whole = (machine: Machine, session: string, events: number): void => {
+    const { recorded, lost, duplicates, disorder, errors, readable, complaints } = fabric.check(machine, session);
+    assert.deepEqual(
+      { recorded, lost, duplicates, disorder, errors, readable, complaints },
+      { recorded: events, lost: 0, duplicates: 0, disorder: 0, errors: [], readable: events, complaints: '' },
+      `${session} of ${machine.host.name}`,
+    );
+  };
+
+  const everywhere = (act: (host: Machine) => Promise<void>) => Promise.all(fabric.hosts.map(act));
+
+  /** More of a session comes to the relay than was there. */
+  const arrives = async (host: Machine, session: string): Promise<void> => {
+    const before = fabric.bytes(host, session);
+    await until(() => fabric.bytes(host, session) > before, `${session} of ${host.host.name} arrives`, 30_000);
+  };
+
+  /** Both hosts record into `session` while `happens`; everything is at the relay at the end. */
+  const underLoad = async (session: string, happens: () => Promise<void>): Promise<void> => {
+    await everywhere((host) => host.session(session));
+    const counters = await Promise.all(fabric.hosts.map((host) => host.counter({ periodNs: PERIOD_NS })));
+    await Promise.all(counters.map((counter) => counter.advance(5_000)));
+    await happens();
+    await Promise.all(counters.map((counter) => counter.advance(5_000)));
+    await Promise.all(counters.map((counter) => counter.stop()));
+    await everywhere((host) => host.each(`stop ${session}`, `destroy ${session}`));
+    for (const [at, host] of fabric.hosts.entries()) whole(host, session, counters[at]!.total());
+  };
+
+  test('hosts see each other; what they record is at the relay when they stop', async () => {
+    await until(() => /web-1 +ready[\s\S]*web-2 +ready/.test(web2.weft('hosts')), 'both are there');
+    await everywhere((host) => host.session('stream'));
+    const counters = await Promise.all(fabric.hosts.map((host) => host.counter({ events: 50_000 })));
+    await Promise.all(counters.map(({ ended }) => ended));
+    for (const last of ['stop', 'destroy']) {
+      await everywhere((host) => host.each(`${last} stream`));
+      for (const host of fabric.hosts) whole(host, 'stream', 50_000);
+    }
+  });
+
+  test('babeltrace2 watches at the relay while a host records, prints every event, and ends with the session', async () => {
+    await web1.session('live', '--live=100000');
+    const counter = await web1.counter({ periodNs: PERIOD_NS, pinned: 0 });
+    const viewer = fabric.relay.spawn('babeltrace2', '--input-format=lttng-live', 'net://localhost/host/web-1/live');
+    let [events, complaints] = [0, ''];
+    viewer.stdout!.setEncoding('latin1').on('data', (text: string) => {
+      events += text.split('\n').length - 1;
+    });
+    viewer.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      complaints += text;
+    });
+    const ended = new Promise((resolve) => viewer.once('close', resolve));
+    await until(() => events > 1_000, 'it sees events while they are made', 20_000).catch((thrown: unknown) => {
+      throw new Error(`${events} events seen; ${String(thrown)}; ${complaints}`);
+    });
+    await counter.advance(5_000);
+    await counter.stop();
+    await web1.each('stop live', 'destroy live');
+    await ended;
+    // Two streams that have nothing up to the same time: babeltrace2 says that it takes either first.
+    const wrong = complaints
+      .split('\n')
+      .filter((line) => line !== '' && !line.includes('Cannot deterministically pick next live stream'));
+    assert.deepEqual([events, wrong], [counter.total(), []]);
+    whole(web1, 'live', counter.total());
+  });
+
+  test('the network is cut, for one host both ways and for the other towards it only, then the relay is not heard: nothing is lost', () =>
+    underLoad('cut', async () => {
+      const { sandbox } = fabric;
+      sandbox.cut(web1.host);
+      sandbox.cutTowards(web2.host);
+      await delay(CUT_MS);
+      for (const { host } of fabric.hosts) sandbox.mend(host);
+      await Promise.all(fabric.hosts.map((host) => arrives(host, 'cut')));
+      sandbox.cutFrom(fabric.relay.host);
+      await delay(CUT_MS);
+      sandbox.mend(fabric.relay.host);
+    }));
+
+  test('NATS is killed and starts again, then the relay: nothing is lost, nothing there twice', () =>
+    underLoad('killed', async () => {
+      fabric.killNats();
+      await delay(DEAD_MS);
+      await fabric.startNats();
+      await Promise.all(fabric.hosts.map((host) => arrives(host, 'killed')));
+      fabric.killRelay();
+      await delay(DEAD_MS);
+      fabric.startRelay();
+    }));
+
+  test(
+    'the relay is killed a hundred times, whenever it happens to be: nothing is lost, nothing there twice',
+    { skip: !SOAK },
+    () =>
+      underLoad('hundred', async () => {
+        for (let kills = 0; kills < KILLS; kills++) {
+          await delay(Math.random() * 1_000);
+          fabric.killRelay();
+          fabric.startRelay();
+        }
+        await everywhere((host) => arrives(host, 'hundred'));
+      }),
+  );
+
+  test('the network is cut for a minute under load: nothing is lost', { skip: !SOAK }, () =>
+    underLoad('minute', async () => {
+      for (const { host } of fabric.hosts) fabric.sandbox.cut(host);
+      await delay(60_000);
+      for (const { host } of fabric.hosts) fabric.sandbox.mend(host);
+      await everywhere((host) => arrives(host, 'minute'));
+    }),
+  );
+
+  test('a host dies and comes back: the other loses nothing, what had left the first can be read', async () => {
+    await everywhere((host) => host.session('death'));
+    const [dies, lives] = await Promise.all([web2, web1].map((host) => host.counter({ periodNs: PERIOD_NS })));
+    await dies!.advance(20_000);
+    await fabric.sandbox.kill(web2.host);
+    await dies!.ended;
+    await lives!.advance(5_000);
+    await fabric.sandbox.boot(web2.host);
+    await fabric.startHost(web2);
+    await until(() => /web-1 +ready[\s\S]*web-2 +ready/.test(web1.weft('hosts')), 'it is there again', 20_000);
+    await lives!.stop();
+    await everywhere((host) => host.each('stop death', 'destroy death'));
+    whole(web1, 'death', lives!.total());
+    const { recorded, lost, duplicates, disorder, errors, readable, complaints } = fabric.check(web2, 'death');
+    assert.deepEqual(
+      { lost, duplicates, disorder, errors, complaints },
+      { lost: 0, duplicates: 0, disorder: 0, errors: [], complaints: '' },
+    );
+    assert.equal(readable, recorded);
+    assert.ok(recorded > 0 && recorded <= dies!.total(), `${recorded} of ${dies!.total()}`);
+  });
+});

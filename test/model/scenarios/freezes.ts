@@ -54,7 +54,12 @@ export const FREEZES: readonly Scenario[] = [
       world.record(program, 1);
       await hear(world, THIRD);
       await world.until('it is copied', () => notes(world).length === 2, 1_000);
+      const { root } = world.consumers[0]!.parts;
+      const [recorderOfIt] = Object.values(root.getSnapshot().context.freezes);
       await world.ok('session.destroy', { session: 's' });
+      await world.rest();
+      assert.equal(recorderOfIt?.getSnapshot().status, 'done', 'it waits for no freeze any more');
+      assert.deepEqual(Object.keys(root.getSnapshot().context.freezes), []);
     },
   ),
 

@@ -365,8 +365,10 @@ export class ConsumerLink {
     await this.#ask('shutdown', {});
   }
 
-  /** Tells it to end; resolves when it has. */
+  /** Tells it to end; resolves when it has. Who wants a consumer from now on waits for the next. */
   async end(): Promise<void> {
+    if (this.#isReady) this.#ready = deferred();
+    this.#isReady = false;
     const exited = this.#exited.promise;
     await Promise.race([exited, this.shutdown().then(() => exited)]);
   }

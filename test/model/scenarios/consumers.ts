@@ -241,6 +241,23 @@ const consumerStateOf = (world: World): string | null =>
   world.daemon?.root.getSnapshot().context.consumers[1000] ? consumerState(world) : null;
 
 const REGISTRIES: readonly Scenario[] = [
+  scenario('a session that begins while the consumer of its owner ends is recorded by the next one', async (world) => {
+    await recording(world);
+    await world.ok('session.stop', { session: 's' });
+    const first = world.consumers[0]!;
+    await world.ok('session.destroy', { session: 's' });
+    world.faults.plan('bus.request', 200);
+    await world.until('it is told to end', () => consumerStateOf(world) === 'draining', 1_000);
+    const output = '/out/t';
+    await world.ok('session.create', { name: 't', output });
+    await world.ok('event.enable', { session: 't', pattern: 'weft_test:*' });
+    await world.ok('session.start', { session: 't' });
+    const numbers = world.record(await world.program(), 2);
+    await world.ok('session.stop', { session: 't' });
+    assert.ok(!world.consumers.includes(first));
+    assert.deepEqual(world.files.numbers(output), numbers);
+  }),
+
   scenario('a change of rules waits 5 s for a consumer that does not come back, then is answered', async (world) => {
     await recording(world);
     world.faults.plan('keeper.spawn', 'fail', { times: 10_000 });

@@ -96,7 +96,7 @@ export const tiersOf = (root: string): Tier[] => [
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 180, ['test/e2e']),
+  nodeTier(root, 'e2e', 300, ['test/e2e']),
   nodeTier(root, 'compat', 70, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 50, ['test/users', 'test/hosts']),

@@ -30,8 +30,12 @@ const AGAIN = ['no-responder', 'bus-cut'];
 /** Of the 1 MiB that a message may have. */
 const METADATA_PART = 256 * 1024;
 
+/** More than one daemon asks of a consumer. */
+const ORDERS_OF_A_DAEMON = 1_000_000_000;
+
 const helloSchema = z.object({
   pid: z.int(),
+  order: z.int(),
   sessions: z.array(
     z.object({
       session: z.string(),
@@ -118,6 +122,7 @@ export class ConsumerLink {
   /** Of the consumer that is there now. */
   #lost: Deferred<void> = deferred();
   #epoch = 0;
+  #order = 0;
   #opened = new Map<string, string>(); // directory -> session
   #metadata = new Map<string, string>(); // directory -> text
   #rings = new Map<string, string>(); // ring id -> session
@@ -189,6 +194,8 @@ export class ConsumerLink {
   async greet(): Promise<{ pid: number }> {
     const parsed = parseMessage(helloSchema, await this.#ask('hello', {}));
     if (!parsed.ok) throw refusedBy(parsed.fault);
+    // Beyond what a daemon before may have on its way.
+    this.#order = Math.max(this.#order, parsed.value.order + ORDERS_OF_A_DAEMON);
     for (const { session, registries } of parsed.value.sessions) {
       for (const { rings } of registries) for (const { ringId } of rings) this.#rings.set(ringId, session);
     }
@@ -392,6 +399,12 @@ export class ConsumerLink {
   }
 
   /** While nobody serves the subject (the consumer joins, or the bus is away) the question is put again. */
+  /** Later than all before: what was long on its way is told by it. */
+  #next(): number {
+    this.#order++;
+    return this.#order;
+  }
+
   async #ask(verb: string, body: Body): Promise<Body> {
     const { clock, ids, place } = this.#around;
     const epoch = this.#epoch;
@@ -399,7 +412,7 @@ export class ConsumerLink {
     const subject = consumerSubject({ ...place, owner: this.uid, verb });
     for (;;) {
       const wait = QUICK.includes(verb) ? QUICK_MS : ANSWER_MS;
-      const reply = await this.#around.bus().request(subject, { ...body, v: 1, id: ids.hex(8) }, wait);
+      const reply = await this.#around.bus().request(subject, { ...body, v: 1, id: ids.hex(8), order: this.#next() }, wait);
       if (epoch !== this.#epoch) throw refuse('consumer-failed', { owner: this.uid, cause: `it ended during \`${verb}\`` });
       if (reply.ok) return reply.body;
       const again = AGAIN.includes(reply.fault.code) || (reply.fault.code === 'timeout' && wait === QUICK_MS);

@@ -26,6 +26,9 @@ const geometry = z.object({
   allocation: z.enum(['per-cpu', 'per-channel']),
 });
 
+/** Grows with each message, from daemon to daemon; of all messages, but only these look at it. */
+const order = z.int().min(0);
+
 export const CONSUMER_REQUESTS = {
   hello: z.object({}),
   open: z.object({ session, directory: text }),
@@ -41,6 +44,7 @@ export const CONSUMER_REQUESTS = {
   }),
   attach: z.object({
     session,
+    order,
     key,
     ringId: hexId,
     directory: text,
@@ -83,7 +87,7 @@ export const CONSUMER_REQUESTS = {
   }),
   /** Memory of sub-buffers whose last event is older than `ageUs`; `wait`: what is complete is taken first. */
   reclaim: z.object({ session, ringIds: z.array(hexId), ageUs: count53, wait: z.boolean() }),
-  detach: z.object({ session, ringId: hexId.exactOptional() }),
+  detach: z.object({ session, order, ringId: hexId.exactOptional() }),
   /** Decoded events on the bus for so long; `name`: of the session, in the subject. */
   watch: z.object({
     session,

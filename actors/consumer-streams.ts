@@ -14,7 +14,7 @@ const NO_ROOM: readonly string[] = ['ENOSPC', 'EDQUOT'];
 
 /** One ring set, from the request to attach it until it was drained. */
 export class StreamEntry {
-  readonly attach: AttachRequest;
+  attach: AttachRequest;
   directory: string;
   readonly opened: Deferred<void> = deferred();
   readonly drained: Deferred<void> = deferred();
@@ -32,6 +32,12 @@ export class StreamEntry {
     this.attach = attach;
     this.directory = attach.directory;
     this.plan = attach.plan;
+  }
+
+  /** It was asked for anew before it could be opened: the place may be another by now. */
+  replace(attach: AttachRequest): void {
+    this.attach = attach;
+    this.directory = attach.directory;
   }
 
   bring(memory: RingMemory): void {
@@ -102,6 +108,8 @@ export class StreamEntry {
 export class ConsumerStreams {
   readonly #entries = new Map<string, StreamEntry>();
   readonly #memory = new Map<string, RingMemory>();
+  /** By session: a request to attach that is older than this was overtaken. */
+  readonly #detached = new Map<string, number>();
   /** Texts that come in parts, by directory. */
   readonly #metadata = new Map<string, string>();
   /** Event classes by session and directory; kept as long as the process, for a late message may come at any time. */
@@ -124,6 +132,21 @@ export class ConsumerStreams {
 
   endMetadata(directory: string): void {
     this.#metadata.delete(directory);
+  }
+
+  /** Of all that were asked. */
+  newest = 0;
+
+  noteOrder(order: unknown): void {
+    if (typeof order === 'number' && Number.isSafeInteger(order)) this.newest = Math.max(this.newest, order);
+  }
+
+  noteDetached(session: string, order: number): void {
+    this.#detached.set(session, Math.max(order, this.#detached.get(session) ?? 0));
+  }
+
+  isOvertaken({ session, order }: { readonly session: string; readonly order: number }): boolean {
+    return order < (this.#detached.get(session) ?? 0);
   }
 
   find(ringId: string): StreamEntry | undefined {

@@ -32,15 +32,18 @@ const writing = (path: string, work: () => void): void => {
   }
 };
 
+/** What it reads: a ring whose memory has not come may have been asked for by a daemon that is dead, and belongs elsewhere now. */
 const hello: Handler<'hello'> = async ({ streams, ports }) => {
   const sessions = new Map<string, Map<string, { ringId: string; plan: string }[]>>();
-  for (const { attach, plan } of streams.all()) {
+  for (const { attach, plan, reader } of streams.all()) {
+    if (!reader) continue;
     const registries = sessions.get(attach.session) ?? new Map();
     registries.set(attach.key, [...(registries.get(attach.key) ?? []), { ringId: attach.ringId, plan }]);
     sessions.set(attach.session, registries);
   }
   return {
     pid: ports.pid,
+    order: streams.newest,
     sessions: [...sessions].map(([session, registries]) => ({
       session,
       registries: [...registries].map(([key, rings]) => ({ key, rings })),
@@ -66,8 +69,10 @@ const metadata: Handler<'metadata'> = async (parts, { session, directory, text, 
 
 const attach: Handler<'attach'> = async (parts, request) => {
   const { ringId, plan, geometry } = request;
+  if (parts.streams.isOvertaken(request)) throw refuse('stale', { id: ringId });
   const known = parts.streams.find(ringId);
   if (known) {
+    if (!known.reader && request.order > known.attach.order) known.replace(request);
     await known.opened.promise;
     return {};
   }
@@ -136,8 +141,10 @@ const plan: Handler<'plan'> = async (parts, request) => {
   return {};
 };
 
-const detach: Handler<'detach'> = async (parts, { session, ringId }) => {
-  const entries = parts.streams.of(session, ringId);
+/** Rings that were attached after this was sent stay. */
+const detach: Handler<'detach'> = async (parts, { session, ringId, order }) => {
+  if (ringId === undefined) parts.streams.noteDetached(session, order);
+  const entries = parts.streams.of(session, ringId).filter(({ attach: of }) => of.order < order);
   for (const { attach: of } of entries) parts.stream(of.ringId)?.send({ type: 'DrainRequested' });
   await Promise.all(entries.map(({ drained }) => drained.promise));
   return {};
@@ -182,6 +189,7 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
 const handle = async <V extends ConsumerVerb>(parts: ConsumerProcessParts, verb: V, body: Body): Promise<Reply> => {
   const parsed = parseMessage(CONSUMER_REQUESTS[verb], body);
   if (!parsed.ok) return refused(parsed.fault);
+  parts.streams.noteOrder(body.order);
   try {
     return succeeded(await HANDLERS[verb](parts, parsed.value as ConsumerRequest<V>));
   } catch (thrown) {

@@ -96,7 +96,7 @@ export const tiersOf = (root: string): Tier[] => [
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 185, ['test/e2e']),
+  nodeTier(root, 'e2e', 270, ['test/e2e']),
   nodeTier(root, 'compat', 55, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 40, ['test/users']),

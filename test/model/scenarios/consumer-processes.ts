@@ -1,5 +1,6 @@
 /** The consumer process: streams whose files or rings fail, keys that do not come, ends at any moment. */
 import assert from 'node:assert/strict';
+import type { BusMessage } from '../../../transport/bus.ts';
 import { up } from './consumers.ts';
 import { holds, OUT, recording, type Scenario, scenario, session, took } from './scenario.ts';
 
@@ -65,6 +66,28 @@ const STREAMS: readonly Scenario[] = [
     await world.ok('session.stop', { session: 's' });
     holds(world, numbers);
   }),
+
+  scenario(
+    'a wish to read a ring that was long on its way, and overtaken by the last one to leave it, is not heard',
+    async (world) => {
+      await session(world);
+      const bus = world.connectBus();
+      const seen: BusMessage[] = [];
+      bus.subscribe('weft.v1.*.*.consumer.*.attach', (message) => void seen.push(message));
+      const program = await world.program();
+      await world.ok('session.start', { session: 's' });
+      const first = world.record(program, 2);
+      await world.ok('session.stop', { session: 's' });
+      await world.ok('session.rotate', { session: 's' });
+      const late = await bus.request(seen[0]!.subject, seen[0]!.body, 1_000);
+      assert.equal(late.ok ? null : late.fault.code, 'stale');
+      await world.restart();
+      await world.ok('session.start', { session: 's' });
+      const second = world.record(program, 2);
+      await world.ok('session.stop', { session: 's' });
+      holds(world, [...first, ...second]);
+    },
+  ),
 
   scenario('a ring whose memory does not arrive is refused after 5 s; another try succeeds', async (world) => {
     await session(world);

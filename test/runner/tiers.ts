@@ -63,7 +63,7 @@ const FUZZ_S = process.env.WEFT_SOAK ? 300 : 10;
 
 const killTier = (root: string): Tier => ({
   name: 'kill',
-  budgetS: 260,
+  budgetS: 240,
   parallel: 1,
   steps: () => [
     ...testFiles(root, ['test/kill', 'test/hostile']).map((file) => nodeTestStep(file, root)),
@@ -84,9 +84,9 @@ const killTier = (root: string): Tier => ({
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
   nodeTier(root, 'unit', 60, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 140, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
+  { name: 'native', budgetS: 170, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
   nodeTier(root, 'model', 60, ['test/model']),
-  nodeTier(root, 'simulation', 140, ['test/simulation']),
+  nodeTier(root, 'simulation', 200, ['test/simulation']),
   {
     name: 'sanitizers',
     budgetS: 270,
@@ -96,7 +96,7 @@ export const tiersOf = (root: string): Tier[] => [
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 300, ['test/e2e']),
+  nodeTier(root, 'e2e', 250, ['test/e2e']),
   nodeTier(root, 'compat', 70, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 50, ['test/users', 'test/hosts']),

@@ -149,8 +149,7 @@ export class ConsumerLink {
     this.#metadata = new Map();
     this.#rings = new Map();
     this.#maps = new Set();
-    if (this.#isReady) this.#ready = deferred();
-    this.#isReady = false;
+    this.#withdraw();
   }
 
   close(): void {
@@ -319,14 +318,18 @@ export class ConsumerLink {
 
   /** Tells it to end; resolves when it has. Who wants a consumer from now on waits for the next. */
   async end(): Promise<void> {
-    if (this.#isReady) this.#ready = deferred();
-    this.#isReady = false;
+    this.#withdraw();
     const exited = this.#exited.promise;
     await Promise.race([exited, this.shutdown().then(() => exited)]);
   }
 
   noteExit(): void {
     this.#exited.resolve();
+  }
+
+  #withdraw(): void {
+    if (this.#isReady) this.#ready = deferred();
+    this.#isReady = false;
   }
 
   #forgetDirectories(sessionId: string): void {

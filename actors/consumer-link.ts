@@ -169,8 +169,7 @@ export class ConsumerLink {
     this.#rings = new Map();
     this.#links = new Set();
     this.#maps = new Set();
-    if (this.#isReady) this.#ready = deferred();
-    this.#isReady = false;
+    this.#withdraw();
   }
 
   close(): void {
@@ -374,14 +373,18 @@ export class ConsumerLink {
 
   /** Tells it to end; resolves when it has. Who wants a consumer from now on waits for the next. */
   async end(): Promise<void> {
-    if (this.#isReady) this.#ready = deferred();
-    this.#isReady = false;
+    this.#withdraw();
     const exited = this.#exited.promise;
     await Promise.race([exited, this.shutdown().then(() => exited)]);
   }
 
   noteExit(): void {
     this.#exited.resolve();
+  }
+
+  #withdraw(): void {
+    if (this.#isReady) this.#ready = deferred();
+    this.#isReady = false;
   }
 
   #forgetDirectories(sessionId: string): void {

@@ -9,8 +9,9 @@ import type { TriggerAction } from '../machines/trigger-document.ts';
 import { resolveKey } from '../rules/key-template.ts';
 import type { Application, WantedCount } from './application-table.ts';
 import type { DaemonParts } from './daemon-parts.ts';
-import { mapGeometry } from './maps.ts';
+import { GROUPS, mapGeometry } from './maps.ts';
 import { type TriggerEntry, watchedPoint } from './trigger-table.ts';
+import { inTurn } from './turns.ts';
 
 type Increment = Extract<TriggerAction, { kind: 'incr-map-value' }>;
 
@@ -113,7 +114,7 @@ const provision = async (parts: DaemonParts, application: Application): Promise<
 /** The application counts what it should, and nothing else; resolves with the errors it answered. */
 export const armCounts = async (parts: DaemonParts, application: Application): Promise<readonly string[]> => {
   try {
-    await parts.maps.inTurn(() => provision(parts, application));
+    await inTurn(parts, GROUPS, () => provision(parts, application));
   } catch (thrown) {
     // A session that is destroyed meanwhile, or memory that is short: the rest counts.
     parts.ports.log.warn('a map has no counters for an application', {

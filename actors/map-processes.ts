@@ -2,6 +2,8 @@
 import type { MapChannelDocument, MapGroupDocument, RegistryScope } from '../machines/document.ts';
 import { type Inherited, mapsOf, withoutGroup } from '../machines/map-edits.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { GROUPS } from './maps.ts';
+import { inTurn } from './turns.ts';
 
 interface Owned {
   readonly sessionId: string;
@@ -44,7 +46,7 @@ const endGroup = async (parts: DaemonParts, { sessionId, map: { name }, group: {
  * what it has.
  */
 export const endDeadGroups = (parts: DaemonParts, pid: number | null): Promise<void> =>
-  parts.maps.inTurn(async () => {
+  inTurn(parts, GROUPS, async () => {
     for (const owned of ownedGroups(parts)) {
       if (pid !== null && owned.group.process?.pid !== pid) continue;
       if (parts.applications.in(owned.scope).length > 0) continue;

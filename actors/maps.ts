@@ -14,20 +14,15 @@ export const mapGeometry = ({ maxKeys, bits }: MapChannelDocument, { cpuCount }:
   bits,
 });
 
+/** Of `inTurn`, for whoever makes and ends groups: two at once would make memory twice, or for a process that is gone. */
+export const GROUPS = 'groups of maps';
+
 export class Maps {
   readonly #ports: DaemonPorts;
   readonly #fds = new Map<string, number>();
-  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(ports: DaemonPorts) {
     this.#ports = ports;
-  }
-
-  /** Whoever makes and ends groups: two at once would make memory twice, or for a process that is gone. */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => {});
-    return turn;
   }
 
   fd(mapId: string): number | undefined {

@@ -4,11 +4,8 @@
  *
  * The loader sees these calls come from here: a library that only the RUNPATH of the calling object leads to is not found.
  */
-#define _GNU_SOURCE
-#define WEFT_TRACEPOINT_DEFINE
-#define WEFT_TRACEPOINT_CREATE_PROBES
-#define WEFT_TRACEPOINT_HIDDEN_DEFINITION
-#define WEFT_TP_IP_PARAM ip /* the context `ip` is the program's address, not one in here */
+#include "helpers/preload.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
@@ -16,8 +13,6 @@
 #include <string.h>
 
 #include "helpers/dl_provider.h"
-
-#define EXPORT __attribute__((visibility("default")))
 
 static void *real(void **known, const char *name)
 {

@@ -5,17 +5,12 @@
  * The real functions are reached by glibc's own names for them, so nothing has to be looked up before the first call. A call that
  * comes from inside the recording itself (the library's own start, a formatter) is passed on without being recorded.
  */
-#define _GNU_SOURCE
-#define WEFT_TRACEPOINT_DEFINE
-#define WEFT_TRACEPOINT_CREATE_PROBES
-#define WEFT_TRACEPOINT_HIDDEN_DEFINITION
-#define WEFT_TP_IP_PARAM ip /* the context `ip` is the program's address, not one in here */
+#include "helpers/preload.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #include "helpers/libc_provider.h"
-
-#define EXPORT __attribute__((visibility("default")))
 
 extern void *__libc_malloc(size_t size);
 extern void __libc_free(void *pointer);

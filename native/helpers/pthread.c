@@ -5,18 +5,13 @@
  * The library that records uses a mutex of its own: what happens inside a recording is passed on without being recorded. Until the real
  * functions are known (the first instants of a process, one thread) a call is passed to them as it looks them up.
  */
-#define _GNU_SOURCE
-#define WEFT_TRACEPOINT_DEFINE
-#define WEFT_TRACEPOINT_CREATE_PROBES
-#define WEFT_TRACEPOINT_HIDDEN_DEFINITION
-#define WEFT_TP_IP_PARAM ip /* the context `ip` is the program's address, not one in here */
+#include "helpers/preload.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "helpers/pthread_provider.h"
-
-#define EXPORT __attribute__((visibility("default")))
 
 typedef int (*mutex_function)(pthread_mutex_t *);
 

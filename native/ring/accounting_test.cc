@@ -102,15 +102,7 @@ pid_t start_writers(const TestSet &set, const Shape &shape, unsigned process, co
 }
 
 std::unique_ptr<ReaderThread> start_reader(const TestSet &set, const Shape &shape) {
-    ReaderOptions options;
-    options.ring_fd = dup(set.ring_fd());
-    options.reader_fd = dup(set.reader_fd());
-    options.ring_id[0] = 1, options.ring_id[1] = 2, options.ring_id[2] = 3;
-    options.geometry = shape.geometry;
-    options.directory = set.directory();
-    options.file_prefix = "ch";
-    const StreamIdentity stream = TestSet::identity(0);
-    std::copy(std::begin(stream.uuid), std::end(stream.uuid), options.uuid);
+    ReaderOptions options = set.reader_options();
     options.read_timer_ns = shape.read_timer_ns;
     options.switch_timer_ns = shape.switch_timer_ns;
     options.reclaim_consumed = shape.eager;

@@ -60,20 +60,13 @@ public:
 
     /* `previous`: a rotation from it is under way. */
     std::unique_ptr<ReaderThread> read(unsigned chunk, int previous = -1) const {
-        ReaderOptions options;
-        options.ring_fd = dup(set_.ring_fd());
-        options.reader_fd = dup(set_.reader_fd());
-        options.ring_id[0] = 1, options.ring_id[1] = 2, options.ring_id[2] = 3;
-        options.geometry = set_.geometry();
+        ReaderOptions options = set_.reader_options();
         options.directory = directory(chunk);
         options.chunk = chunk;
         if (previous >= 0) {
             options.previous_chunk = static_cast<uint64_t>(previous);
             options.previous_directory = directory(static_cast<unsigned>(previous));
         }
-        options.file_prefix = "ch";
-        const StreamIdentity stream = TestSet::identity(0);
-        std::copy(std::begin(stream.uuid), std::end(stream.uuid), options.uuid);
         options.read_timer_ns = 200000000;
         std::unique_ptr<ReaderThread> reader;
         CHECK_EQUAL(ReaderThread::start(options, [] {}, &reader).message, "");

@@ -31,15 +31,7 @@ class Running {
 public:
     explicit Running(TestSet &set, uint64_t read_timer_ns = 200000000, uint64_t switch_timer_ns = 0) {
         sem_init(&told_, 0, 0);
-        ReaderOptions options;
-        options.ring_fd = dup(set.ring_fd());
-        options.reader_fd = dup(set.reader_fd());
-        options.ring_id[0] = 1, options.ring_id[1] = 2, options.ring_id[2] = 3;
-        options.geometry = set.geometry();
-        options.directory = set.directory();
-        options.file_prefix = "ch";
-        const StreamIdentity stream = TestSet::identity(0);
-        std::copy(std::begin(stream.uuid), std::end(stream.uuid), options.uuid);
+        ReaderOptions options = set.reader_options();
         options.read_timer_ns = read_timer_ns;
         options.switch_timer_ns = switch_timer_ns;
         const Failure bad = ReaderThread::start(options, [this] { sem_post(&told_); }, &thread_);

@@ -204,15 +204,7 @@ void a_torn_sub_buffer_counts_as_overwritten() {
 void a_thread_gives_back_on_request_and_by_the_clock() {
     TestSet set(kSize, 16);
     for (const bool by_clock : {false, true}) {
-        ReaderOptions options;
-        options.ring_fd = dup(set.ring_fd());
-        options.reader_fd = dup(set.reader_fd());
-        options.ring_id[0] = 1, options.ring_id[1] = 2, options.ring_id[2] = 3;
-        options.geometry = set.geometry();
-        options.directory = set.directory();
-        options.file_prefix = "ch";
-        const StreamIdentity stream = TestSet::identity(0);
-        std::copy(std::begin(stream.uuid), std::end(stream.uuid), options.uuid);
+        ReaderOptions options = set.reader_options();
         options.read_timer_ns = 1000000;
         options.reclaim_age_ns = by_clock ? 1 : 0;
         std::unique_ptr<ReaderThread> thread;

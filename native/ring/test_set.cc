@@ -109,6 +109,19 @@ weft::StreamIdentity TestSet::identity(uint32_t cpu) {
     return stream;
 }
 
+weft::ReaderOptions TestSet::reader_options() const {
+    weft::ReaderOptions options;
+    options.ring_fd = dup(ring_fd_);
+    options.reader_fd = dup(reader_fd_);
+    options.ring_id[0] = 1, options.ring_id[1] = 2, options.ring_id[2] = 3;
+    options.geometry = geometry_;
+    options.directory = directory_;
+    options.file_prefix = "ch";
+    const weft::StreamIdentity stream = identity(0);
+    std::copy(std::begin(stream.uuid), std::end(stream.uuid), options.uuid);
+    return options;
+}
+
 weft::Cause TestSet::new_reader(uint32_t cpu, int directory, weft::FileLimits limits) {
     weft::StreamFiles files(directory, "ch_" + std::to_string(cpu), limits);
     readers_[cpu].reset(new weft::RingReader(map_, ring_fd_, identity(cpu), std::move(files), scratch_.data()));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ring/reader_thread.h"
 #include "ring/ring_reader.h"
 #include "ring/test_writer.h"
 
@@ -50,6 +51,8 @@ public:
     int reader_fd() const { return reader_fd_; }
     int directory_fd() const { return directory_fd_; }
     static weft::StreamIdentity identity(uint32_t cpu);
+    /* For a thread that reads this set into its directory; the fds are the thread's once it has started. */
+    weft::ReaderOptions reader_options() const;
 
 private:
     weft_geometry geometry_;

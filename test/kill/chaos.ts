@@ -168,20 +168,28 @@ export class Chaos {
 
   #report(): ChaosReport {
     const bytes = readFileSync(this.#confirm);
-    let emitted = 0;
-    for (let at = 0; at < bytes.length; at += 8) emitted += Number(bytes.readBigUInt64LE(at));
-    const faults = Object.keys(SESSIONS).flatMap((name) => this.#faultsOf(name, emitted).map((fault) => `${name}: ${fault}`));
+    const confirmed = Array.from({ length: bytes.length / 8 }, (_, thread) => Number(bytes.readBigUInt64LE(thread * 8)));
+    const emitted = confirmed.reduce((sum, count) => sum + count, 0);
+    const faults = Object.keys(SESSIONS).flatMap((name) => this.#faultsOf(name, confirmed).map((fault) => `${name}: ${fault}`));
     return { kills: this.#kills, programs: this.#started, emitted, slack: this.#slack, faults };
   }
 
-  #faultsOf(name: string, emitted: number): readonly string[] {
+  /** `confirmed`: events by thread. */
+  #faultsOf(name: string, confirmed: readonly number[]): readonly string[] {
     const trace = this.#weft.trace(name);
-    const { recorded, lost, duplicates, disorder, errors } = checkTrace(trace);
+    const { recorded, lost, duplicates, disorder, errors, threads } = checkTrace(trace);
     const read = babeltrace(trace);
     const sum = recorded + lost;
-    const [least, most] = [emitted, emitted + this.#slack];
+    const least = confirmed.reduce((total, count) => total + count, 0);
+    const most = least + this.#slack;
+    const short = confirmed.flatMap((count, thread) => {
+      const missing = count - (threads[thread]?.count ?? 0);
+      return missing > 0 ? [`${missing} of ${count} of thread ${thread}`] : [];
+    });
     return [
-      ...(sum >= least && sum <= most ? [] : [`${recorded} recorded + ${lost} lost = ${sum}, emitted ${least} to ${most}`]),
+      ...(sum >= least && sum <= most
+        ? []
+        : [`${recorded} recorded + ${lost} lost = ${sum}, emitted ${least} to ${most}; not recorded: ${short.join(', ')}`]),
       ...(duplicates === 0 ? [] : [`${duplicates} events twice`]),
       ...(disorder === 0 ? [] : [`${disorder} events out of order`]),
       ...errors,

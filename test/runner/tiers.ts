@@ -63,7 +63,7 @@ const FUZZ_S = process.env.WEFT_SOAK ? 300 : 10;
 
 const killTier = (root: string): Tier => ({
   name: 'kill',
-  budgetS: 205,
+  budgetS: 220,
   parallel: 1,
   steps: () => [
     ...testFiles(root, ['test/kill', 'test/hostile']).map((file) => nodeTestStep(file, root)),
@@ -83,10 +83,10 @@ const killTier = (root: string): Tier => ({
 
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
-  nodeTier(root, 'unit', 50, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 115, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
+  nodeTier(root, 'unit', 65, ['test/unit', 'test/contract'], 2),
+  { name: 'native', budgetS: 150, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
   nodeTier(root, 'model', 110, ['test/model']),
-  nodeTier(root, 'simulation', 140, ['test/simulation']),
+  nodeTier(root, 'simulation', 165, ['test/simulation']),
   {
     name: 'sanitizers',
     budgetS: 255,
@@ -96,9 +96,9 @@ export const tiersOf = (root: string): Tier[] => [
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 270, ['test/e2e']),
-  nodeTier(root, 'compat', 55, ['test/compat']),
+  nodeTier(root, 'e2e', 215, ['test/e2e']),
+  nodeTier(root, 'compat', 60, ['test/compat']),
   killTier(root),
-  nodeTier(root, 'users', 40, ['test/users']),
-  nodeTier(root, 'hosts', 165, ['test/hosts']),
+  nodeTier(root, 'users', 30, ['test/users']),
+  nodeTier(root, 'hosts', 160, ['test/hosts']),
 ];

@@ -90,7 +90,7 @@ test('native test lines are read with their notes, and a status that does not fi
   assert.deepEqual(totals, { passed: 1, failed: 3, skipped: 0 });
 });
 
-test('the tiers fit the 25 minutes of CI beside the set-up, which takes two on a machine that has the packages', () => {
+test('the tiers fit the 25 minutes of CI beside the set-up, which takes one on a machine that has the packages', () => {
   const total = tiersOf(scratch).reduce((sum, tier) => sum + tier.budgetS, 0);
   assert.ok(total <= 24 * 60, `${total} s`);
 });

@@ -100,5 +100,5 @@ export const tiersOf = (root: string): Tier[] => [
   nodeTier(root, 'compat', 60, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 30, ['test/users']),
-  nodeTier(root, 'hosts', 160, ['test/hosts']),
+  nodeTier(root, 'hosts', 140, ['test/hosts']),
 ];

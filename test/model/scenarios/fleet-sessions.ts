@@ -165,11 +165,18 @@ export const FLEET_SESSIONS: readonly Scenario[] = [
   following('a disk that does not take it: it goes on later, and at once when there are news', async (world, bucket) => {
     await world.start();
     await world.advance(CHANGES_MS);
-    world.faults.plan('disk.writeFleetSessions', 'fail', { after: 1, times: 2 });
+    world.faults.plan('disk.writeFleetSessions', 'fail', { after: 1, times: 1 });
     bucket.write(declared(1));
     await world.advance(CHANGES_MS);
+    assert.equal(world.document('web'), undefined);
     bucket.write(declared(2));
-    await world.advance(40_000);
+    await world.advance(CHANGES_MS);
     assert.equal(await stateOf(world), '2 following');
+    world.faults.plan('disk.writeFleetSessions', 'fail', { after: 1, times: 1 });
+    bucket.write(declared(3, { pattern: 'other:*' }));
+    await world.advance(CHANGES_MS);
+    assert.deepEqual(patterns(world), ['weft_test:*']);
+    await world.advance(20_000);
+    assert.equal(await stateOf(world), '3 following');
   }),
 ];

@@ -348,7 +348,7 @@ const TROUBLE: readonly Scenario[] = [
     world.consumers[0]!.readers[0]!.wake();
     await inState(world, /spool:full/);
     numbers.push(...world.record(program, 1));
-    await done(world, 'detach', { session: idOf(world) });
+    await done(world, 'detach', { session: idOf(world), order: 10 ** 12 });
     assert.deepEqual(world.files.numbers(OUT), numbers);
   }),
 

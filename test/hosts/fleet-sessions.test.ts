@@ -58,7 +58,7 @@ describe('sessions of a fleet', { timeout: 90_000 }, () => {
   });
   after(() => fleet.dispose());
 
-  test('apply: a host follows, a late one too; drift is shown, delete ends it', async () => {
+  test('apply: a host follows, a late one too; drift is shown, the next generation replaces it, delete ends it', async () => {
     const applied = apply('a:*');
     assert.equal(applied.status, 0, applied.stderr + applied.stdout);
     const web2 = fleet.add('web-2', ['role=web']);
@@ -71,8 +71,11 @@ describe('sessions of a fleet', { timeout: 90_000 }, () => {
     );
     web2.ok('stop', 'web');
     await shown('web-1 1 following, web-2 1 drifted');
+    assert.equal(apply('b:*').status, 0);
+    await shown('web-1 2 following, web-2 2 following');
+    assert.match(web2.ok('list', 'web'), /b:\*/);
     assert.equal(operate('delete', 'web').status, 0);
-    await shown('web-1 2 deleted, web-2 2 deleted');
+    await shown('web-1 3 deleted, web-2 3 deleted');
     assert.match(web2.ok('list'), /no available/);
   });
 });

@@ -41,7 +41,7 @@ const leasesEnd = async (fleet: ManyHosts): Promise<void> => {
   );
 };
 
-test(`a fleet of ${HOSTS} hosts, seed ${SEED}`, { timeout: 120_000 }, async () => {
+test(`a fleet of ${HOSTS} hosts, seed ${SEED}`, { timeout: 300_000 }, async () => {
   const chance = new Chance(SEED);
   const fleet = new ManyHosts(chance, HOSTS);
   await fleet.clock.until('all are heard', () => fleet.heard.size === HOSTS, 6_000);

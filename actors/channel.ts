@@ -1,6 +1,12 @@
 /** A channel's changes, as events on the bus and lines in the log. */
-import { channelMachine } from '../machines/channel.ts';
+import type { ActorRefFrom } from 'xstate';
+import { type ChannelEvent, channelMachine } from '../machines/channel.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+
+/** Every pass and every start says how the channels stand: mostly as they stood. */
+export const tellChannel = (channel: ActorRefFrom<typeof channelMachine>, event: ChannelEvent): void => {
+  if (channel.getSnapshot().can(event)) channel.send(event);
+};
 
 export const provideChannel = (parts: DaemonParts) =>
   channelMachine.provide({

@@ -45,6 +45,8 @@ export interface Caller {
   readonly uid: number;
   /** root, or the daemon's own user. */
   readonly all: boolean;
+  /** What the command may fail of was done, and is held for it. */
+  readonly arranged?: boolean;
 }
 
 export type Handler<C extends CommandName> = (
@@ -288,7 +290,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'session.destroy': (parts, caller, { session }, key) =>
     command(parts, caller, session, key, { type: 'DestroyRequested', requestId: key }),
   'session.start': (parts, caller, { session }, key) =>
-    command(parts, caller, session, key, { type: 'StartRequested', requestId: key }),
+    command(parts, caller, session, key, { type: 'StartRequested', requestId: key, arranged: caller.arranged ?? false }),
   'session.stop': (parts, caller, { session }, key) =>
     command(parts, caller, session, key, { type: 'StopRequested', requestId: key }),
   'session.list': async (parts, caller) =>

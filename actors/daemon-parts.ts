@@ -107,7 +107,7 @@ export class DaemonParts {
   /** The owner's consumer, started if need be, once it can be asked. */
   async readyConsumer(document: SessionDocument): Promise<ConsumerLink> {
     const { owner } = document;
-    this.root.send({ type: 'ConsumerNeeded', uid: owner.uid, gid: owner.gid });
+    this.#needConsumer(owner);
     const link = this.consumer(owner.uid);
     await link.ready;
     const wanted = linkRequestOf(document);
@@ -116,9 +116,9 @@ export class DaemonParts {
   }
 
   /** The memory of a map is with its owner's consumer too, as soon as that is there. */
-  holdMap({ owner: { uid, gid } }: SessionDocument, mapId: string): void {
-    this.root.send({ type: 'ConsumerNeeded', uid, gid });
-    this.maps.lend(mapId, this.consumer(uid));
+  holdMap({ owner }: SessionDocument, mapId: string): void {
+    this.#needConsumer(owner);
+    this.maps.lend(mapId, this.consumer(owner.uid));
   }
 
   async releaseMap(mapId: string): Promise<void> {
@@ -133,7 +133,7 @@ export class DaemonParts {
     const key = scopeKey(scope);
     const session = this.session(sessionId);
     if (!session) return;
-    session.send({ type: 'ScopeSeen', scopeKey: key, scope });
+    if (!session.getSnapshot().context.registries[key]) session.send({ type: 'ScopeSeen', scopeKey: key, scope });
     const { pass, ended } = this.passes.request(`${sessionId}/${key}`);
     session.getSnapshot().context.registries[key]?.send({ type: 'PassRequested', pass });
     await ended;
@@ -149,6 +149,12 @@ export class DaemonParts {
       scopes.set(scopeKey(scope), scope);
     }
     await Promise.all([...scopes.values()].map((scope) => this.pass(sessionId, scope)));
+  }
+
+  /** One that knows that it is needed is there, or comes (again) by itself. */
+  #needConsumer({ uid, gid }: { readonly uid: number; readonly gid: number }): void {
+    const needed = this.root.getSnapshot().context.consumers[uid]?.getSnapshot().context.needed;
+    if (!needed) this.root.send({ type: 'ConsumerNeeded', uid, gid });
   }
 }
 

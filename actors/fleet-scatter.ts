@@ -73,10 +73,11 @@ const settle = async (
 ): Promise<Reply> => {
   const operation = String(body.operation ?? body.id);
   const lease = parts.root.getSnapshot().context.fleet?.getSnapshot().context.leases[operation];
-  const held = lease?.getSnapshot().status === 'active' && lease.getSnapshot().context.command === name;
+  const { status, context } = lease?.getSnapshot() ?? {};
+  const held = status === 'active' && context?.command === name && context.session === String(body.session ?? '');
   lease?.send({ type: phase === 'commit' ? 'Committed' : 'Aborted' });
   if (phase === 'abort') return succeeded({});
-  return held ? carryOut(parts, caller, name, body) : failed('lease-ended', { operation });
+  return held ? carryOut(parts, { ...caller, arranged: true }, name, body) : failed('lease-ended', { operation });
 };
 
 /** With the rights of the fleet on this host. */

@@ -22,6 +22,7 @@ import { type PointFilter, pointFilter } from '../rules/filter/channel.ts';
 import { channelMatches } from '../rules/match.ts';
 import { isTracked } from '../rules/track.ts';
 import type { Application, Point, WantedChannel, WantedPoint } from './application-table.ts';
+import { tellChannel } from './channel.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { geometryOf } from './rings.ts';
@@ -83,17 +84,30 @@ const describePoints = async (parts: DaemonParts, sessionId: string, key: string
   });
 };
 
-export const metadataOf = (document: SessionDocument, registry: RegistryDocument): string =>
-  traceMetadata({
+interface Described extends Pick<SessionDocument, 'channels' | 'clock'> {
+  readonly text: string;
+}
+
+/** By registry: every pass and every flush asks for the text, which changes seldom. */
+const metadata = new WeakMap<RegistryDocument, Described>();
+
+export const metadataOf = (document: SessionDocument, registry: RegistryDocument): string => {
+  const { channels, clock } = document;
+  const known = metadata.get(registry);
+  if (known && known.channels === channels && known.clock === clock) return known.text;
+  const text = traceMetadata({
     uuid: registry.uuid,
     sessionName: document.name,
     hostname: document.hostname,
     createdAt: document.createdAt,
     scope: registry.scope,
-    clock: document.clock,
-    channels: document.channels.map(({ id, contexts, attributes: { allocation } }) => ({ id, contexts, allocation })),
+    clock,
+    channels: channels.map(({ id, contexts, attributes: { allocation } }) => ({ id, contexts, allocation })),
     eventClasses: registry.eventClasses,
   });
+  metadata.set(registry, { channels, clock, text });
+  return text;
+};
 
 const prefixOf = (channel: ChannelDocument, sync: 'rseq' | 'lock'): string =>
   sync === 'lock' && channel.attributes.allocation === 'per-cpu' ? `${channel.name}_l` : channel.name;
@@ -326,7 +340,7 @@ export const provideRingRegistry = (parts: DaemonParts) => {
     actions: {
       reportPass: (_, { sessionId, scopeKey, pass, refusal }) => {
         for (const channel of Object.values(parts.session(sessionId)?.getSnapshot().context.channels ?? {})) {
-          channel.send(refusal ? { type: 'RingsRefused', cause: refusal.code } : { type: 'RingsServed' });
+          tellChannel(channel, refusal ? { type: 'RingsRefused', cause: refusal.code } : { type: 'RingsServed' });
         }
         if (refusal) parts.ports.log.warn('a registry pass failed', { sessionId, scopeKey, ...refusal });
         parts.passes.report(`${sessionId}/${scopeKey}`, pass, refusal);

@@ -10,7 +10,7 @@ import { type EditAnswer, editSession, type SessionEdit } from '../machines/sess
 import type { Body, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
 import type { LinkView } from '../transport/messages.ts';
-import { provideChannel } from './channel.ts';
+import { provideChannel, tellChannel } from './channel.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { armAllCounts } from './map-counts.ts';
 import { faultOfRefusal, Refused, refuse, refusedFrom } from './refused.ts';
@@ -63,10 +63,12 @@ const tellChannels = (parts: DaemonParts, sessionId: string): void => {
   const document = parts.documents.current(sessionId);
   const session = parts.session(sessionId)!;
   for (const { name, enabled } of document.channels) {
-    session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
+    const known = session.getSnapshot().context.channels[name];
+    if (!known) session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
     const channel = session.getSnapshot().context.channels[name];
-    channel?.send({ type: enabled ? 'ChannelEnabled' : 'ChannelDisabled' });
-    if (document.everStarted) channel?.send({ type: 'SessionStarted' });
+    if (!channel) continue;
+    tellChannel(channel, { type: enabled ? 'ChannelEnabled' : 'ChannelDisabled' });
+    if (document.everStarted) tellChannel(channel, { type: 'SessionStarted' });
   }
 };
 
@@ -81,7 +83,8 @@ const memoryNeeded = (parts: DaemonParts, document: SessionDocument): number => 
     .reduce((total, bytes) => total + bytes, 0);
 };
 
-const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void> => {
+/** `arranged`: a pass was made just now, and arming makes another; only what could be missing since is looked for. */
+const prepareStart = async (parts: DaemonParts, sessionId: string, arranged: boolean): Promise<void> => {
   const document = parts.documents.current(sessionId);
   if (document.channels.length === 0 && mapsOf(document).length === 0) throw refuse('no-channel', { session: document.name });
   const neededBytes = memoryNeeded(parts, document);
@@ -92,7 +95,7 @@ const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void
   const output = outputPathOf(document);
   if (output !== '') await consumer.open(sessionId, output);
   await ensureChunk(parts, sessionId);
-  await parts.passAll(sessionId);
+  if (!arranged) await parts.passAll(sessionId);
 };
 
 const writePromise = (
@@ -237,7 +240,9 @@ const provideActors = (parts: DaemonParts) => ({
   redirectOutput: fromPromise<void, { sessionId: string; requestId: string; wanted: OutputWanted }>(({ input }) =>
     redirect(parts, input.sessionId, input.requestId, input.wanted),
   ),
-  prepareStart: fromPromise<void, { sessionId: string }>(({ input }) => prepareStart(parts, input.sessionId)),
+  prepareStart: fromPromise<void, { sessionId: string; arranged: boolean }>(({ input }) =>
+    prepareStart(parts, input.sessionId, input.arranged),
+  ),
   writePromise: fromPromise<
     void,
     { sessionId: string; requestId: string | null; operation: 'starting' | 'stopping' | 'destroying' }
@@ -288,7 +293,11 @@ export const provideSession = (parts: DaemonParts) => {
           .then(() => armAllCounts(parts))
           .catch((thrown) => log.error('a promise could not be taken back', { sessionId, cause: String(thrown) }));
       },
-      reportRest: (_, { sessionId }) => parts.root.send({ type: 'SessionRested', sessionId }),
+      reportRest: (_, { sessionId }) => {
+        // Later rests are no news: the root waits for those that it recovers.
+        const { recovering } = parts.root.getSnapshot().context;
+        if (recovering.includes(sessionId)) parts.root.send({ type: 'SessionRested', sessionId });
+      },
       reportDestroyed: (_, { sessionId }) => {
         publish(sessionId, 'destroyed');
         destroyed(parts, sessionId);

@@ -16,6 +16,7 @@ import { table } from './table.ts';
 const COMMANDS =
   /^(create|destroy|start|stop|list|status|rotate|clear|regenerate|metadata|snapshot|track|untrack|add-context|show-maps|add-map-channel|(enable|disable)-(channel|event|rotation)|(add|remove)-trigger|list-triggers)$/;
 const DEFAULT_STALL_S = 5;
+const PROGRESS_MS = 50;
 const EXIT = { done: 0, partial: 4, failed: 1 } as const;
 
 export interface OnOptions {
@@ -75,6 +76,7 @@ export class FleetRun {
   readonly #options: OnOptions;
   readonly #stallMs: number;
   readonly #rows = new Map<string, Row>();
+  #shownAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: OnOptions) {
     if (!COMMANDS.test(options.command))
@@ -98,10 +100,18 @@ export class FleetRun {
       all: this.#options.all && TWO_PHASE.includes(name),
       stallMs: this.#stallMs,
       hosts: async () => (await daemon.request('hosts.list', {})).hosts as readonly HostView[],
-      progress: (answered, meant) => this.#options.terminal?.write(`\r${answered}/${meant} hosts `),
+      progress: (answered, meant) => this.#show(answered, meant),
     });
     this.#options.terminal?.write('\r\x1b[K');
     return this.#note(report);
+  }
+
+  /** Nobody reads faster, and a thousand hosts answer within a moment. */
+  #show(answered: number, meant: number): void {
+    const now = performance.now();
+    if (answered < meant && now - this.#shownAt < PROGRESS_MS) return;
+    this.#shownAt = now;
+    this.#options.terminal?.write(`\r${answered}/${meant} hosts `);
   }
 
   /** One name for all: each host would make one of its own time. */

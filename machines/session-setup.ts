@@ -17,7 +17,8 @@ export type SessionEvent =
   | { readonly type: 'PrepareRequested'; readonly requestId: string }
   /** Of a stopped session: its traces go elsewhere from now on. */
   | { readonly type: 'RedirectRequested'; readonly requestId: string; readonly wanted: OutputWanted }
-  | { readonly type: 'StartRequested'; readonly requestId: string }
+  /** `arranged`: it was prepared a moment ago, for all that anybody knows. */
+  | { readonly type: 'StartRequested'; readonly requestId: string; readonly arranged?: boolean }
   | { readonly type: 'StopRequested'; readonly requestId: string }
   | { readonly type: 'DestroyRequested'; readonly requestId: string }
   /** An application described itself, or described itself anew. */
@@ -43,6 +44,8 @@ export interface SessionContext {
   readonly creates: boolean;
   /** The request under way, answered when its effect is there. */
   readonly requestId: string | null;
+  /** Of a start: what it may fail of was done already. */
+  readonly arranged: boolean;
   readonly edit: { readonly requestId: string; readonly edit: SessionEdit } | null;
   readonly snapshot: {
     readonly requestId: string;
@@ -80,7 +83,7 @@ export const sessionSetup = setup({
     freezeSnapshot: fromPromise<SnapshotPlace, Id & { wanted: SnapshotWanted }>(notProvided('actor freezeSnapshot')),
     recordSnapshot: fromPromise<void, Id & { requestId: string; place: SnapshotPlace }>(notProvided('actor recordSnapshot')),
     redirectOutput: fromPromise<void, Id & { requestId: string; wanted: OutputWanted }>(notProvided('actor redirectOutput')),
-    prepareStart: fromPromise<void, Id>(notProvided('actor prepareStart')),
+    prepareStart: fromPromise<void, Id & { arranged: boolean }>(notProvided('actor prepareStart')),
     writePromise: fromPromise<void, Id & { requestId: string | null; operation: Operation }>(notProvided('actor writePromise')),
     armApplications: fromPromise<void, Id>(notProvided('actor armApplications')),
     quietApplications: fromPromise<void, Id>(notProvided('actor quietApplications')),
@@ -104,8 +107,10 @@ export const sessionSetup = setup({
     takeRequest: assign((_, params: { requestId: string | null }) => ({
       requestId: params.requestId,
       fault: null,
+      arranged: false,
       flushAttempts: 0,
     })),
+    takeArranged: assign((_, params: { arranged: boolean }) => params),
     rememberActivity: assign((_, params: { active: boolean }) => ({ wasActive: params.active })),
     takeEdit: assign((_, params: { requestId: string; edit: SessionEdit }) => ({ edit: params })),
     takeOutput: assign((_, params: { wanted: OutputWanted }) => ({ output: params.wanted })),

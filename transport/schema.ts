@@ -7,6 +7,12 @@ import type { Body, Fault } from './bus.ts';
 import { MESSAGE_VERSION } from './codec.ts';
 import { fault } from './errors.ts';
 
+/**
+ * Without compiled parsers: making one takes milliseconds of the first message of each kind, which is when somebody waits (all hosts
+ * of a fleet begin at once, a command line parses a message or two), and they are no faster for messages as small as ours.
+ */
+z.config({ jitless: true });
+
 /** A 64-bit count: bigint here, an integer in msgpack, a decimal string in JSON. */
 export const count64 = z
   .union([z.bigint().nonnegative(), z.int().nonnegative(), z.string().regex(/^\d{1,20}$/)])

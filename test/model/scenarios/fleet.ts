@@ -218,6 +218,33 @@ export const PHASES: readonly Scenario[] = [
     );
   }),
 
+  scenario('a start that was prepared is one pass over its rings, and what came meanwhile records too', async (world) => {
+    world.fleet = 'fleet';
+    let passes = 0;
+    world.inspectors.push(({ type, ...of }) => {
+      if (type === '@xstate.event' && 'event' in of && of.event.type === 'PassRequested') passes++;
+    });
+    await session(world);
+    await world.program();
+    const operation = { operation: 'o1', session: 's' };
+    await ask(world, 'session.start', { ...operation, phase: 'prepare' });
+    const late = await world.program();
+    const before = passes;
+    await ask(world, 'session.start', { ...operation, phase: 'commit' });
+    assert.equal(passes - before, 1);
+    assert.equal(world.record(late, 1).length, 1);
+  }),
+
+  scenario('a commit is for the session that was prepared, and for no other', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    await world.ok('session.create', { name: 'other', output: `${OUT}-other` });
+    await world.ok('event.enable', { session: 'other', pattern: '*' });
+    await ask(world, 'session.start', { session: 's', operation: 'o1', phase: 'prepare' });
+    const commit = { session: 'other', operation: 'o1', phase: 'commit' };
+    assert.equal((await ask(world, 'session.start', commit)).code, 'lease-ended');
+  }),
+
   scenario('what is prepared and never begun goes back by itself, or when it is told to', async (world) => {
     world.fleet = 'fleet';
     await session(world);

@@ -10,8 +10,8 @@ import { realClock } from '../../../actors/host-ports.ts';
 import type { Body, Bus } from '../../../transport/bus.ts';
 import type { HostView } from '../../../transport/fleet-messages.ts';
 import { findServer } from '../../../transport/server-config.ts';
-import { UID } from '../world/world.ts';
-import { connectFleet, type EmulatedHost, startHost } from './host.ts';
+import { UID, type World } from '../world/world.ts';
+import { connectFleet, type EmulatedHost, type Frozen, frozenOn, startHost } from './host.ts';
 
 const MAIN = join(import.meta.dirname, 'hosts-main.ts');
 const TICKS_PER_S = 100;
@@ -131,18 +131,23 @@ export class EmulatedFleet {
 
   async cpu(): Promise<Cpu> {
     const { user, system } = process.cpuUsage();
-    const told = await Promise.all(
-      this.#processes.map(async (child) => {
-        child.send({});
-        const [said] = (await once(child, 'message')) as [{ cpuMs: number }];
-        return said.cpuMs;
-      }),
-    );
+    const told = await this.#ask<{ cpuMs: number }>('use');
     return {
       caller: (user + system) / 1000,
-      hosts: told.reduce((sum, ms) => sum + ms, 0),
+      hosts: told.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
       server: cpuOf(this.#server.pid ?? 0),
     };
+  }
+
+  /** The caller's own host: it can see symptoms. */
+  get host(): World {
+    return this.#caller.world;
+  }
+
+  /** All freezes of all hosts until now. */
+  async frozen(): Promise<readonly Frozen[]> {
+    const told = await this.#ask<{ frozen: readonly Frozen[] }>('frozen');
+    return [...frozenOn(this.host), ...told.flatMap(({ frozen }) => frozen)];
   }
 
   /** Ends as many processes of hosts, without a word to anybody. */
@@ -175,6 +180,16 @@ export class EmulatedFleet {
       ended.catch(() => {});
     });
     await Promise.all(ready);
+  }
+
+  #ask<T>(ask: 'use' | 'frozen'): Promise<readonly T[]> {
+    return Promise.all(
+      this.#processes.map(async (child) => {
+        child.send({ ask });
+        const [said] = (await once(child, 'message')) as [T];
+        return said;
+      }),
+    );
   }
 
   #timed(phases: Course['phases'][number][], since: () => number): Pick<Bus, 'gather'> {

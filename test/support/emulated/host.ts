@@ -2,6 +2,7 @@
  * A host that is emulated: the product's session daemon and consumer with all their machines and actors, in real time, upon the
  * in-memory keeper, rings and files of the world. What would go over its leaf goes over a connection of its own to the fleet's server.
  */
+import { z } from 'zod';
 import { realClock } from '../../../actors/host-ports.ts';
 import type {
   Body,
@@ -22,6 +23,11 @@ import { World } from '../world/world.ts';
 class RealClock extends WorldClock {
   override now(): number {
     return realClock.now();
+  }
+
+  /** The same in all processes of this machine. */
+  override monotonicNs(): bigint {
+    return process.hrtime.bigint();
   }
 
   override setTimeout(task: () => void, ms: number): unknown {
@@ -95,8 +101,9 @@ class LeafBus implements Bus {
     await Promise.all([this.#local.flush(), this.#fleet.flush()]);
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#local.close(), this.#fleet.close()]);
+  /** The way to the fleet is the host's, not the process's. */
+  close(): Promise<void> {
+    return this.#local.close();
   }
 
   #of(subject: string): Bus {
@@ -106,6 +113,30 @@ class LeafBus implements Bus {
 
 export const connectFleet = (url: string, name: string): Promise<NatsBus> =>
   NatsBus.connectExternal({ servers: [url] }, { name, waitMs: 10_000 });
+
+/** A session's rings on a host stood still for an event. */
+export interface Frozen {
+  readonly host: string;
+  readonly session: string;
+  readonly id: string;
+  /** From the event until nothing more could be recorded. */
+  readonly afterMs: number;
+}
+
+const noteSchema = z.object({
+  host: z.string(),
+  session: z.string(),
+  id: z.string(),
+  atNs: z.string(),
+  frozenAtNs: z.string(),
+});
+
+/** As the host's consumer noted them, oldest first. Times of the event are times of the machine's monotonic clock here. */
+export const frozenOn = ({ files }: World): readonly Frozen[] =>
+  [...files.notes.values()].map((text) => {
+    const { host, session, id, atNs, frozenAtNs } = noteSchema.parse(JSON.parse(text));
+    return { host, session, id, afterMs: Number(BigInt(frozenAtNs) - BigInt(atNs)) / 1e6 };
+  });
 
 export interface EmulatedHost {
   readonly world: World;

@@ -1,15 +1,21 @@
-/** A process of emulated hosts: `hosts-main.ts URL FIRST COUNT`. It says `ready`, and its use of the CPU whenever it is asked. */
-import { startHost } from './host.ts';
+/** A process of emulated hosts: `hosts-main.ts URL FIRST COUNT`. It says `ready`, and then whatever it is asked. */
+import { type EmulatedHost, frozenOn, startHost } from './host.ts';
 
 const [url = '', first = '', count = ''] = process.argv.slice(2);
+const hosts: EmulatedHost[] = [];
 
-for (let i = Number(first); i < Number(first) + Number(count); i++) await startHost(`host-${i}`, url, false);
+for (let i = Number(first); i < Number(first) + Number(count); i++) hosts.push(await startHost(`host-${i}`, url, false));
 
 const tell = (what: object): void => void process.send?.(what);
 
-process.on('message', () => {
-  const { user, system } = process.cpuUsage();
-  tell({ cpuMs: (user + system) / 1000, bytes: process.memoryUsage.rss() });
-});
+const ANSWERS = {
+  use: () => {
+    const { user, system } = process.cpuUsage();
+    return { cpuMs: (user + system) / 1000, bytes: process.memoryUsage.rss() };
+  },
+  frozen: () => ({ frozen: hosts.flatMap(({ world }) => frozenOn(world)) }),
+};
+
+process.on('message', ({ ask }: { readonly ask: keyof typeof ANSWERS }) => tell(ANSWERS[ask]()));
 process.on('disconnect', () => process.exit(0));
 tell({ ready: true });

@@ -19,6 +19,10 @@ export class WorldClock {
     return this.#now + this.#offset;
   }
 
+  monotonicNs(): bigint {
+    return BigInt(this.now()) * 1_000_000n;
+  }
+
   /** Somebody sets the clock. */
   jump(ms: number): void {
     this.#offset += ms;

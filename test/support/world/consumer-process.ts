@@ -86,7 +86,7 @@ export class WorldConsumer {
       connect: async () => {
         this.bus = world.connectBus();
         return {
-          bus: mortal('consumer-bus', this.bus, ['serve', 'request'], this.life, faults),
+          bus: mortal('consumer-bus', world.busOf(this.bus), ['serve', 'request'], this.life, faults),
           renew: () => {
             if (faults.take('consumer-key.renew')) throw new Error('a key that is none');
             world.note('key renewed');
@@ -96,7 +96,7 @@ export class WorldConsumer {
       connectRelay: async () => world.connectBus(),
       openSpool: (output) => new WorldSpool(output, files),
       compress: async (bytes) => bytes,
-      monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n,
+      monotonicNs: () => world.clock.monotonicNs(),
       makeDirectory: (path) => void files.directories.add(path),
       writeNote: (path, text) => void files.notes.set(path, text),
       writeMetadata: (directory, text) => void files.metadata.set(directory, text),

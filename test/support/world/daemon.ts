@@ -78,7 +78,7 @@ export class WorldDaemon {
       labels: { role: 'test' },
       load: () => 0,
       clockOffsetNs: () => world.clockOffsetNs,
-      monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n,
+      monotonicNs: () => world.clock.monotonicNs(),
       possibleCpus: 2,
       onlineCpus: () => [0, 1],
       availableMemory: () => world.memory,

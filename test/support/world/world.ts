@@ -28,7 +28,7 @@ export interface Nature {
   /** Another host of the same fleet, with the same clock and bus. */
   readonly world: World;
   readonly clock: WorldClock;
-  /** What the daemon's bus is besides the local one. */
+  /** What the bus of its processes is besides the local one. */
   readonly busOf: (local: MemoryBus) => Bus;
 }
 

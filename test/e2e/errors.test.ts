@@ -69,10 +69,10 @@ test('errors: create', () =>
     refusal('create x --trace-format=ctf-2', /Trace format ctf-2 is not supported/, 5),
     refusal('create x --trace-format=foo', /Trace format foo is not supported/, 5),
     refusal('create x -o /tmp/a -U file:///tmp/b', /--output and --set-url exclude each other/),
-    refusal('create x -C net://h', /--?C.* is not supported by this version: there is no relay daemon/, 5),
+    refusal('create x -C net://h', /--data-url is missing: both URLs are needed/),
     refusal('create x --live=0', /--live: .0. is no time from 1/),
     refusal('create x --no-consumer', /--no-consumer is not supported by this version/, 5),
-    refusal('create x -U net://h', /Destination net:\/\/h is not supported/, 5),
+    refusal('create x -U net://h:70000', /a port is a number/),
     refusal(`create x -o /${'p'.repeat(4200)}`, /Error/),
   ]));
 

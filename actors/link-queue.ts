@@ -171,6 +171,14 @@ export class LinkQueue {
     return this.#log.acked === this.#log.last && !this.#staleMetadata();
   }
 
+  /** No packet lies in the spool, whatever this process knows of it. */
+  get holdsNothing(): boolean {
+    return this.#spool.streams().every((path) => {
+      const count = this.#spool.count(path);
+      return this.#firstHeld(path, count) === count;
+    });
+  }
+
   get paths(): readonly string[] {
     return [...this.#streams.keys()];
   }

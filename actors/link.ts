@@ -266,7 +266,8 @@ const endLink = (parts: ConsumerProcessParts, session: string): void => {
   entry.stopBeating(parts);
   entry.pump?.pause();
   void entry.peer?.close();
-  if (entry.queue.empty && entry.log.closed) entry.spool.end();
+  // Nobody comes back for what was not told: only packets are worth keeping, and whoever ends the session hears of them.
+  if ((entry.queue.empty && entry.log.closed) || entry.queue.holdsNothing) entry.spool.end();
   entry.settleAll();
   parts.root.send({ type: 'LinkEnded', sessionId: session });
   entry.closed.resolve();

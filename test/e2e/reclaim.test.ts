@@ -11,6 +11,7 @@ after(() => weft.dispose());
 const SUBBUF = 16 * 1024;
 /** One ring, so that it fills soon. */
 const SHAPE = ['--subbuf-size=16k', '--num-subbuf=16', '--buffer-allocation=per-channel'];
+const RING = 16 * SUBBUF;
 
 interface Listed {
   readonly session: {
@@ -41,7 +42,7 @@ const heldMemory = (): number => {
 };
 
 const falls = async (from: number, subbufs: number): Promise<void> => {
-  const until = Date.now() + 4_000;
+  const until = Date.now() + 20_000;
   while (from - heldMemory() < subbufs * SUBBUF && Date.now() < until) await new Promise((done) => setTimeout(done, 20));
   assert.ok(from - heldMemory() >= subbufs * SUBBUF, `${from} bytes before, ${heldMemory()} now`);
 };
@@ -90,11 +91,11 @@ test('channels give memory back by themselves: as soon as it is consumed, or whe
   weft.ok('enable-event', '-u', '-s', 'both', '-c', 'old', 'weft_test:*');
   weft.ok('start', 'both');
   const program = await weft.counter({ periodNs: 3_000 });
-  const held = heldMemory();
+  // By then it has been round both rings, whose memory was all taken at some time; how much is given back already is chance.
   await program.advance(40_000);
-  await falls(held, 8);
+  await falls(2 * RING, 8);
   await program.stop();
-  await falls(held, 16);
+  await falls(2 * RING, 16);
   for (const told of toldMemory('both')) assert.ok(told <= 8 * SUBBUF, `${told}`);
   assert.match(weft.ok('list', 'both'), /Memory reclaim: +consumed[\s\S]*Memory reclaim: +older than 100000 us/);
   balances('both', program.total());

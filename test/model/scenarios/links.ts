@@ -167,6 +167,22 @@ const TROUBLE: readonly Scenario[] = [
     await sent(world, relay, numbers);
   }),
 
+  scenario('a relay never comes: what was recorded stays in the spool, a spool without packets goes', async (world) => {
+    await session(world);
+    await openLink(world);
+    assert.ok(world.files.spools.has(OUT));
+    await done(world, 'link-close', { session: idOf(world), timeoutMs: 1_000 });
+    assert.ok(!world.files.spools.has(OUT));
+    const program = await world.program();
+    await openLink(world);
+    await world.ok('session.start', { session: 's' });
+    const numbers = world.record(program, 2);
+    await flush(world);
+    const left = await done(world, 'link-close', { session: idOf(world), timeoutMs: 1_000 });
+    assert.ok((left.spoolBytes as number) > 0);
+    assert.deepEqual([world.files.spools.has(OUT), world.files.numbers(OUT)], [true, numbers]);
+  }),
+
   scenario('the first word to a relay hangs, or the bus is cut meanwhile', async (world) => {
     await recording(world);
     const relay = await relayOf(world);

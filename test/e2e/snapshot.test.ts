@@ -103,7 +103,14 @@ describe('snapshots', () => {
     snapshot('add-output', `file://${place}`);
     assert.match(snapshot('list-output'), /\n {4}\[2\] snapshot-2: /);
     assert.match(weft.ok('list'), /out \[inactive snapshot\]\n {4}Snapshot output: snapshot-2: /);
-    assert.deepEqual(snapshot('--list-commands').split('\n'), ['add-output', 'del-output', 'list-output', 'record', '']);
+    assert.deepEqual(snapshot('--list-commands').split('\n'), [
+      'add-output',
+      'del-output',
+      'list-output',
+      'record',
+      'collect',
+      '',
+    ]);
     weft.ok('destroy', 'out');
   });
 

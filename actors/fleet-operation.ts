@@ -9,6 +9,7 @@ import {
 } from '../machines/fleet-operation.ts';
 import { entriesOf } from '../machines/fleet-roll.ts';
 import { parseSelector } from '../rules/selector.ts';
+import { isFault } from '../transport/answers.ts';
 import type { Body, Bus, Fault, Gathering } from '../transport/bus.ts';
 import { FaultError } from '../transport/errors.ts';
 import { type HostView, TWO_PHASE } from '../transport/fleet-messages.ts';
@@ -46,12 +47,14 @@ export interface OperationReport {
   readonly hosts: readonly HostReport[];
 }
 
-const isFault = (value: unknown): value is Fault => typeof value === 'object' && value !== null && 'code' in value;
+const NO_FAULT = 'it has no code, message and hint';
 
 const answerOf = (body: Body): Answer | null => {
   const { v: _v, id: _id, host, ok: _ok, error, ...rest } = body;
   if (typeof host !== 'string') return null;
-  return { host, refusal: isFault(error) ? refusedBy(error).refusal : null, body: rest };
+  if (error === undefined || error === null) return { host, refusal: null, body: rest };
+  const refused = isFault(error) ? refusedBy(error) : refuse('bad-message', { field: 'error', cause: NO_FAULT });
+  return { host, refusal: refused.refusal, body: rest };
 };
 
 export const provideFleetOperation = (parts: FleetOperationParts, talk: { send(phase: Phase): void }) =>

@@ -31,7 +31,8 @@ export const encodeAnswer = (reply: Reply, request: Body, encoding: Encoding): E
   return encoded.ok ? { bytes: encoded.bytes, headers: {} } : encodeFault(encoded.fault, id, encoding);
 };
 
-const isFault = (value: unknown): value is Fault => {
+/** What another process calls a fault may lack what a sentence needs. */
+export const isFault = (value: unknown): value is Fault => {
   if (typeof value !== 'object' || value === null) return false;
   const { code, message, hint } = value as Record<string, unknown>;
   return typeof code === 'string' && typeof message === 'string' && typeof hint === 'string';

@@ -8,7 +8,7 @@ import { realmSubtree } from '../../../transport/subjects.ts';
 import { UID, type World } from '../../support/world/world.ts';
 import { type Scenario, scenario } from './scenario.ts';
 
-type Behaviour = 'good' | 'refuses' | 'silent' | 'unreachable' | 'slow' | 'dies-prepared';
+type Behaviour = 'garbles' | 'good' | 'refuses' | 'silent' | 'unreachable' | 'slow' | 'dies-prepared';
 
 const viewOf = (host: string, state: HostView['state']): HostView => ({
   host,
@@ -48,6 +48,7 @@ class Others {
       if (behaviour === 'silent') return null;
       if (behaviour === 'dies-prepared' && body.phase !== 'prepare') return null;
       if (behaviour === 'slow') await new Promise<void>((resolve) => void this.#world.clock.setTimeout(resolve, 900));
+      if (behaviour === 'garbles') return succeeded({ host, ok: false, error: { code: 'chunk-not-archived' } });
       const { fault } = failed('session-not-found', { session: 's' }) as { fault: Fault };
       return succeeded(behaviour === 'refuses' ? { host, ok: false, error: fault } : { host, ok: true, phase: body.phase });
     };
@@ -122,10 +123,10 @@ export const FLEET_OPERATIONS: readonly Scenario[] = [
   }),
 
   scenario('hosts that are silent or refuse are named, and the others act', async (world) => {
-    const others = await fleetOf(world, { a: 'good', b: 'silent', c: 'refuses', d: 'unreachable' });
+    const others = await fleetOf(world, { a: 'good', b: 'silent', c: 'refuses', d: 'unreachable', e: 'garbles' });
     const begin = world.clock.now();
     const report = await operate(world, others);
-    assert.equal(said(report), 'partial: a ok, b host-silent, c session-not-found, d host-silent');
+    assert.equal(said(report), 'partial: a ok, b host-silent, c session-not-found, d host-silent, e bad-message');
     assert.ok(world.clock.now() - begin < 1_500, 'one stall, whoever is gone');
   }),
 

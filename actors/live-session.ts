@@ -18,6 +18,8 @@ import { entryField, FIELD, type RelayStream } from './relay-stream.ts';
 
 const PACKET_REPLY_MAX = 1 << 20;
 const INDEX_FIELDS = 7;
+/** Of `timestamp_begin` in a packet. */
+const BEGIN_AT = 32;
 
 interface Cursor {
   readonly stream: RelayStream;
@@ -27,7 +29,7 @@ interface Cursor {
   /** The last time of which the viewer was told that nothing older comes. */
   told: bigint;
   /** The packet whose index was given last: all that may be read. */
-  packet: { readonly file: number; readonly offset: number; readonly bytes: number } | null;
+  packet: { readonly file: number; readonly offset: number; readonly bytes: number; readonly begin: bigint } | null;
 }
 
 /** One of the blocks that metadata is made of, each complete. */
@@ -62,6 +64,16 @@ class Metadata {
     return metadataPackets(uuidOf(this.trace.text), blocks.join(''));
   }
 }
+
+/** Bytes of a packet from its byte `from` on say when it begins, as far as they reach. */
+const putBegin = (bytes: Uint8Array, from: number, begin: bigint): void => {
+  const text = Buffer.alloc(8);
+  text.writeBigUInt64LE(begin);
+  for (const [i, byte] of text.entries()) {
+    const at = BEGIN_AT + i - from;
+    if (at >= 0 && at < bytes.length) bytes[at] = byte;
+  }
+};
 
 /** The newest entry, or nothing behind it. */
 const atEnd = ({ tail, cleared }: RelayStream) => ({ file: tail.file, at: tail.entries, cleared });
@@ -128,6 +140,7 @@ export class LiveView {
     const left = packet.offset + packet.bytes - Number(offset);
     const { disk } = cursor.stream;
     const bytes = disk.read(cursor.stream.dataPath(packet.file), Number(offset), Math.min(length, left, PACKET_REPLY_MAX));
+    putBegin(bytes, Number(offset) - packet.offset, packet.begin);
     return bytes.length === 0 ? packetReply(STATUS.packet.error) : packetReply(STATUS.ok, bytes);
   }
 
@@ -144,12 +157,18 @@ export class LiveView {
     }
   }
 
+  /**
+   * A packet begins where the one before ended, which may have been long ago; a viewer that was told of a later time meanwhile refuses
+   * one that begins before that. Its events are later.
+   */
   #found(cursor: Cursor, entry: Buffer): Buffer {
     const fields = Array.from({ length: INDEX_FIELDS }, (_, field) => entryField(entry, field));
     const bytes = Number(fields[FIELD.packetBits]! / 8n);
-    cursor.packet = { file: cursor.file, offset: Number(fields[FIELD.offset]), bytes };
+    const [begin, end] = [fields[FIELD.begin]!, fields[FIELD.end]!];
+    if (begin < cursor.told) fields[FIELD.begin] = cursor.told < end ? cursor.told : end;
+    cursor.packet = { file: cursor.file, offset: Number(fields[FIELD.offset]), bytes, begin: fields[FIELD.begin]! };
     cursor.at++;
-    if (fields[FIELD.end]! > cursor.told) cursor.told = fields[FIELD.end]!;
+    if (end > cursor.told) cursor.told = end;
     return indexReply(STATUS.ok, this.#flags(cursor.stream), fields);
   }
 

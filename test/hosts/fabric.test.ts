@@ -67,6 +67,38 @@ describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: sandboxMissing
     }
   });
 
+  test('babeltrace2 watches at the relay while a host records, prints every event that it came in time for, and ends with the session', async () => {
+    await web1.session('live', '--live=100000');
+    const counter = await web1.counter({ periodNs: PERIOD_NS, pinned: 0 });
+    const viewer = fabric.relay.spawn('babeltrace2', '--input-format=lttng-live', 'net://localhost/host/web-1/live');
+    const seen: number[] = [];
+    let [rest, complaints] = ['', ''];
+    viewer.stdout!.setEncoding('latin1').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) seen.push(Number(/ number = (\d+) /.exec(line)?.[1]));
+    });
+    viewer.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      complaints += text;
+    });
+    const ended = new Promise((resolve) => viewer.once('close', resolve));
+    await until(() => seen.length > 1_000, 'it sees events while they are made', 20_000).catch((thrown: unknown) => {
+      throw new Error(`${seen.length} events seen; ${String(thrown)}; ${complaints}`);
+    });
+    await counter.advance(5_000);
+    await counter.stop();
+    await web1.each('stop live', 'destroy live');
+    await ended;
+    // Two streams that have nothing up to the same time: babeltrace2 says that it takes either first.
+    const wrong = complaints
+      .split('\n')
+      .filter((line) => line !== '' && !line.includes('Cannot deterministically pick next live stream'));
+    const first = seen[0]!;
+    assert.deepEqual(wrong, []);
+    assert.deepEqual([seen.length, seen.find((number, at) => number !== first + at)], [counter.total() - first, undefined]);
+    whole(web1, 'live', counter.total());
+  });
+
   test('the network is cut, for one host both ways and for the other towards it only, then the relay is not heard: nothing is lost', () =>
     underLoad('cut', async () => {
       const { sandbox } = fabric;

@@ -79,10 +79,16 @@ export class Machine {
   }
 
   /** Numbered events; resolves when it is about to make its first. */
-  async counter(options: { events?: number; periodNs?: number }) {
+  async counter(options: {
+    events?: number;
+    periodNs?: number;
+    /** The only CPU that it runs on. */
+    pinned?: number;
+  }) {
     const confirm = join(this.home, `confirm-${this.#counters++}`);
     const words = [confirm, '1', String(options.events ?? 0), String(options.periodNs ?? 0)];
-    const child = this.spawn(join(this.#sandbox.directory, 'counter'), ...words);
+    const pinned = options.pinned === undefined ? [] : ['taskset', '-c', String(options.pinned)];
+    const child = this.spawn(...pinned, join(this.#sandbox.directory, 'counter'), ...words);
     const ended = new Promise<void>((done) => child.once('close', () => done()));
     await new Promise<void>((done, fail) => {
       child.stdout!.once('data', () => done());

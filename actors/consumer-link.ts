@@ -95,6 +95,7 @@ export interface AttachWanted {
   readonly streamInstanceBase: number;
   readonly readTimerUs: number;
   readonly switchTimerUs: number;
+  readonly live: boolean;
   readonly tracefileSize: number;
   readonly tracefileCount: number;
   readonly reclaim: ChannelAttributes['reclaim'];
@@ -258,6 +259,7 @@ export class ConsumerLink {
       geometry: geometryOf(wanted.set),
       readTimerUs: wanted.readTimerUs,
       switchTimerUs: wanted.switchTimerUs,
+      live: wanted.live,
       tracefileSize: wanted.tracefileSize,
       tracefileCount: wanted.tracefileCount,
       reclaim: wanted.reclaim,

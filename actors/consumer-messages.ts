@@ -61,6 +61,8 @@ export const CONSUMER_REQUESTS = {
     geometry,
     readTimerUs: uint32,
     switchTimerUs: uint32,
+    /** Somebody may be watching: what is recorded is written out at once. */
+    live: z.boolean().default(false),
     tracefileSize: z.int().min(0),
     tracefileCount: uint32,
     /** The directory is in the spool of a link. */

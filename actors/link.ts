@@ -21,11 +21,18 @@ type LinkRef = ActorRefFrom<typeof linkMachine>;
 
 /** Of the limit: so much must be free again before readers go on. */
 const FREED = 7 / 8;
+/** From what was sent to the beat behind it, which comes for all that is sent meanwhile. Longer than SLACK_NS and a gathering. */
+const SOON_MS = 12;
 
 /** Whoever wants the other end to have everything; or, up to the operation of this number. */
 interface Waiter {
   readonly operation: number | null;
   settle(): void;
+}
+
+interface Beating {
+  readonly everyMs: number;
+  beat(): Promise<void>;
 }
 
 export class LinkEntry {
@@ -40,7 +47,9 @@ export class LinkEntry {
   directory: string | null = null;
   cause: string | null = null;
   #waiters: Waiter[] = [];
+  #beating: Beating | null = null;
   #beat: unknown = null;
+  #isSoon = false;
 
   constructor(parts: ConsumerProcessParts, request: LinkOpenRequest) {
     this.request = request;
@@ -100,21 +109,36 @@ export class LinkEntry {
     for (const { settle } of this.#waiters.splice(0)) settle();
   }
 
-  beatEvery(ms: number, parts: ConsumerProcessParts, beat: () => Promise<void>): void {
-    const { clock } = parts.ports;
+  beatEvery(everyMs: number, parts: ConsumerProcessParts, beat: () => Promise<void>): void {
     this.stopBeating(parts);
-    this.#beat = clock.setTimeout(() => {
-      void beat()
-        .catch(() => {}) // The files take nothing: the stream says so itself.
-        .then(() => {
-          if (this.#beat !== null) this.beatEvery(ms, parts, beat);
-        });
-    }, ms);
+    this.#beating = { everyMs, beat };
+    this.#beatIn(everyMs, parts, this.#beating);
+  }
+
+  /** Something was sent: viewers show it when they know that the other streams have nothing before it. */
+  beatSoon(parts: ConsumerProcessParts): void {
+    if (!this.#beating || this.#isSoon) return;
+    this.#isSoon = true;
+    this.#beatIn(Math.min(SOON_MS, this.#beating.everyMs), parts, this.#beating);
   }
 
   stopBeating({ ports }: ConsumerProcessParts): void {
-    if (this.#beat !== null) ports.clock.clearTimeout(this.#beat);
-    this.#beat = null;
+    ports.clock.clearTimeout(this.#beat);
+    this.#beating = null;
+    this.#isSoon = false;
+  }
+
+  #beatIn(ms: number, parts: ConsumerProcessParts, beating: Beating): void {
+    parts.ports.clock.clearTimeout(this.#beat);
+    this.#beat = parts.ports.clock.setTimeout(() => {
+      this.#isSoon = false;
+      void beating
+        .beat()
+        .catch(() => {}) // The files take nothing: the stream says so itself.
+        .then(() => {
+          if (this.#beating === beating && !this.#isSoon) this.#beatIn(beating.everyMs, parts, beating);
+        });
+    }, ms);
   }
 }
 
@@ -143,6 +167,12 @@ export const wakeLink = (parts: ConsumerProcessParts, session: string): void => 
   if (entry.pump) entry.pump.wake();
   else entry.queue.refresh();
   look(parts, entry);
+};
+
+/** Readers have written packets. */
+export const tellLink = (parts: ConsumerProcessParts, session: string): void => {
+  wakeLink(parts, session);
+  parts.links.get(session)?.beatSoon(parts);
 };
 
 const listenerOf = (parts: ConsumerProcessParts, entry: LinkEntry): PeerListener => {
@@ -257,7 +287,7 @@ const beat = async (parts: ConsumerProcessParts, entry: LinkEntry): Promise<void
 };
 
 /** Between looking at the clock and committing a thread may be interrupted. */
-const SLACK_NS = 2_000_000n;
+const SLACK_NS = 8_000_000n;
 const US_PER_MS = 1_000;
 
 const endLink = (parts: ConsumerProcessParts, session: string): void => {

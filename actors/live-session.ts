@@ -164,8 +164,9 @@ export class LiveView {
   #found(cursor: Cursor, entry: Buffer): Buffer {
     const fields = Array.from({ length: INDEX_FIELDS }, (_, field) => entryField(entry, field));
     const bytes = Number(fields[FIELD.packetBits]! / 8n);
-    const [begin, end] = [fields[FIELD.begin]!, fields[FIELD.end]!];
-    if (begin < cursor.told) fields[FIELD.begin] = cursor.told < end ? cursor.told : end;
+    const end = fields[FIELD.end]!;
+    if (fields[FIELD.begin]! < cursor.told) fields[FIELD.begin] = cursor.told;
+    if (fields[FIELD.begin]! > end) fields[FIELD.begin] = end;
     cursor.packet = { file: cursor.file, offset: Number(fields[FIELD.offset]), bytes, begin: fields[FIELD.begin]! };
     cursor.at++;
     if (end > cursor.told) cursor.told = end;

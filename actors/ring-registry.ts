@@ -183,6 +183,7 @@ const attachSet = async (
     streamInstanceBase: instanceBase(at),
     readTimerUs: channel.attributes.readTimerUs,
     switchTimerUs: channel.attributes.switchTimerUs,
+    live: document.network !== null && document.network.liveTimerUs !== null,
     tracefileSize: channel.attributes.tracefileSize,
     tracefileCount: channel.attributes.tracefileCount,
     reclaim: channel.attributes.reclaim,

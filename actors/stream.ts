@@ -4,7 +4,7 @@ import { streamMachine } from '../machines/stream.ts';
 import type { ReaderNews } from '../native/addon/index.ts';
 import type { ConsumerProcessParts } from './consumer-process.ts';
 import type { StreamEntry } from './consumer-streams.ts';
-import { wakeLink } from './link.ts';
+import { tellLink } from './link.ts';
 import { Refused } from './refused.ts';
 
 const hear = (parts: ConsumerProcessParts, entry: StreamEntry, news: ReaderNews): void => {
@@ -26,7 +26,7 @@ const hear = (parts: ConsumerProcessParts, entry: StreamEntry, news: ReaderNews)
     case 'streams': {
       const lost = entry.takeLost(news);
       if (lost > 0n) parts.publish(entry, 'lost', { lost });
-      wakeLink(parts, entry.attach.session);
+      tellLink(parts, entry.attach.session);
     }
   }
 };
@@ -39,7 +39,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
   const { ringId, plan, geometry, filePrefix, uuid, streamClassId, streamInstanceBase, readTimerUs, switchTimerUs } = attach;
   // Behind a link the other end counts files: in the spool nothing may be written over.
   const { tracefileSize, tracefileCount } = attach.spooled ? { tracefileSize: 0, tracefileCount: 0 } : attach;
-  const { reclaim } = attach;
+  const { reclaim, live } = attach;
   entry.reader = parts.ports.native.startReader(
     {
       ringFd,
@@ -58,6 +58,7 @@ const openReader = async (parts: ConsumerProcessParts, entry: StreamEntry): Prom
       switchTimerUs,
       tracefileSize,
       tracefileCount,
+      live,
       ...(reclaim && { reclaim }),
     },
     (news) => hear(parts, entry, news),

@@ -7,6 +7,8 @@ import { momentText } from './moments.ts';
 
 const LEASE_MS = 10_000;
 const RENEW_MS = 3_000;
+/** Between two notes on what was left out: they are not to drown what is shown. */
+const NOTES_MS = 1_000;
 
 interface LiveEvent {
   readonly ns: bigint;
@@ -31,6 +33,7 @@ export class LiveLines {
   #count = 0;
   #leftOut = 0;
   #packets = 0;
+  readonly #missing = { events: 0, packets: 0, messages: 0 };
 
   constructor(style: LiveStyle) {
     this.#style = style;
@@ -53,23 +56,30 @@ export class LiveLines {
     return `${paint(this.#style, 'green', heading)} ${found[1]}${paint(this.#style, 'cyan', found[2]!)}: ${text.slice(found[0].length)}`;
   }
 
-  /** What was left out since the last message, as sentences; numbers of messages that did not come count as one. */
-  #missing({ n, leftOut, packetsLeftOut }: Body): string[] {
-    const messages = Number(n) - this.#count - 1;
-    const [events, packets] = [Number(leftOut) - this.#leftOut, Number(packetsLeftOut) - this.#packets];
-    const first = this.#count === 0;
+  /** What was there before the first message is nobody's loss. */
+  #note({ n, leftOut, packetsLeftOut }: Body): void {
+    if (this.#count > 0) {
+      this.#missing.messages += Math.max(0, Number(n) - this.#count - 1);
+      this.#missing.events += Math.max(0, Number(leftOut) - this.#leftOut);
+      this.#missing.packets += Math.max(0, Number(packetsLeftOut) - this.#packets);
+    }
     [this.#count, this.#leftOut, this.#packets] = [Number(n), Number(leftOut), Number(packetsLeftOut)];
-    if (first) return [];
+  }
+
+  take(body: Body): readonly string[] {
+    this.#note(body);
+    return (body.events as readonly LiveEvent[]).map((event) => this.#line(event));
+  }
+
+  /** What was left out since the last question, as sentences. */
+  notes(): readonly string[] {
+    const { events, packets, messages } = this.#missing;
+    Object.assign(this.#missing, { events: 0, packets: 0, messages: 0 });
     return [
-      ...(events > 0 ? [`${events} events left out: more than may be shown in this time`] : []),
+      ...(events > 0 ? [`${events} events left out: more than --rate lets through`] : []),
       ...(packets > 0 ? [`${packets} packets left out: the decoder was too far behind`] : []),
       ...(messages > 0 ? [`${messages} messages lost on the bus`] : []),
     ];
-  }
-
-  take(body: Body): { readonly lines: readonly string[]; readonly notes: readonly string[] } {
-    const notes = this.#missing(body);
-    return { lines: (body.events as readonly LiveEvent[]).map((event) => this.#line(event)), notes };
   }
 }
 
@@ -96,23 +106,33 @@ export const viewLive = async (environment: Environment, session: string, style:
     done = resolve;
   });
   const lines = new LiveLines(style);
+  const tellMissing = (): void => {
+    for (const one of lines.notes()) process.stderr.write(`Warning: ${one}\n`);
+  };
+  // What comes before it is said that we watch.
+  let early: string[] | null = [];
+  const write = (text: string): void => void (early ? early.push(text) : process.stdout.write(text));
   const stop = await environment.live(String(view.owner.uid), view.name, (body) => {
     // Others may watch the same session with another filter.
     if (body.filter !== filter) return;
-    const taken = lines.take(body);
-    const room = taken.lines.slice(0, limit - shown);
+    const room = lines.take(body).slice(0, limit - shown);
     shown += room.length;
-    if (taken.notes.length > 0) process.stderr.write(`${taken.notes.map((one) => `Warning: ${one}`).join('\n')}\n`);
-    if (room.length > 0) process.stdout.write(`${room.join('\n')}\n`);
+    if (room.length > 0) write(`${room.join('\n')}\n`);
     if (shown >= limit) done(null);
   });
   await environment.request('session.watch', wanted);
   const renewal = setInterval(() => void environment.request('session.watch', wanted).catch(done), RENEW_MS);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done(null));
-  process.stderr.write(`Watching ${view.name}.\n`);
+  process.stderr.write(`Watching ${view.name}; Ctrl-C ends it.\n`);
+  if (!view.active) process.stderr.write(`It is stopped: events come when it is started.\n`);
+  for (const text of early.splice(0)) process.stdout.write(text);
+  early = null;
+  const telling = setInterval(tellMissing, NOTES_MS);
   const why = await ended;
   clearInterval(renewal);
+  clearInterval(telling);
   stop();
+  tellMissing();
   if (why !== null) throw why;
   return { lines: [], json: undefined };
 };

@@ -44,7 +44,7 @@ public:
     }
 
 private:
-    static constexpr size_t kMost = 20;
+    static constexpr size_t kMost = 21;
 
     std::shared_ptr<Resource> resource_of(size_t i, const napi_type_tag &tag);
     void need(bool holds, const char *what);

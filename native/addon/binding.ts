@@ -73,6 +73,7 @@ export interface Binding {
     plan: string,
     reclaim: string,
     reclaimAgeNs: bigint,
+    live: number,
   ): [Handle, BigUint64Array];
   controlReader(handle: Handle, what: string): Promise<void> | undefined;
   controlReader(handle: Handle, what: 'freeze', ns: bigint): void;
@@ -257,6 +258,7 @@ const startReader = (binding: Binding, options: ReaderOptions, onNews: (news: Re
       options.plan ?? 'append',
       options.reclaim?.policy ?? 'off',
       microseconds(options.reclaim?.policy === 'older-than' ? options.reclaim.ageUs : 0),
+      options.live ? 1 : 0,
     ),
   );
   return {

@@ -100,6 +100,8 @@ export interface ReaderOptions {
   readonly reclaim?: { readonly policy: 'off' | 'consumed' | 'older-than'; readonly ageUs: number };
   /** A partly filled sub-buffer is written as a packet at this interval; 0: only on flush. */
   readonly switchTimerUs: number;
+  /** The first commit wakes the reader, and what comes in the next 2 ms is written with it; writers ring for that. Default: false. */
+  readonly live?: boolean;
   /**
    * The trace chunk whose files are in `directory`; the reader pages remember it. Without chunks: 0. Rings that were in an older one
    * go on in this one, unless `previous` says that they are being switched.

@@ -205,7 +205,7 @@ bool plan_named(napi_env env, const std::string &name, Plan *plan) {
 }  // namespace
 
 /* startReader(ringFd, readerFd, ringId, geometry, directory, prefix, uuid, streamClassId, instanceBase, readTimerNs, switchTimerNs,
- * chunk, previousChunk, previousDirectory, tracefileSize, tracefileCount, listener, plan, reclaim, reclaimAgeNs) -> [handle, stats]; the fds are the reader's unless this throws */
+ * chunk, previousChunk, previousDirectory, tracefileSize, tracefileCount, listener, plan, reclaim, reclaimAgeNs, live) -> [handle, stats]; the fds are the reader's unless this throws */
 napi_value start_reader(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     weft::ReaderOptions options;
@@ -228,6 +228,7 @@ napi_value start_reader(napi_env env, napi_callback_info info) {
     const std::string plan = arguments.text(17);
     options.reclaim_consumed = arguments.text(18) == "consumed";
     options.reclaim_age_ns = arguments.uint64(19);
+    options.live = arguments.uint32(20) != 0;
     if (!arguments.ok() || !plan_named(env, plan, &options.plan))
         return nullptr;
     std::shared_ptr<Reader> reader;

@@ -40,7 +40,8 @@ private:
     };
 
     Step first_step(File *file);
-    void read_file(File *file, uint64_t limit, TailNews *news);
+    void read_file(const std::string &path, File *file, uint64_t limit, TailNews *news);
+    bool passed_over(const std::string &path, File *file, TailNews *news);
     bool entered(File *file, TailNews *news);
 
     std::unique_ptr<Table> table_;

@@ -86,7 +86,8 @@ struct weft_set_header {
     uint32_t abi;              /* 4 */
     uint8_t ring_id[16];       /* 8 */
     struct weft_geometry geometry; /* 24 */
-    /* Doorbell: a writer that fills a sub-buffer while the reader's sleeping flag is set adds 1 and wakes the futex. */
+    /* Doorbell: a writer that fills a sub-buffer while the reader's sleeping flag is set adds 1 and wakes the futex; one that commits
+     * while `attentive` is set does so too. */
     uint32_t doorbell;         /* 40 */
     uint8_t reserved[4096 - 44];
 };
@@ -189,16 +190,19 @@ struct weft_reader_page {
     uint32_t reserved2[15];  /* 68 */
     struct weft_reader_state state[2]; /* 128, 256 */
     /* 384: writers record nothing before this time (ns of the clock page), but count; 0: not frozen. A time further off than
-     * WEFT_FREEZE_MAX_NS is none, so a freeze whose reader died ends by itself. In a line of its own, which nothing else touches:
-     * writers look at it before each commit. One that has looked already may still commit a record. */
+     * WEFT_FREEZE_MAX_NS is none, so a freeze whose reader died ends by itself. In a line that changes only when something of this
+     * kind happens: writers look at it before each commit. One that has looked already may still commit a record. */
     uint64_t frozen_until;
-    uint64_t reserved3[7]; /* 392 */
+    uint32_t attentive;    /* 392: 1 while the reader of a live channel waits on the doorbell: the next commit rings it */
+    uint32_t reserved3;    /* 396 */
+    uint64_t reserved5[6]; /* 400 */
     uint8_t reserved4[4096 - 448];
 };
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, readable_from) == 16, "readable_from");
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, selector) == 64, "selector");
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, state) == 128, "state");
 WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, frozen_until) == 384, "frozen_until");
+WEFT_STATIC_ASSERT(offsetof(struct weft_reader_page, attentive) == 392, "attentive");
 WEFT_STATIC_ASSERT(sizeof(struct weft_reader_page) == 4096, "reader page");
 
 /* Offsets. All are functions of the geometry that came over the socket. */

@@ -29,6 +29,7 @@ constexpr uint64_t kNapMin = 20 * kUs, kNapMax = 1 * kMs;
 constexpr unsigned kIdleNaps = 2; /* before parking; also what slows down a doorbell that is rung for nothing */
 /* A reader that waits for a processor is lost events: a full-speed producer fills 8 MiB in 8 ms. Without the right it stays as it is. */
 constexpr int kNice = -10;
+constexpr uint64_t kGather = 2 * kMs; /* how long the first event on a live channel waits for others */
 constexpr uint64_t kTellInterval = 5 * kMs; /* while data keeps coming */
 
 /* Signals are the main thread's; SIGXFSZ in particular must be an EFBIG here. */
@@ -110,14 +111,17 @@ void ReaderThread::end() {
 void ReaderThread::run() {
     pthread_setname_np(pthread_self(), "weft-reader");
     setpriority(PRIO_PROCESS, 0, kNice); /* on Linux 0 is this thread */
-    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++) {
         store(&map_.page(cpu)->sleeping, 1); /* a ring that is not open yet wakes the thread with its first full sub-buffer */
+        store(&map_.page(cpu)->attentive, options_.live ? 1 : 0);
+    }
     while (!end_wanted_.load()) {
         const uint32_t requests = sleeper_.requests();
         await_job();
         open_rings();
         const Load load = sweep();
         serve_switch_timer();
+        serve_live();
         serve_jobs();
         serve_reclaim_timer();
         serve_flushes();
@@ -287,6 +291,30 @@ void ReaderThread::serve_switch_timer() {
     next_switch_ = now_ns() + options_.switch_timer_ns;
 }
 
+/* Something of it should be in the files soon. */
+bool ReaderThread::wanted(const Ring &ring) const {
+    return due(ring) && (options_.live ? ring.reader->unread() : ring.reader->backlog() > 0);
+}
+
+void ReaderThread::serve_live() {
+    const auto waits = [this](const Ring &ring) { return wanted(ring); };
+    if (!options_.live || plan_.load() == Plan::kHold || std::none_of(rings_.begin(), rings_.end(), waits)) {
+        gather_until_ = 0;
+        return;
+    }
+    const uint64_t now = now_ns();
+    if (gather_until_ == 0)
+        gather_until_ = now + kGather;
+    if (now < gather_until_)
+        return;
+    Failure told_by_news;
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
+        if (wanted(rings_[cpu]))
+            flush_ring(cpu, &told_by_news);
+    gather_until_ = 0;
+    told_at_ = 0;
+}
+
 /* While data comes, short naps instead of the doorbell: writers make no system call, and several sub-buffers are taken at once. A
  * ring that was found half full shortens the nap, a nearly empty one makes it longer. */
 void ReaderThread::rest(const Load &load, uint32_t requests_seen) {
@@ -295,9 +323,14 @@ void ReaderThread::rest(const Load &load, uint32_t requests_seen) {
         nap_ns_ = std::max(nap_ns_ / 2, kNapMin);
     else if (8 * load.fullest <= count)
         nap_ns_ = std::min(nap_ns_ * 2, kNapMax);
+    if (gather_until_ != 0) {
+        const uint64_t now = now_ns();
+        sleeper_.nap(requests_seen, std::min(nap_ns_, gather_until_ > now ? gather_until_ - now : 0));
+        return;
+    }
     if (load.fullest > 0)
         idle_naps_ = 0;
-    if (idle_naps_++ < kIdleNaps) {
+    if (idle_naps_++ < kIdleNaps && !options_.live) {
         sleeper_.nap(requests_seen, nap_ns_);
         return;
     }
@@ -322,8 +355,7 @@ bool ReaderThread::park(uint32_t requests_seen) {
         set_sleeping(1);
     fence(); /* either a writer sees the flag, or the look below sees what it committed; else the timer ends the sleep */
     const uint32_t doorbell = load_acquire(&map_.header()->doorbell);
-    const bool idle = hold || std::none_of(rings_.begin(), rings_.end(),
-                                           [this](const Ring &ring) { return due(ring) && ring.reader->backlog() > 0; });
+    const bool idle = hold || std::none_of(rings_.begin(), rings_.end(), [this](const Ring &ring) { return wanted(ring); });
     if (idle && ns > 0)
         sleeper_.park(&map_.header()->doorbell, doorbell, requests_seen, ns);
     set_sleeping(0);
@@ -333,8 +365,11 @@ bool ReaderThread::park(uint32_t requests_seen) {
 /* Rings not in use yet keep the flag: their first full sub-buffer wakes the thread. */
 void ReaderThread::set_sleeping(uint32_t value) {
     for (uint32_t cpu = 0; cpu < rings_.size(); cpu++)
-        if (rings_[cpu].usable())
+        if (rings_[cpu].usable()) {
             store(&map_.page(cpu)->sleeping, value);
+            if (options_.live)
+                store(&map_.page(cpu)->attentive, value);
+        }
 }
 
 /* At once when the thread is about to sleep or somebody waits (told_at_ == 0), else not more often than anybody can look. */

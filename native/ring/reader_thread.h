@@ -29,6 +29,7 @@ struct ReaderOptions {
     uint64_t read_timer_ns = 0;
     Plan plan = Plan::kAppend;    /* until set_plan() */
     uint64_t switch_timer_ns = 0; /* 0: partial sub-buffers only on flush */
+    bool live = false;            /* the first commit wakes the thread, which takes what comes in the next 2 ms */
     uint64_t chunk = 0;           /* whose files are in `directory` */
     uint64_t previous_chunk = 0;  /* with a rotation under way, the one before; no directory: none is */
     std::string previous_directory;
@@ -122,6 +123,8 @@ private:
     void flush_ring(uint32_t cpu, Failure *unwritten);
     void serve_flushes();
     void serve_switch_timer();
+    void serve_live();
+    bool wanted(const Ring &ring) const;
     uint64_t post(Job job);
     Job *first_job();
     void await_job();
@@ -164,6 +167,7 @@ private:
     uint64_t until_ = Gather::kForever;  /* with a rotation to come: its moment */
     uint64_t flush_served_ = 0;
     uint64_t next_switch_ = 0;
+    uint64_t gather_until_ = 0; /* live: when what waits is taken; 0: nothing does */
     uint64_t next_reclaim_ = 0;
     std::optional<uint64_t> deferred_; /* what is taken next gives its memory back, if it is of this age (ns) */
     uint64_t nap_ns_;

@@ -29,11 +29,12 @@ uint64_t clock_ns() {
 /* A thread on a test set, and its news. */
 class Running {
 public:
-    explicit Running(TestSet &set, uint64_t read_timer_ns = 200000000, uint64_t switch_timer_ns = 0) {
+    explicit Running(TestSet &set, uint64_t read_timer_ns = 200000000, uint64_t switch_timer_ns = 0, bool live = false) {
         sem_init(&told_, 0, 0);
         ReaderOptions options = set.reader_options();
         options.read_timer_ns = read_timer_ns;
         options.switch_timer_ns = switch_timer_ns;
+        options.live = live;
         const Failure bad = ReaderThread::start(options, [this] { sem_post(&told_); }, &thread_);
         CHECK_EQUAL(bad.message, "");
     }
@@ -145,6 +146,42 @@ void the_switch_timer_writes_partial_sub_buffers() {
     CHECK(thread.until([&] { return thread.events == 3; }));
 }
 
+/* One record, far from filling its sub-buffer, and a timer that would let it lie for a minute. */
+void a_live_reader_takes_a_single_record_at_once() {
+    TestSet set;
+    Running thread(set, 60000000000, 0, true);
+    CHECK(!thread.flush());
+    uint64_t best = UINT64_MAX;
+    for (int round = 0; round < 50; round++) {
+        while (load(&set.page()->attentive) == 0)
+            usleep(100);
+        const uint64_t events = thread.events, before = clock_ns();
+        write_events(set, 1);
+        CHECK(thread.until([&] { return thread.events > events; }));
+        best = std::min(best, clock_ns() - before);
+    }
+    std::printf("# a live record: %llu us at best\n", static_cast<unsigned long long>(best / 1000));
+    CHECK(best >= 2000000);
+    CHECK(best < 4000000);
+    CHECK_EQUAL(thread.events, 50u);
+}
+
+/* What comes in a gathering is one packet, and what comes on and on is taken all the same. */
+void a_live_reader_gathers() {
+    TestSet set;
+    Running thread(set, 60000000000, 0, true);
+    CHECK(!thread.flush());
+    const uint64_t packets = thread.packets, begin = clock_ns();
+    for (int i = 0; i < 400; i++) {
+        write_events(set, 1);
+        usleep(200);
+    }
+    const uint64_t windows = (clock_ns() - begin) / 2000000;
+    CHECK(thread.until([&] { return thread.events == 400; }));
+    CHECK(thread.packets - packets <= windows + 2);
+    CHECK(thread.packets - packets > 4);
+}
+
 void an_owner_that_does_not_listen_costs_nothing() {
     TestSet set(4096, 8);
     Running thread(set, 1000000);
@@ -237,15 +274,20 @@ uint64_t sleeps() {
     return 0;
 }
 
-void an_idle_reader_makes_hardly_a_wake_up() {
+void makes_hardly_a_wake_up(bool live) {
     TestSet set;
-    Running thread(set);
+    Running thread(set, 200000000, 0, live);
     CHECK(!thread.flush());
     usleep(50000);
     const uint64_t before = sleeps();
     CHECK(before > 0);
     usleep(500000);
     CHECK(sleeps() - before < 6);
+}
+
+void an_idle_reader_makes_hardly_a_wake_up() {
+    makes_hardly_a_wake_up(false);
+    makes_hardly_a_wake_up(true);
 }
 
 }  // namespace
@@ -257,6 +299,8 @@ int main(int argc, char **argv) {
             {"the doorbell wakes a sleeping reader at once", the_doorbell_wakes_a_sleeping_reader_at_once},
             {"a flush is prompt while the reader sleeps", a_flush_is_prompt_while_the_reader_sleeps},
             {"the switch timer writes partial sub-buffers", the_switch_timer_writes_partial_sub_buffers},
+            {"a live reader takes a single record at once", a_live_reader_takes_a_single_record_at_once},
+            {"a live reader gathers what comes in 2 ms", a_live_reader_gathers},
             {"an owner that does not listen costs nothing", an_owner_that_does_not_listen_costs_nothing},
             {"hold keeps the bytes and append takes them later", hold_keeps_the_bytes_and_append_takes_them_later},
             {"a failing file consumes nothing and resumes", a_failing_file_consumes_nothing_and_resumes},

@@ -77,6 +77,12 @@ uint64_t RingReader::backlog() const {
     return look.position / set_.geometry().subbuf_size - progress_.state.position / set_.geometry().subbuf_size;
 }
 
+bool RingReader::unread() const {
+    Look look;
+    ring_.look(&look);
+    return look.position != progress_.state.position;
+}
+
 Cause RingReader::attach() {
     selector_ = load_acquire(&page_->selector);
     if (selector_ <= 1)

@@ -75,6 +75,8 @@ public:
 
     /* How many sub-buffers the writer has left that are not yet taken: a glance, cheaper than a take(). */
     uint64_t backlog() const;
+    /* Whether anything was committed that is not yet taken, be it a single record. */
+    bool unread() const;
 
     const UntrustedRing &ring() const { return ring_; }
     Cause closed() const { return closed_; }

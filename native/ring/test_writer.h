@@ -44,6 +44,8 @@ public:
         }
         write_record(number, timestamp, compact, extra);
         commit_record(timestamp, length);
+        if (load(&page_->attentive) != 0)
+            ring_doorbell();
         return true;
     }
     bool lose(unsigned cause) {
@@ -74,13 +76,15 @@ public:
     }
 
     void wake_reader() {
-        if (load(&page_->sleeping) == 0)
-            return;
-        __atomic_fetch_add(&header_->doorbell, 1, __ATOMIC_RELEASE);
-        syscall(SYS_futex, &header_->doorbell, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+        if (load(&page_->sleeping) != 0)
+            ring_doorbell();
     }
 
 private:
+    void ring_doorbell() {
+        __atomic_fetch_add(&header_->doorbell, 1, __ATOMIC_RELEASE);
+        syscall(SYS_futex, &header_->doorbell, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+    }
     void fill_idle(uint64_t word, weft_slot value) {
         weft_slot &idle = ring_->slot[~word & WEFT_SLOT_MASK];
         store(&idle.last_timestamp, value.last_timestamp);

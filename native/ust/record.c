@@ -60,16 +60,27 @@ static inline char *ring_data(const struct weft_channel *c, uint32_t cpu, uint64
     return c->memory + c->data_offset + cpu * c->data_bytes + (position & (c->data_bytes - 1));
 }
 
-static void wake_reader(const struct weft_channel *c, uint32_t cpu)
+static __attribute__((noinline)) void ring_doorbell(const struct weft_channel *c)
 {
-    /* No fence before the flag is read: a wake that is missed costs at most the reader's timer. */
-    if (!__atomic_load_n(&c->reader[cpu].sleeping, __ATOMIC_RELAXED))
-        return;
     uint32_t *doorbell = &((struct weft_set_header *)c->memory)->doorbell;
     __atomic_fetch_add(doorbell, 1, __ATOMIC_RELEASE);
     const int saved = errno;
     syscall(SYS_futex, doorbell, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
     errno = saved;
+}
+
+/* No fence before the flags are read: a wake that is missed costs at most the reader's timer. */
+static void wake_reader(const struct weft_channel *c, uint32_t cpu)
+{
+    if (__atomic_load_n(&c->reader[cpu].sleeping, __ATOMIC_RELAXED))
+        ring_doorbell(c);
+}
+
+/* A record was committed. The flag lies beside frozen_until, which was looked at before: no other line is touched for it. */
+static inline void wake_attentive(const struct weft_channel *c, uint32_t cpu)
+{
+    if (unlikely(__atomic_load_n(&c->reader[cpu].attentive, __ATOMIC_RELAXED)))
+        ring_doorbell(c);
 }
 
 /* Discard mode: is sub-buffer `next` free, i.e. has the reader consumed the one that lay there before? */
@@ -270,8 +281,10 @@ static inline __attribute__((always_inline)) enum outcome try_rseq(const struct 
         &target->public.on, generation, cpu, &ring->position, word, next_word(word, bytes), &ring->slot[~word & WEFT_SLOT_MASK],
     };
     if (likely(weft_commit_record(&commit, ring_data(c, cpu, position), record, bytes, timestamp, slot->event_count + 1) ==
-               WEFT_COMMIT_DONE))
+               WEFT_COMMIT_DONE)) {
+        wake_attentive(c, cpu);
         return DONE;
+    }
     *rare = (struct attempt){ target, c, ring, word, generation, cpu };
     return AGAIN;
 }
@@ -340,6 +353,8 @@ static enum outcome record_under_lock(struct attempt *a, uint64_t me, uint64_t *
     if (outcome == AGAIN)
         outcome = count_lost(a, WEFT_LOST_RESTARTS);
     weft_lock_release(a->ring, me);
+    if (outcome == DONE)
+        wake_attentive(a->channel, a->cpu);
     return outcome;
 }
 

@@ -320,6 +320,29 @@ static void wakes(void)
     seam_close(&s);
 }
 
+/* The reader of a live channel hears of each commit while it waits for one, and of none else. */
+static void wakes_attentive(void)
+{
+    struct seam s;
+    open_small(&s, 4, WEFT_MODE_OVERWRITE);
+    struct weft_target t = seam_target(&s, 1);
+    const struct weft_set_header *header = (const struct weft_set_header *)s.ring_memory;
+    seam_emit(&t, 1, 0, 0);
+    CHECK_EQUAL(header->doorbell, 0);
+    s.reader[0].attentive = 1;
+    errno = 4711;
+    seam_emit(&t, 1, 1, 0);
+    seam_emit(&t, 1, 2, 0);
+    CHECK_EQUAL(header->doorbell, 2);
+    CHECK_EQUAL(errno, 4711);
+    seam_emit(&t, 1, 3, SMALL); /* lost: there is nothing to read */
+    CHECK_EQUAL(header->doorbell, 2);
+    s.reader[0].attentive = 0;
+    seam_emit(&t, 1, 4, 0);
+    CHECK_EQUAL(header->doorbell, 2);
+    seam_close(&s);
+}
+
 /* Whatever another application writes into the ring: our stores stay inside this ring's data and its control page. */
 static void nonsense_in_the_ring(void)
 {
@@ -391,6 +414,7 @@ static void shared_cases(void)
     seam_case("contexts name process, thread, name, caller and CPU", contexts);
     seam_case("a target that is off records nothing; errno is the program's", switched_off);
     seam_case("a sleeping reader is woken once per filled sub-buffer", wakes);
+    seam_case("the reader of a live channel is woken by the next record", wakes_attentive);
     seam_case("nonsense in the ring sends no store outside of it", nonsense_in_the_ring);
 }
 

@@ -1,10 +1,13 @@
 /** A session whose traces go to a relay: what is recorded is there, whatever is frozen or killed on the way, and nothing is left here. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { until } from '../support/fleet-server.ts';
 import { TestRelay } from '../support/relay.ts';
-import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
+import { babeltrace, CLI, checkTrace, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
 let relay: TestRelay;
@@ -133,4 +136,36 @@ test('the relay is frozen for four seconds under load and the consumer killed me
   weft.ok('stop', 'frozen');
   weft.ok('destroy', 'frozen');
   complete('frozen', counter.total());
+});
+
+/** Lines that a viewer has printed. */
+const watching = (file: string, ...words: string[]) => {
+  const child = spawn(file, words, { env: weft.env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [lines, complaints] = [0, ''];
+  child.stdout.setEncoding('latin1').on('data', (text: string) => {
+    lines += text.split('\n').length - 1;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text;
+  });
+  return { lines: () => lines, complaints: () => complaints, end: () => child.kill('SIGKILL') };
+};
+
+test('a live session is watched at the relay and here while it is recorded, long before its timer and after its spool was given back', async () => {
+  session('seen', '--live=600000000');
+  const counter = await weft.counter({ threads: 2, periodNs: 1_000_000 });
+  const at = `net://localhost:${relay.livePort}/host/${hostname()}/seen`;
+  const viewers = [
+    // Its own polling takes no part in this.
+    watching('stdbuf', '-oL', 'babeltrace2', '--retry-duration=1000', '--input-format=lttng-live', at),
+    watching('stdbuf', '-oL', 'babeltrace2', '--retry-duration=1000', '--input-format=lttng-live', at),
+    watching(CLI, 'view', '--live', 'seen'),
+  ];
+  for (const { lines, complaints } of viewers)
+    await until(() => lines() > 200, 'events are shown', 20_000).catch((thrown: unknown) => {
+      throw new Error(`${String(thrown)}: ${lines()}; ${complaints()}`);
+    });
+  await counter.stop();
+  for (const { end } of viewers) end();
+  weft.ok('destroy', 'seen');
 });

@@ -2,7 +2,7 @@
  * A fabric as an operator would build it: a machine for NATS, one for a relay, and hosts, each with its own network, with keys of
  * `weft keys` and the configuration of deploy/nats. Nothing outlives `dispose()`.
  */
-import { type ChildProcess, execFile, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -101,6 +101,12 @@ export class Machine {
       advance: async (more: number) => {
         const from = total();
         await until(() => total() >= from + more, 'the program goes on', 20_000);
+      },
+      /** It goes on on another CPU. */
+      move: (cpu: number): void => {
+        for (const { pid, words } of this.#sandbox.processesOn(this.host))
+          if (words.includes(confirm) && words[0] !== 'taskset')
+            execFileSync('taskset', ['-a', '-p', '-c', String(cpu), String(pid)]);
       },
       stop: async () => {
         // The process itself: who entered the host for it passes no signals on.

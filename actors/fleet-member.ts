@@ -55,8 +55,12 @@ const hear = (parts: DaemonParts, { subject, body }: BusMessage): void => {
   const { host } = address;
   const { leaving, v: _, ...said } = parsed.data;
   const machine = machineOf(said);
+  const beat: Beat = { ...said, machine, atMs: parts.ports.clock.now() };
+  // A large fleet is heard hundreds of times a second, on every host: only who is new is news to the member itself.
+  const known = fleet.getSnapshot().context.hosts[host];
   if (leaving) fleet.send({ type: 'HostLeft', host, machine });
-  else fleet.send({ type: 'BeatSeen', host, beat: { ...said, machine, atMs: parts.ports.clock.now() } satisfies Beat });
+  else if (known) known.send({ type: 'BeatSeen', beat });
+  else fleet.send({ type: 'BeatSeen', host, beat });
 };
 
 const answerCall = (parts: DaemonParts, { body }: BusMessage): void => {

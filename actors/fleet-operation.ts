@@ -105,6 +105,23 @@ const bodyOf = (parts: FleetOperationParts, phase: Phase, twoPhase: boolean): Bo
   ...(twoPhase && { phase }),
 });
 
+/** What is heard in one turn is told at its end, phase by phase. */
+const together = (tell: (phase: Phase, answers: readonly Answer[]) => void) => {
+  const heard = new Map<Phase, Answer[]>();
+  return (phase: Phase, answer: Answer): void => {
+    if (heard.size === 0) {
+      queueMicrotask(() => {
+        const all = [...heard];
+        heard.clear();
+        for (const [of, answers] of all) tell(of, answers);
+      });
+    }
+    const answers = heard.get(phase);
+    if (answers) answers.push(answer);
+    else heard.set(phase, [answer]);
+  };
+};
+
 /** Resolves when every host answered, or the stall timer ended. Throws FaultError when nothing could be asked. */
 export const runFleetOperation = (parts: FleetOperationParts): Promise<OperationReport> => {
   const twoPhase = TWO_PHASE.includes(parts.name);
@@ -121,10 +138,11 @@ export const runFleetOperation = (parts: FleetOperationParts): Promise<Operation
       clock: parts.clock,
       ...(parts.inspect && { inspect: parts.inspect }),
     });
+    const tell = together((phase, answers) => actor.send({ type: 'AnswersSeen', phase, answers }));
     gathering = parts.bus.gather((body) => {
       const answer = answerOf(body);
       const phase = (['prepare', 'abort'] as const).find((one) => body.id === `${parts.operation}.${one}`) ?? 'commit';
-      if (answer && String(body.id).startsWith(parts.operation)) actor.send({ type: 'AnswerSeen', phase, answer });
+      if (answer && String(body.id).startsWith(parts.operation)) tell(phase, answer);
     });
     actor.subscribe({
       complete: () => {

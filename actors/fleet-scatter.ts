@@ -13,7 +13,7 @@ import { parseMessage } from '../transport/schema.ts';
 import { parseCommandSubject, realmSubtree } from '../transport/subjects.ts';
 import { type Caller, carryOut, prepareCommand } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
-import { hostViews } from './hosts.ts';
+import { hostView } from './hosts.ts';
 
 const SYSTEM_USER = 'weft';
 /** What the fleet may ask of a host: all about sessions, nothing about its processes. */
@@ -44,8 +44,8 @@ const pathFault = (parts: DaemonParts, body: Body): Reply | null => {
 /** Two machines of one name would both answer: the fleet is told which two, and neither does anything. */
 const conflictFault = (parts: DaemonParts): Reply | null => {
   const { host } = parts.place;
-  const own = hostViews(parts).find((view) => view.host === host && view.state === 'conflict');
-  return own ? failed('host-conflict', { host, machines: own.machines.join(' and ') }) : null;
+  const own = hostView(parts, host);
+  return own?.state === 'conflict' ? failed('host-conflict', { host, machines: own.machines.join(' and ') }) : null;
 };
 
 const prepare = async (parts: DaemonParts, caller: Caller, name: CommandName, body: Body): Promise<Reply> => {

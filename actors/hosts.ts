@@ -1,5 +1,6 @@
 /** The registry of hosts, as questions ask for it. */
 import type { ActorRefFrom } from 'xstate';
+import type { FleetMemberContext } from '../machines/fleet-member.ts';
 import type { Beat, hostMachine } from '../machines/host.ts';
 import type { HostView } from '../transport/fleet-messages.ts';
 import type { DaemonParts } from './daemon-parts.ts';
@@ -23,8 +24,17 @@ const viewOf = (uid: number, ref: ActorRefFrom<typeof hostMachine>): HostView =>
   return { host, uid, state, ...said, lastBeatMs: beat?.atMs ?? null, machines };
 };
 
+const heard = (parts: DaemonParts): FleetMemberContext['hosts'] =>
+  parts.root.getSnapshot().context.fleet?.getSnapshot().context.hosts ?? {};
+
+/** Of one host, among however many there are. Null: it was not heard. */
+export const hostView = (parts: DaemonParts, host: string): HostView | null => {
+  const ref = heard(parts)[host];
+  return ref ? viewOf(parts.place.uid, ref) : null;
+};
+
 /** By name. Empty: this host belongs to no fleet. */
 export const hostViews = (parts: DaemonParts): readonly HostView[] =>
-  Object.values(parts.root.getSnapshot().context.fleet?.getSnapshot().context.hosts ?? {})
+  Object.values(heard(parts))
     .map((ref) => viewOf(parts.place.uid, ref))
     .sort((a, b) => (a.host < b.host ? -1 : 1));

@@ -77,11 +77,12 @@ export const fleetMemberMachine = setup({
           ? context.hosts
           : { ...context.hosts, [host]: spawn('host', { id: `host ${host}`, input: { host } }) },
     }),
+    // Named by its session, which holds one at a time: XState keeps what it finds about each name of a child for ever.
     addLease: assign({
       leases: ({ context, spawn }, { lease }: { lease: Lease }) =>
         context.leases[lease.operation]
           ? context.leases
-          : { ...context.leases, [lease.operation]: spawn('lease', { id: `lease ${lease.operation}`, input: lease }) },
+          : { ...context.leases, [lease.operation]: spawn('lease', { id: `lease ${lease.session}`, input: lease }) },
     }),
     forgetLease: assign({
       leases: ({ context }, { operation }: { operation: string }) =>

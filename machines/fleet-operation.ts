@@ -36,7 +36,12 @@ export interface FleetOperationContext extends FleetOperationInput {
   readonly refusal: Refusal | null;
 }
 
-export type FleetOperationEvent = { readonly type: 'AnswerSeen'; readonly phase: Phase; readonly answer: Answer };
+/** Together what came together: of a thousand hosts many answer at once. */
+export type FleetOperationEvent = {
+  readonly type: 'AnswersSeen';
+  readonly phase: Phase;
+  readonly answers: readonly Answer[];
+};
 
 const entryOf = (state: HostResult['state']): HostResult => ({ state, refusal: null, body: {} });
 const silentSince = (host: string, ms: number): HostResult => ({
@@ -45,12 +50,21 @@ const silentSince = (host: string, ms: number): HostResult => ({
 });
 
 /** Silent ones stay silent, but a late answer is an answer. */
-const noted = ({ roll }: FleetOperationContext, done: 'prepared' | 'done', { host, refusal: why, body }: Answer): Roll =>
-  withResult(roll, host, { state: why ? 'refused' : done, refusal: why, body });
+const noted = (roll: Roll, done: 'prepared' | 'done', answers: readonly Answer[]): Roll =>
+  answers.reduce(
+    (before, { host, refusal: why, body }) => withResult(before, host, { state: why ? 'refused' : done, refusal: why, body }),
+    roll,
+  );
+
+/** To a commit: what a host says that never prepared is no news, unless it did act after all. */
+const news = ({ roll }: FleetOperationContext, answers: readonly Answer[]): readonly Answer[] =>
+  answers.filter(
+    ({ host, refusal: why }) => why === null || ['prepared', 'waiting', undefined].includes(resultOf(roll, host)?.state),
+  );
 
 const send = (phase: Phase) => ({ type: 'send', params: { phase } }) as const;
 const note = (state: 'prepared' | 'done') =>
-  ({ type: 'note', params: ({ event }: { event: { answer: Answer } }) => ({ state, answer: event.answer }) }) as const;
+  ({ type: 'note', params: ({ event }: { event: FleetOperationEvent }) => ({ state, answers: event.answers }) }) as const;
 const phase = (wanted: Phase) =>
   ({ type: 'isOf', params: ({ event }: { event: { phase: Phase } }) => ({ phase: event.phase, wanted }) }) as const;
 const counts = { type: 'commitCounts', params: ({ event }: { event: FleetOperationEvent }) => event } as const;
@@ -71,8 +85,8 @@ export const fleetOperationMachine = setup({
         meant.map(({ host, reachable }) => [host, reachable ? entryOf('waiting') : silentSince(host, context.stallMs)]),
       ),
     })),
-    note: assign(({ context }, { state, answer }: { state: 'prepared' | 'done'; answer: Answer }) => ({
-      roll: noted(context, state, answer),
+    note: assign(({ context }, { state, answers }: { state: 'prepared' | 'done'; answers: readonly Answer[] }) => ({
+      roll: noted(context.roll, state, state === 'done' ? news(context, answers) : answers),
     })),
     waitForPrepared: assign(({ context: { roll, stallMs } }) => ({
       roll: mapRoll(roll, (host, one) => (one.state === 'waiting' ? silentSince(host, stallMs) : one)),
@@ -91,11 +105,8 @@ export const fleetOperationMachine = setup({
   },
   guards: {
     isOf: (_, params: { phase: Phase; wanted: Phase }) => params.phase === params.wanted,
-    /** What a host says that never prepared is no news, unless it did act after all. */
     commitCounts: ({ context }, event: FleetOperationEvent) =>
-      event.phase === 'commit' &&
-      (event.answer.refusal === null ||
-        ['prepared', 'waiting', undefined].includes(resultOf(context.roll, event.answer.host)?.state)),
+      event.phase === 'commit' && news(context, event.answers).length > 0,
     nobodyMeant: (_, params: { meant: readonly Meant[] }) => params.meant.length === 0,
     isTwoPhase: ({ context }) => context.twoPhase,
     allPrepared: ({ context: { roll } }) => roll.counts.waiting === 0,
@@ -153,7 +164,7 @@ export const fleetOperationMachine = setup({
     preparing: {
       always: { guard: 'allPrepared', target: 'deciding' },
       on: {
-        AnswerSeen: {
+        AnswersSeen: {
           guard: phase('prepare'),
           target: 'preparing',
           reenter: true,
@@ -170,7 +181,7 @@ export const fleetOperationMachine = setup({
     },
     committing: {
       always: { guard: 'allDone', target: 'judging' },
-      on: { AnswerSeen: { guard: counts, target: 'committing', reenter: true, actions: [note('done'), 'showProgress'] } },
+      on: { AnswersSeen: { guard: counts, target: 'committing', reenter: true, actions: [note('done'), 'showProgress'] } },
       after: { stall: { target: 'judging', actions: 'giveUpSilent' } },
     },
     judging: {

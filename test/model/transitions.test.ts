@@ -219,7 +219,7 @@ const eventsOf = (name: Name): EventObject[] =>
         beat: { machine: `${payload.plan}${payload.pass}` },
         machine: 'append2',
         phase: payload.pass === 1 ? 'prepare' : 'commit',
-        answer: { host: payload.implied === 'inactive' ? 'i' : 'h', refusal: null, body: {} },
+        answers: [{ host: payload.implied === 'inactive' ? 'i' : 'h', refusal: null, body: {} }],
         leaseMs: 5,
         timerUs: 1,
         sizeBytes: 1,

@@ -28,15 +28,20 @@ test('a roll does not change; its counts are those of its results', () => {
   );
 });
 
-const operate = async (size: number): Promise<{ report: OperationReport; cpuMs: number }> => {
+/** `come`: how the answers reach the caller. */
+const operate = async (
+  size: number,
+  come: (tell: () => void) => void = setImmediate,
+): Promise<{ report: OperationReport; cpuMs: number; told: number }> => {
   const names = Array.from({ length: size }, (_, i) => `host-${i}`);
   const views = names.map((host) => ({ host, state: 'ready', labels: {} }) as unknown as HostView);
   const begin = process.cpuUsage();
+  let told = 0;
   const report = await runFleetOperation({
     bus: {
       gather: (heard) => ({
         ask: (_subject, { id }: Body) => {
-          for (const host of names) setImmediate(() => heard({ v: 1, id, host, ok: true }));
+          for (const host of names) come(() => heard({ v: 1, id, host, ok: true }));
           return true;
         },
         stop: () => {},
@@ -52,10 +57,12 @@ const operate = async (size: number): Promise<{ report: OperationReport; cpuMs: 
     all: true,
     stallMs: 10_000,
     hosts: async () => views,
-    progress: () => {},
+    progress: () => {
+      told++;
+    },
   });
   const { user, system } = process.cpuUsage(begin);
-  return { report, cpuMs: (user + system) / 1000 };
+  return { report, cpuMs: (user + system) / 1000, told };
 };
 
 test('10,000 hosts cost at most some times what 1,000 cost, ten times as many', async () => {
@@ -65,4 +72,16 @@ test('10,000 hosts cost at most some times what 1,000 cost, ten times as many', 
   assert.equal(large.report.state, 'done');
   assert.equal(large.report.hosts.length, 10_000);
   assert.ok(large.cpuMs < 40 * small.cpuMs, `${small.cpuMs} ms for 1,000 hosts, ${large.cpuMs} ms for 10,000`);
+});
+
+test('answers that come together are looked at together', async () => {
+  const queue: (() => void)[] = [];
+  const { report, told } = await operate(1_000, (tell) => {
+    if (queue.push(tell) > 1) return;
+    setImmediate(() => {
+      for (const one of queue.splice(0)) one();
+    });
+  });
+  assert.equal(report.state, 'done');
+  assert.equal(told, 2, 'once per phase');
 });

@@ -11,6 +11,8 @@ export interface LivePort {
 
 /** Nobody needs so many; a table without end somebody would fill. */
 const CONNECTIONS_MAX = 256;
+/** Of one user of this machine, who is not to keep others out. */
+const OF_ONE_MAX = 128;
 const ESTABLISHED = '01';
 
 const plainAddress = (address: string): string => address.replace(/^::ffff:/i, '');
@@ -64,10 +66,23 @@ export interface Connected {
   gone(): void;
 }
 
-const accept = (socket: Socket, connected: (socket: ViewerSocket) => Connected): void => {
+/** How many connections each user has. */
+type Held = Map<number, number>;
+
+/** False: they have enough. */
+const admit = (held: Held, socket: Socket, uid: number | null): boolean => {
+  if (uid === null) return true;
+  const before = held.get(uid) ?? 0;
+  if (before >= OF_ONE_MAX) return false;
+  held.set(uid, before + 1);
+  socket.once('close', () => held.set(uid, held.get(uid)! - 1));
+  return true;
+};
+
+const accept = (socket: Socket, held: Held, connected: (socket: ViewerSocket) => Connected): void => {
   socket.on('error', () => socket.destroy());
   const uid = uidOf(socket);
-  if (uid === undefined) {
+  if (uid === undefined || !admit(held, socket, uid)) {
     socket.destroy();
     return;
   }
@@ -83,7 +98,8 @@ const accept = (socket: Socket, connected: (socket: ViewerSocket) => Connected):
 /** Throws FaultError `relay-unusable`. */
 export const listenLive = (where: LivePort, connected: (socket: ViewerSocket) => Connected): Promise<Server> =>
   new Promise((resolve, reject) => {
-    const server = createServer((socket) => accept(socket, connected));
+    const held: Held = new Map();
+    const server = createServer((socket) => accept(socket, held, connected));
     server.maxConnections = CONNECTIONS_MAX;
     server.once('error', (error: NodeJS.ErrnoException) => {
       const place = `tcp://${where.host}:${where.port}`;

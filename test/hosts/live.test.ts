@@ -93,12 +93,14 @@ class Caller {
     return taken;
   }
 
+  greeted = false;
+
   async greet(): Promise<void> {
     const payload = Buffer.alloc(20);
     payload.writeUInt32BE(2, 8);
     payload.writeUInt32BE(4, 12);
     this.send(1, payload);
-    await this.take(20);
+    this.greeted = (await this.take(20)) !== null;
   }
 
   /** Name to id, clients. */
@@ -283,4 +285,34 @@ test('a viewer of another user sees nothing of it', {
   };
   assert.match(list(0), /private/);
   assert.doesNotMatch(list(65_534), /private|alpha/);
+});
+
+test('forty viewers see the same; one user cannot take every place, and gives back what they leave', async () => {
+  const sender = new LinkSender(await relay.connect(), options('crowd'), spool);
+  await sender.open();
+  sender.metadata();
+  sender.packets();
+  assert.ok(await sender.pump());
+  const viewers = Array.from({ length: 40 }, () => new Caller());
+  await Promise.all(viewers.map((one) => one.greet()));
+  const id = (await viewers[0]!.list()).get('crowd')!.id;
+  const seen = await Promise.all(viewers.map(async (one) => readAll(one, (await one.attach(id, 1)).streams)));
+  assert.deepEqual(new Set(seen), new Set([spool.packets.length]));
+  assert.equal((await viewers[0]!.list()).get('crowd')!.clients, viewers.length);
+  // Neither whole requests nor replies that nobody takes keep the others waiting.
+  for (const one of viewers.slice(20)) {
+    one.socket.pause();
+    for (let i = 0; i < 100; i++) one.send(2);
+    one.socket.write(Buffer.alloc(15));
+  }
+  const more = Array.from({ length: 100 }, () => new Caller());
+  await Promise.all(more.map((one) => one.greet()));
+  const welcome = more.map(({ greeted }) => greeted);
+  assert.ok(welcome.includes(true) && welcome.includes(false), `${welcome.filter(Boolean).length} more were let in`);
+  for (const one of [...viewers, ...more]) one.socket.destroy();
+  for (let again: Caller | null = null; !again?.greeted; ) {
+    again = new Caller();
+    await again.greet();
+    again.socket.destroy();
+  }
 });

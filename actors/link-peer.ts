@@ -54,6 +54,8 @@ export type LinkContent =
       readonly parts: number;
       readonly offset: number;
       readonly bytes: Buffer;
+      /** Of the memory around the bytes, as in a Fragment of transport/bus.ts. */
+      readonly room: number;
       /** The parts together are one zstd frame of the packet. */
       readonly zstd?: true;
       readonly tracefileSize: number;

@@ -11,6 +11,11 @@ const METADATA_PART = 256 << 10; // UTF-16 units: below 1 MiB in any encoding
 /** Then others have their turn. */
 const AT_ONCE_BYTES = 1 << 20;
 const OVERHEAD_BYTES = 200;
+/** What the peer says of a fragment stands before its bytes, and a little behind them. */
+const ROOM_BYTES = 2 << 10;
+const BEHIND_BYTES = 64;
+/** Memory of fragments that is kept while nothing is on the way. */
+const SPARE_FRAGMENTS = 4;
 /** The other end says what it misses with every word, and what was sent again needs its time. */
 const RESEND_PAUSE_MS = 500;
 
@@ -45,6 +50,8 @@ interface Current extends Packet {
 interface Sent {
   readonly message: LinkMessage;
   readonly bytes: number;
+  /** Where the bytes of the fragment are; free when it has arrived. */
+  memory: Buffer | null;
 }
 
 const sizeOf = (content: LinkContent): number =>
@@ -70,6 +77,9 @@ export class LinkPump {
   #inFlightBytes = 0;
   #pending: LinkContent[] = [];
   #current: Current | null = null;
+  #memory: Buffer | null = null;
+  /** New memory for each fragment costs more than all that is done with it. */
+  readonly #spare: Buffer[] = [];
   #compressing = false;
   #again: unknown = null;
   #resent = { missing: 0, at: Number.NEGATIVE_INFINITY };
@@ -113,7 +123,8 @@ export class LinkPump {
   }
 
   acked(ack: LinkAck): void {
-    while (this.#inFlight[0] && this.#inFlight[0].message.n <= ack.upTo) this.#inFlightBytes -= this.#inFlight.shift()!.bytes;
+    while (this.#inFlight[0] && this.#inFlight[0].message.n <= ack.upTo) this.#arrived(this.#inFlight.shift()!);
+    if (this.#inFlight.length === 0) this.#spare.length = Math.min(this.#spare.length, SPARE_FRAGMENTS);
     for (const one of ack.durable) this.ackedBytes += this.#options.queue.confirm(one);
     this.#options.queue.confirmOps(ack.ops);
     this.#full = ack.full;
@@ -141,6 +152,11 @@ export class LinkPump {
   /** The files of a chunk are being emptied: what was begun of them is not finished. */
   forget(isGone: (path: string) => boolean): void {
     if (this.#current && isGone(this.#current.path)) this.#current = null;
+  }
+
+  #arrived({ bytes, memory }: Sent): void {
+    this.#inFlightBytes -= bytes;
+    if (memory) this.#spare.push(memory);
   }
 
   #tellDrained(): void {
@@ -178,7 +194,8 @@ export class LinkPump {
     this.#n++;
     const bytes = sizeOf(content);
     const first = this.#inFlight.length === 0;
-    this.#inFlight.push({ message, bytes });
+    this.#inFlight.push({ message, bytes, memory: content.kind === 'packet' ? this.#memory : null });
+    this.#memory = null;
     this.#inFlightBytes += bytes;
     this.sentBytes += bytes;
     if (first) this.#options.onSent();
@@ -193,7 +210,11 @@ export class LinkPump {
     const now = this.#options.clock.now();
     if (this.#resent.missing === missing && now - this.#resent.at < RESEND_PAUSE_MS) return;
     this.#resent = { missing, at: now };
-    for (const { message } of this.#inFlight) if (message.n >= missing && !this.#options.peer.send(message)) return;
+    for (const sent of this.#inFlight) {
+      if (sent.message.n < missing) continue;
+      sent.memory = null; // the second copy may leave later than the first arrives
+      if (!this.#options.peer.send(sent.message)) return;
+    }
   }
 
   #nextContent(): LinkContent | null {
@@ -218,19 +239,23 @@ export class LinkPump {
     const { path, entry, part, parts, frame } = current;
     const offset = part * PART_BYTES;
     const length = Math.min(PART_BYTES, (frame ? frame.length : entry.bytes) - offset);
-    const bytes = frame ? frame.subarray(offset, offset + length) : this.#read(current, offset, length);
+    const memory = frame ? null : (this.#spare.pop() ?? Buffer.allocUnsafeSlow(ROOM_BYTES + PART_BYTES + BEHIND_BYTES));
+    const target = memory?.subarray(ROOM_BYTES, ROOM_BYTES + length);
+    const bytes = frame ? frame.subarray(offset, offset + length) : this.#read(current, offset, length, target);
+    this.#memory = memory;
     current.part++;
     if (!bytes || current.part === parts) this.#current = null;
     if (!bytes) return null;
     const { size, count } = this.#options.tracefiles(path);
-    const place = { path, number: entry.number, index: entry.index, part, parts, offset, bytes };
+    const room = memory && bytes.buffer === memory.buffer ? ROOM_BYTES : 0;
+    const place = { path, number: entry.number, index: entry.index, part, parts, offset, bytes, room };
     return { kind: 'packet', ...place, ...(frame && { zstd: true }), tracefileSize: size, tracefileCount: count };
   }
 
-  #read(packet: Packet, offset: number, length: number): Buffer | null {
+  #read(packet: Packet, offset: number, length: number, memory?: Buffer): Buffer | null {
     const { spool, queue } = this.#options;
     try {
-      const bytes = spool.read(packet.path, packet.entry.offset + offset, length);
+      const bytes = spool.read(packet.path, packet.entry.offset + offset, length, memory);
       if (bytes.length === length) return bytes;
     } catch {
       // The file was removed under us.

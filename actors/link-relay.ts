@@ -46,6 +46,7 @@ export class RelayPeer implements LinkPeer {
   readonly #own: Bus | null;
   #acks: Subscription | null = null;
   #relay = '';
+  #subject = '';
   #epoch = 0;
   #ids = 0;
 
@@ -76,9 +77,11 @@ export class RelayPeer implements LinkPeer {
     };
   }
 
-  send({ n, ...content }: LinkMessage): boolean {
-    const subject = linkSubject('data', { ...this.#link, relay: this.#relay });
-    return this.#bus.publish(subject, { v: 1, epoch: this.#epoch, n, ...content });
+  send(message: LinkMessage): boolean {
+    const head = { v: 1, epoch: this.#epoch };
+    if (message.kind !== 'packet') return this.#bus.publish(this.#subject, { ...head, ...message });
+    const { bytes, room, ...content } = message;
+    return this.#bus.publishAround(this.#subject, { ...head, ...content }, 'bytes', { bytes, room });
   }
 
   async close(): Promise<void> {
@@ -91,6 +94,7 @@ export class RelayPeer implements LinkPeer {
     if (relay === this.#relay && this.#acks) return;
     this.#acks?.stop();
     this.#relay = relay;
+    this.#subject = linkSubject('data', { ...this.#link, relay });
     this.#acks = this.#bus.subscribe(linkSubject('ack', { ...this.#link, relay }), ({ body }) => {
       if (body.reopen === true) this.#listener.forgotten();
       else if (body.epoch === this.#epoch) this.#listener.acked(ackOf(body));

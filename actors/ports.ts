@@ -229,8 +229,8 @@ export interface Spool {
   /** Entries in the stream's index. */
   count(path: string): number;
   entries(path: string, from: number, most: number): readonly SpoolEntry[];
-  /** Shorter than asked for at the end of the file. */
-  read(path: string, offset: number, length: number): Buffer;
+  /** Shorter than asked for at the end of the file. `memory`: where the bytes may go, if they are read at all. */
+  read(path: string, offset: number, length: number, memory?: Buffer): Buffer;
   /** False: these bytes were given back. */
   holds(path: string, entry: SpoolEntry): boolean;
   release(path: string, offset: number, length: number): void;

@@ -5,7 +5,7 @@
 import type { Refusal } from '../machines/refusal.ts';
 import type { Body, Reply } from '../transport/bus.ts';
 import { fault, refused, succeeded } from '../transport/errors.ts';
-import { type LinkData, LinkDataError, type OpenRequest, parseLinkData } from '../transport/link-data.ts';
+import { type LinkData, LinkDataError, type OpenRequest, type PacketMessage, parseLinkData } from '../transport/link-data.ts';
 import { deferred } from './deferred.ts';
 import { faultOfRefusal } from './refused.ts';
 import type { LinkEntry, RelayParts } from './relay-parts.ts';
@@ -21,6 +21,12 @@ const DURABLE_MAX = 512;
 const TELL_MS = 1_000;
 
 const causeOf = (thrown: unknown): string => (thrown as NodeJS.ErrnoException).code ?? String(thrown);
+
+const copied = (packet: LinkData & PacketMessage): LinkData => ({
+  ...packet,
+  index: Uint8Array.from(packet.index),
+  bytes: Uint8Array.from(packet.bytes),
+});
 
 export class Opening {
   readonly id: string;
@@ -155,7 +161,8 @@ export class Opening {
 
   #fill(kept: LinkData | 'commit', cause: string): void {
     const first = this.#kept === null;
-    this.#kept = kept;
+    // What a message brought is ours for this moment only.
+    this.#kept = kept !== 'commit' && kept.kind === 'packet' ? copied(kept) : kept;
     if (first) this.#send({ type: 'DiskFilled', cause });
     this.#acknowledge();
   }

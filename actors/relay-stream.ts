@@ -176,7 +176,8 @@ export class RelayStream {
     if (entryField(message.index, FIELD.contentBits) > entryField(message.index, FIELD.packetBits))
       throw new LinkDataError(`packet ${message.number} has more content than it is long`);
     if (this.limits.size > 0 && this.tail.dataAt > 0 && this.tail.dataAt + packetBytes > this.limits.size) this.#nextFile();
-    const { number, index, zstd } = message;
+    const { number, zstd } = message;
+    const index = Uint8Array.from(message.index);
     this.#partial = { number, index, packetBytes, parts: 0, received: 0, compressed: zstd ? [] : null };
     return this.#partial;
   }
@@ -200,7 +201,7 @@ export class RelayStream {
     if (length > COMPRESSED_BYTES_MAX)
       throw new LinkDataError(`a compressed packet of more than ${COMPRESSED_BYTES_MAX} bytes`);
     if (!last) {
-      partial.compressed!.push(bytes);
+      partial.compressed!.push(Uint8Array.from(bytes));
       partial.received = length;
       return;
     }

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ENTRY_BYTES, HEADER_BYTES } from '../ctf/index-file.ts';
+import { DirectoryTree } from './directory-tree.ts';
 import type { Spool, SpoolEntry } from './ports.ts';
 
 const LOG = '.link';
@@ -31,10 +32,10 @@ const indexOf = (output: string, path: string): string =>
 /** Null: the file is not there. */
 const sizeOf = (path: string): number | null => statSync(path, { throwIfNoEntry: false })?.size ?? null;
 
-const readAt = (path: string, offset: number, length: number): Buffer => {
+const readAt = (path: string, offset: number, length: number, memory?: Buffer): Buffer => {
   const file = openSync(path, 'r');
   try {
-    const bytes = Buffer.allocUnsafe(length);
+    const bytes = memory ?? Buffer.allocUnsafe(length);
     let at = 0;
     while (at < length) {
       const read = readSync(file, bytes, at, length - at, offset + at);
@@ -74,10 +75,12 @@ export type PunchHole = (fd: number, offset: number, length: number) => void;
 class DiskSpool implements Spool {
   readonly output: string;
   readonly #punchHole: PunchHole;
+  readonly #tree: DirectoryTree;
 
   constructor(output: string, punchHole: PunchHole) {
     this.output = output;
     this.#punchHole = punchHole;
+    this.#tree = new DirectoryTree(output);
   }
 
   streams(): readonly string[] {
@@ -110,8 +113,8 @@ class DiskSpool implements Spool {
     return entries;
   }
 
-  read(path: string, offset: number, length: number): Buffer {
-    return readAt(join(this.output, path), offset, length);
+  read(path: string, offset: number, length: number, memory?: Buffer): Buffer {
+    return readAt(join(this.output, path), offset, length, memory);
   }
 
   /** A packet begins with its magic, a hole with zeros. */
@@ -160,8 +163,7 @@ class DiskSpool implements Spool {
   }
 
   #names(): readonly string[] {
-    if (!existsSync(this.output)) return [];
-    return readdirSync(this.output, { recursive: true, encoding: 'utf8' });
+    return this.#tree.files();
   }
 }
 

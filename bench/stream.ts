@@ -12,6 +12,7 @@ import { until } from '../test/support/fleet-server.ts';
 import { freePort } from '../test/support/relay.ts';
 import { babeltrace } from '../test/support/weft.ts';
 import { runProgram } from './measure.ts';
+import { processorTimes, type Times, timesBetween } from './processor.ts';
 import { openLttng, openWeft, type Tracer } from './tracers.ts';
 
 const [events = '10000000', runs = '3'] = process.argv.slice(2);
@@ -19,9 +20,11 @@ const [events = '10000000', runs = '3'] = process.argv.slice(2);
 interface Streamed {
   readonly recorded: number;
   readonly perSecond: number;
+  readonly processor: Times;
 }
 
 interface Relay {
+  readonly pid: number;
   readonly output: string;
   readonly url: string;
   end(): void;
@@ -40,7 +43,7 @@ const weftRelay = (weft: Tracer): Relay => {
   const output = join(weft.directory, 'relayed');
   const { stdout } = weft.command('--json', 'relayd', '--daemonize', '-o', output, '-L', 'tcp://localhost:0');
   const { pid } = JSON.parse(stdout) as { pid: number };
-  return { output, url: 'relay:', end: () => process.kill(pid, 'SIGTERM') };
+  return { pid, output, url: 'relay:', end: () => process.kill(pid, 'SIGTERM') };
 };
 
 const lttngRelay = async (lttng: Tracer): Promise<Relay> => {
@@ -51,7 +54,7 @@ const lttngRelay = async (lttng: Tracer): Promise<Relay> => {
   const child: ChildProcess = spawn('lttng-relayd', words, { env: lttng.env, stdio: 'ignore' });
   await once(child, 'spawn');
   await until(async () => (await listens(ports[0])) && (await listens(ports[1])), 'lttng-relayd listens');
-  return { output, url: `net://127.0.0.1:${ports[0]}:${ports[1]}`, end: () => child.kill('SIGTERM') };
+  return { pid: child.pid!, output, url: `net://127.0.0.1:${ports[0]}:${ports[1]}`, end: () => child.kill('SIGTERM') };
 };
 
 const stream = (tracer: Tracer, program: string, relay: Relay, session: string): Streamed => {
@@ -60,17 +63,30 @@ const stream = (tracer: Tracer, program: string, relay: Relay, session: string):
   tracer.command('enable-channel', ...channel, 'ch', '--subbuf-size=1M', '--num-subbuf=8');
   tracer.command('enable-event', ...channel, '-c', 'ch', 'weft_bench:*');
   tracer.command('start', session);
+  const pids = [...tracer.daemons(), relay.pid];
+  const before = processorTimes(pids);
   const begin = process.hrtime.bigint();
   runProgram(tracer, program, events, '1');
   tracer.command('stop', session);
   tracer.command('destroy', session);
   const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+  const processor = timesBetween(before, processorTimes(pids));
   const recorded = babeltrace(relay.output).events;
   rmSync(relay.output, { recursive: true, force: true });
-  return { recorded, perSecond: recorded / seconds };
+  return { recorded, perSecond: recorded / seconds, processor };
 };
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+
+/** Medians, of what took any. */
+const processorOf = (results: readonly Streamed[]): string => {
+  const names = [...new Set(results.flatMap(({ processor }) => [...processor.keys()]))];
+  const medians = names.map((name) => [name, median(results.map(({ processor }) => processor.get(name) ?? 0))] as const);
+  return medians
+    .filter(([, seconds]) => seconds > 0)
+    .map(([name, seconds]) => `${name} ${seconds.toFixed(2)}`)
+    .join(', ');
+};
 
 const measure = async (tracers: readonly Tracer[]): Promise<number> => {
   const all = tracers.map(() => [] as Streamed[]);
@@ -89,14 +105,15 @@ const measure = async (tracers: readonly Tracer[]): Promise<number> => {
     const recorded = median(results.map((one) => one.recorded));
     return {
       name: tracers[at]!.name,
+      processor: processorOf(results),
       recorded,
       lost: Number(events) - recorded,
       perSecond: median(results.map((one) => one.perSecond)),
     };
   });
-  for (const { name, recorded, lost, perSecond } of rows)
+  for (const { name, recorded, lost, perSecond, processor } of rows)
     process.stdout.write(
-      `${name.padEnd(6)} recorded ${recorded}, lost ${lost}, ${(perSecond / 1e6).toFixed(3)} M recorded per second\n`,
+      `${name.padEnd(6)} recorded ${recorded}, lost ${lost}, ${(perSecond / 1e6).toFixed(3)} M recorded per second; processor seconds: ${processor}\n`,
     );
   const [weft, lttng] = rows;
   if (!weft || !lttng) return 0;

@@ -13,6 +13,7 @@ export interface Fault {
 
 export interface BusMessage {
   readonly subject: string;
+  /** Fields of bytes are the listener's until it returns: whoever keeps them copies them. */
   readonly body: Body;
 }
 
@@ -58,6 +59,12 @@ export interface Gathering {
   stop(): void;
 }
 
+/** Bytes in some memory, of which `room` before them and, unless that is 0, two behind them may be written over. */
+export interface Fragment {
+  readonly bytes: Uint8Array;
+  readonly room: number;
+}
+
 export interface Bus {
   readonly status: BusStatus;
   onStatus(listener: (status: BusStatus) => void): Subscription;
@@ -80,6 +87,8 @@ export interface Bus {
    * read is JSON.
    */
   publish(subject: string, body: Body, encoding?: 'msgpack' | 'json'): boolean;
+  /** The same with a field of bytes more (codec.ts), whose memory stays untouched until they have arrived. */
+  publishAround(subject: string, body: Body, field: string, fragment: Fragment): boolean;
   /** What is no body is dropped. `onRefused`: the server does not allow it. */
   subscribe(subject: string, listener: (message: BusMessage) => void, onRefused?: (fault: Fault) => void): Subscription;
   /** Resolves when the server has taken all that was published and subscribed before; at once while cut. */

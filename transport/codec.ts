@@ -9,7 +9,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { type Options, Packr, Unpackr } from 'msgpackr';
-import type { Body, Fault } from './bus.ts';
+import type { Body, Fault, Fragment } from './bus.ts';
 import { fault } from './errors.ts';
 import { scanMsgpack } from './msgpack-scan.ts';
 
@@ -137,6 +137,39 @@ const plainMap = (map: Body, encoding: Encoding, depth: number): Record<string, 
     if (entry !== undefined) copy[key.toWellFormed()] = plainValue(entry, encoding, depth + 1);
   }
   return copy;
+};
+
+const EMPTY_MAP = 0x80;
+const SMALL_MAP_MAX = 0x8f;
+const BINARY32 = 0xc6;
+
+/** `room`: what is left of it. */
+export type EncodedAround =
+  | { readonly ok: true; readonly bytes: Uint8Array; readonly room: number }
+  | { readonly ok: false; readonly fault: Fault };
+
+/**
+ * In msgpack, with one field of bytes more, which are not copied: all else is written into the room in front of them. Without that
+ * room it is a copy as any other body.
+ */
+export const encodeAround = (body: Body, field: string, { bytes, room }: Fragment): EncodedAround => {
+  const encoded = encodeBody(body, 'msgpack');
+  if (!encoded.ok) return encoded;
+  const name = packer.pack(field);
+  const before = encoded.bytes.length + name.length + 5;
+  const first = encoded.bytes[0]!;
+  if (before > room || first < EMPTY_MAP || first >= SMALL_MAP_MAX) {
+    const copied = encodeBody({ ...body, [field]: bytes }, 'msgpack');
+    return copied.ok ? { ...copied, room: 0 } : copied;
+  }
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset - before, before + bytes.length);
+  if (whole.length > MAX_BODY_BYTES) return bad(`it has ${whole.length} bytes, ${MAX_BODY_BYTES} are allowed`);
+  whole.set(encoded.bytes);
+  whole[0] = first + 1;
+  whole.set(name, encoded.bytes.length);
+  whole[before - 5] = BINARY32;
+  whole.writeUInt32BE(bytes.length, before - 4);
+  return { ok: true, bytes: whole, room: room - before };
 };
 
 export const encodeBody = (body: Body, encoding: Encoding): Encoded => {

@@ -7,6 +7,7 @@ import type {
   BusStatus,
   Endpoint,
   Fault,
+  Fragment,
   Gathering,
   RawAnswer,
   Reply,
@@ -14,7 +15,7 @@ import type {
   Service,
   Subscription,
 } from './bus.ts';
-import { decodeBody, type Encoding, encodeBody } from './codec.ts';
+import { decodeBody, type Encoding, encodeAround, encodeBody } from './codec.ts';
 import { serveOn } from './service.ts';
 import type { Wire } from './wire.ts';
 
@@ -78,6 +79,11 @@ export class WireBus implements Bus {
   publish(subject: string, body: Body, encoding: Encoding = this.#encoding): boolean {
     const encoded = encodeBody(body, encoding);
     return encoded.ok && this.#wire.send(subject, encoded.bytes);
+  }
+
+  publishAround(subject: string, body: Body, field: string, fragment: Fragment): boolean {
+    const encoded = encodeAround(body, field, fragment);
+    return encoded.ok && this.#wire.send(subject, encoded.bytes, { room: encoded.room });
   }
 
   subscribe(subject: string, listener: (message: BusMessage) => void, onRefused?: (fault: Fault) => void): Subscription {

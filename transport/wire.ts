@@ -8,6 +8,7 @@ export type { RawAnswer } from './bus.ts';
 
 export interface RawMessage {
   readonly subject: string;
+  /** Of the listener until it returns: then their memory may be used for another message. */
   readonly bytes: Uint8Array;
   /** Where the sender waits for an answer; null: it waits for none. */
   readonly reply: string | null;
@@ -18,6 +19,8 @@ export interface Extra {
   readonly headers?: Readonly<Record<string, string>>;
   /** Where an answer is expected; `request` does that by itself. */
   readonly reply?: string;
+  /** Of the memory around the bytes, as in a Fragment of bus.ts. */
+  readonly room?: number;
 }
 
 export interface Wire {

@@ -179,6 +179,30 @@ for (const [kind, makeWorld] of Object.entries(WORLDS)) {
       assert.equal(all.items.length, 500);
     });
 
+    test('large fields of bytes arrive whole and in order among the rest, with and without room around them', async () => {
+      const sums = new Collector<readonly unknown[]>();
+      const sumOf = (bytes: unknown): number => (bytes instanceof Uint8Array ? bytes.reduce((sum, byte) => sum + byte, 0) : 0);
+      // Bytes are the listener's until it returns.
+      user.subscribe(event('4201', 'data'), ({ body: { n, bytes } }) => sums.add([n, sumOf(bytes)]));
+      await user.flush();
+      const length = 200_000;
+      for (let n = 1; n <= 40; n++) {
+        const room = n % 4 === 0 ? 0 : 2_000;
+        const bytes = Buffer.alloc(room + length + 64)
+          .subarray(room, room + length)
+          .fill(n);
+        const sent =
+          n % 5 === 0
+            ? daemon.publish(event('4201', 'data'), { v: 1, n })
+            : daemon.publishAround(event('4201', 'data'), { v: 1, n }, 'bytes', { bytes, room });
+        assert.equal(sent, true);
+      }
+      assert.deepEqual(
+        await sums.take(40),
+        Array.from({ length: 40 }, (_, at) => [at + 1, (at + 1) % 5 === 0 ? 0 : (at + 1) * length]),
+      );
+    });
+
     test('the service shows itself to the NATS services framework: PING, INFO, STATS', async () => {
       const ping = await micro(world, '$SRV.PING.weft-sessiond');
       assert.equal(ping.type, 'io.nats.micro.v1.ping_response');

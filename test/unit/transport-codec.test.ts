@@ -4,7 +4,15 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { pack } from 'msgpackr';
 import type { Body } from '../../transport/bus.ts';
-import { decodeBody, type Encoding, encodeBody, encodingOf, MAX_BODY_BYTES, MAX_BODY_DEPTH } from '../../transport/codec.ts';
+import {
+  decodeBody,
+  type Encoding,
+  encodeAround,
+  encodeBody,
+  encodingOf,
+  MAX_BODY_BYTES,
+  MAX_BODY_DEPTH,
+} from '../../transport/codec.ts';
 
 const ENCODINGS: readonly Encoding[] = ['msgpack', 'json'];
 
@@ -187,6 +195,38 @@ test('hostile JSON is refused: no JSON, no UTF-8, keys that reach for the protot
   ];
   for (const [text, cause] of table) assert.match(refusal(Buffer.from(text)), cause);
   assert.equal(({} as { polluted?: number }).polluted, undefined);
+});
+
+test('a field of bytes is encoded where it lies, in the room before it; without room it is copied', () => {
+  const body = { v: 1, epoch: 3, path: 'ust/chan_0', nothing: undefined };
+  for (const room of [0, 10, 500]) {
+    const memory = Buffer.alloc(room + 70_000, 0xee);
+    const bytes = memory.subarray(room).fill(7);
+    const encoded = encodeAround(body, 'bytes', { bytes, room });
+    assert.ok(encoded.ok);
+    assert.equal(encoded.bytes.buffer === memory.buffer, room === 500, 'it is not copied where there is room');
+    assert.equal(encoded.room, room === 500 ? encoded.bytes.byteOffset - memory.byteOffset : 0);
+    const decoded = decodeBody(encoded.bytes);
+    assert.ok(decoded.ok);
+    assert.deepEqual(
+      { ...decoded.body, bytes: Buffer.from(decoded.body.bytes as Uint8Array) },
+      {
+        v: 1,
+        epoch: 3,
+        path: 'ust/chan_0',
+        bytes: Buffer.alloc(70_000, 7),
+      },
+    );
+  }
+  const many = Object.fromEntries(Array.from({ length: 15 }, (_, at) => [`field${at}`, at]));
+  const memory = Buffer.alloc(1_000);
+  const encoded = encodeAround(many, 'bytes', { bytes: memory.subarray(500, 900), room: 500 });
+  assert.ok(encoded.ok);
+  const decoded = decodeBody(encoded.bytes);
+  assert.ok(decoded.ok);
+  assert.equal(Object.keys(decoded.body).length, 16);
+  const large = Buffer.alloc(MAX_BODY_BYTES + 500);
+  assert.ok(!encodeAround({ v: 1 }, 'bytes', { bytes: large.subarray(500), room: 500 }).ok, 'more than 1 MiB is not sent');
 });
 
 test('any bytes are either taken or refused, never thrown at', () => {

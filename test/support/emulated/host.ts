@@ -10,6 +10,7 @@ import type {
   BusMessage,
   BusStatus,
   Endpoint,
+  Fragment,
   Gathering,
   RawAnswer,
   Reply,
@@ -90,6 +91,10 @@ class LeafBus implements Bus {
     // Whoever does not hear beats calls for none.
     if (!this.#hears && subject.endsWith('.call')) return true;
     return this.#of(subject).publish(subject, body, encoding);
+  }
+
+  publishAround(subject: string, body: Body, field: string, fragment: Fragment): boolean {
+    return this.#of(subject).publishAround(subject, body, field, fragment);
   }
 
   subscribe(subject: string, listener: (message: BusMessage) => void) {

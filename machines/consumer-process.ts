@@ -1,5 +1,6 @@
 /** The consumer process itself: it waits for the key to the bus, serves the session daemon, and ends when nobody needs it. */
-import { type ActorRefFrom, assign, fromPromise, sendTo, setup } from 'xstate';
+import { type ActorRefFrom, assign, fromPromise, sendTo, setup, stopChild } from 'xstate';
+import { freeName } from './children.ts';
 import { type Freeze, freezeMachine } from './freeze.ts';
 import { linkMachine } from './link.ts';
 import { notProvided } from './not-provided.ts';
@@ -98,11 +99,12 @@ export const consumerProcessMachine = setup({
     addStream: assign({
       streams: ({ context, spawn }, params: { ringId: string; plan: Plan; cpuCount: number }) => ({
         ...context.streams,
-        [params.ringId]: spawn('stream', { id: params.ringId, input: params }),
+        [params.ringId]: spawn('stream', { id: freeName('stream', context.streams), input: params }),
       }),
     }),
     addMap: assign(({ context }, params: { mapId: string }) => ({ maps: [...context.maps, params.mapId] })),
     removeMap: assign(({ context }, params: { mapId: string }) => ({ maps: context.maps.filter((id) => id !== params.mapId) })),
+    stopStream: stopChild(({ context }, params: { ringId: string }) => context.streams[params.ringId]!),
     removeStream: assign(({ context }, params: { ringId: string }) => ({ streams: without(context.streams, params.ringId) })),
     addLink: assign({
       links: ({ context, spawn }, params: { sessionId: string }) => ({
@@ -137,7 +139,12 @@ export const consumerProcessMachine = setup({
     LinkEnded: { actions: { type: 'removeLink', params: ({ event }) => ({ sessionId: event.sessionId }) } },
     MapReceived: { actions: { type: 'addMap', params: ({ event }) => ({ mapId: event.mapId }) } },
     MapReleased: { actions: { type: 'removeMap', params: ({ event }) => ({ mapId: event.mapId }) } },
-    StreamDrained: { actions: { type: 'removeStream', params: ({ event }) => ({ ringId: event.ringId }) } },
+    StreamDrained: {
+      actions: [
+        { type: 'stopStream', params: ({ event }) => ({ ringId: event.ringId }) },
+        { type: 'removeStream', params: ({ event }) => ({ ringId: event.ringId }) },
+      ],
+    },
   },
   output: ({ context }) => ({ refusal: context.refusal }),
   states: {

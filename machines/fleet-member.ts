@@ -2,7 +2,8 @@
  * A session daemon as a member of a fleet: it answers the fleet's commands, says every few seconds that it lives, and hears the others.
  * Only hosts that belong to a fleet have one.
  */
-import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { type ActorRefFrom, assign, fromPromise, setup, stopChild } from 'xstate';
+import { freeName } from './children.ts';
 import { clockOffsetMachine } from './clock-offset.ts';
 import { fleetSessionMachine } from './fleet-session.ts';
 import { BEAT_MS, type Beat, hostMachine } from './host.ts';
@@ -77,13 +78,13 @@ export const fleetMemberMachine = setup({
           ? context.hosts
           : { ...context.hosts, [host]: spawn('host', { id: `host ${host}`, input: { host } }) },
     }),
-    // Named by its session, which holds one at a time: XState keeps what it finds about each name of a child for ever.
     addLease: assign({
       leases: ({ context, spawn }, { lease }: { lease: Lease }) =>
         context.leases[lease.operation]
           ? context.leases
-          : { ...context.leases, [lease.operation]: spawn('lease', { id: `lease ${lease.session}`, input: lease }) },
+          : { ...context.leases, [lease.operation]: spawn('lease', { id: freeName('lease', context.leases), input: lease }) },
     }),
+    stopLease: stopChild(({ context }, { operation }: { operation: string }) => context.leases[operation]!),
     forgetLease: assign({
       leases: ({ context }, { operation }: { operation: string }) =>
         Object.fromEntries(Object.entries(context.leases).filter(([known]) => known !== operation)),
@@ -117,7 +118,12 @@ export const fleetMemberMachine = setup({
     },
     HostLeft: { actions: forHost },
     LeaseRequested: { actions: { type: 'addLease', params: ({ event }) => ({ lease: event.lease }) } },
-    LeaseForgotten: { actions: { type: 'forgetLease', params: ({ event }) => ({ operation: event.operation }) } },
+    LeaseForgotten: {
+      actions: [
+        { type: 'stopLease', params: ({ event }) => ({ operation: event.operation }) },
+        { type: 'forgetLease', params: ({ event }) => ({ operation: event.operation }) },
+      ],
+    },
   },
   states: {
     joining: {

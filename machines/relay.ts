@@ -1,5 +1,6 @@
 /** The relay process: it finds a place on the bus and on its disk, takes links, and lets go of old sessions. */
-import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { type ActorRefFrom, assign, fromPromise, setup, stopChild } from 'xstate';
+import { freeName } from './children.ts';
 import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 import { relayLinkMachine } from './relay-link.ts';
@@ -53,18 +54,20 @@ export const relayMachine = setup({
     addOpening: assign({
       openings: ({ context, spawn }, params: { opening: string }) => ({
         ...context.openings,
-        [params.opening]: spawn('relayLink', { id: params.opening, input: params }),
+        [params.opening]: spawn('relayLink', { id: freeName('link', context.openings), input: params }),
       }),
     }),
+    stopOpening: stopChild(({ context }, params: { opening: string }) => context.openings[params.opening]!),
     removeOpening: assign(({ context }, params: { opening: string }) => ({
       openings: without(context.openings, params.opening),
     })),
     addViewer: assign({
       viewers: ({ context, spawn }, params: { viewer: string }) => ({
         ...context.viewers,
-        [params.viewer]: spawn('viewer', { id: params.viewer, input: params }),
+        [params.viewer]: spawn('viewer', { id: freeName('viewer', context.viewers), input: params }),
       }),
     }),
+    stopViewer: stopChild(({ context }, params: { viewer: string }) => context.viewers[params.viewer]!),
     removeViewer: assign(({ context }, params: { viewer: string }) => ({ viewers: without(context.viewers, params.viewer) })),
   },
   delays: { joinTimeout: 60_000, drainTimeout: 10_000, evictPeriod: 30_000, renewPeriod: 2_000 },
@@ -73,8 +76,19 @@ export const relayMachine = setup({
   initial: 'joining',
   context: { openings: {}, viewers: {}, refusal: null },
   on: {
-    OpeningGone: { actions: [{ type: 'removeOpening', params: ({ event }) => ({ opening: event.opening }) }, 'evictOld'] },
-    ViewerGone: { actions: { type: 'removeViewer', params: ({ event }) => ({ viewer: event.viewer }) } },
+    OpeningGone: {
+      actions: [
+        { type: 'stopOpening', params: ({ event }) => ({ opening: event.opening }) },
+        { type: 'removeOpening', params: ({ event }) => ({ opening: event.opening }) },
+        'evictOld',
+      ],
+    },
+    ViewerGone: {
+      actions: [
+        { type: 'stopViewer', params: ({ event }) => ({ viewer: event.viewer }) },
+        { type: 'removeViewer', params: ({ event }) => ({ viewer: event.viewer }) },
+      ],
+    },
   },
   output: ({ context }) => ({ refusal: context.refusal }),
   states: {

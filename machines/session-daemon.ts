@@ -4,6 +4,7 @@
  */
 import { type ActorRefFrom, assign, fromPromise, setup, stopChild } from 'xstate';
 import { applicationMachine } from './application.ts';
+import { freeName } from './children.ts';
 import { type ConsumerEvent, consumerMachine } from './consumer.ts';
 import { fleetMemberMachine } from './fleet-member.ts';
 import { notProvided } from './not-provided.ts';
@@ -137,9 +138,10 @@ const daemonSetup = setup({
     addApplication: assign({
       applications: ({ context, spawn }, params: { application: number }) => ({
         ...context.applications,
-        [params.application]: spawn('application', { id: `application ${params.application}`, input: params }),
+        [params.application]: spawn('application', { id: freeName('application', context.applications), input: params }),
       }),
     }),
+    stopApplication: stopChild(({ context }, params: { application: number }) => context.applications[params.application]!),
     removeApplication: assign(({ context }, params: { application: number }) => ({
       applications: without(context.applications, params.application),
     })),
@@ -360,7 +362,10 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
           },
         },
         ApplicationGone: {
-          actions: { type: 'removeApplication', params: ({ event }) => ({ application: event.application }) },
+          actions: [
+            { type: 'stopApplication', params: ({ event }) => ({ application: event.application }) },
+            { type: 'removeApplication', params: ({ event }) => ({ application: event.application }) },
+          ],
         },
         FleetJoined: { actions: { type: 'joinFleet', params: ({ event }) => ({ host: event.host }) } },
         FleetLeft: { actions: ['tellFleet', 'forgetFleet'] },

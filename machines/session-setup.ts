@@ -1,6 +1,7 @@
 /** What a recording session knows, hears and has done: the vocabulary of machines/session.ts. */
-import { type ActorRefFrom, assign, fromPromise, setup } from 'xstate';
+import { type ActorRefFrom, assign, fromPromise, setup, stopChild } from 'xstate';
 import { channelMachine } from './channel.ts';
+import { freeName } from './children.ts';
 import type { RegistryScope } from './document.ts';
 import { notProvided } from './not-provided.ts';
 import type { OutputWanted } from './output-edits.ts';
@@ -129,11 +130,13 @@ export const sessionSetup = setup({
           : {
               ...context.registries,
               [params.scopeKey]: spawn('registry', {
-                id: params.scopeKey,
+                // Users stay, processes come and go.
+                id: params.scope.kind === 'user' ? params.scopeKey : freeName('process', context.registries),
                 input: { sessionId: context.sessionId, ...params },
               }),
             },
     }),
+    stopRegistry: stopChild(({ context }, params: { scopeKey: string }) => context.registries[params.scopeKey]!),
     removeRegistry: assign(({ context }, params: { scopeKey: string }) => ({
       registries: Object.fromEntries(Object.entries(context.registries).filter(([key]) => key !== params.scopeKey)),
     })),

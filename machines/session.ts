@@ -48,7 +48,12 @@ export const sessionMachine = sessionSetup.createMachine({
     ScopeSeen: {
       actions: { type: 'addRegistry', params: ({ event }) => ({ scopeKey: event.scopeKey, scope: event.scope }) },
     },
-    ScopeForgotten: { actions: { type: 'removeRegistry', params: ({ event }) => ({ scopeKey: event.scopeKey }) } },
+    ScopeForgotten: {
+      actions: [
+        { type: 'stopRegistry', params: ({ event }) => ({ scopeKey: event.scopeKey }) },
+        { type: 'removeRegistry', params: ({ event }) => ({ scopeKey: event.scopeKey }) },
+      ],
+    },
     ChannelSeen: {
       actions: {
         type: 'addChannel',

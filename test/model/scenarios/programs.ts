@@ -27,6 +27,36 @@ const said = (bytes: (world: World) => Buffer) => async (world: World) => {
 };
 
 export const PROGRAMS: readonly Scenario[] = [
+  scenario('programs that come and go leave no machine behind, nor a new name for one', async (world) => {
+    const names = new Set<string>();
+    world.inspectors.push(({ actorRef }) => {
+      if ('id' in actorRef && /^(application|process|stream) /.test(String(actorRef.id))) names.add(String(actorRef.id));
+    });
+    await session(world, { ownership: 'process' });
+    await world.ok('session.start', { session: 's' });
+    const childrenOf = (root: { getSnapshot(): { children: object } }): number =>
+      Object.keys(root.getSnapshot().children).length;
+    const count = () => [
+      childrenOf(world.daemon!.root),
+      childrenOf(world.daemon!.parts.session(world.document('s')!.id)!),
+      childrenOf(world.consumers[0]!.parts.root),
+    ];
+    const before = count();
+    for (let round = 0; round < 5; round++) {
+      const program = await world.program();
+      world.record(program, 1);
+      program.exit();
+      await world.until(
+        'its buffers are drained',
+        () => world.document('s')!.registries.every((one) => one.ringSets.length === 0),
+        60_000,
+      );
+      await world.rest();
+    }
+    assert.deepEqual(count(), before);
+    assert.deepEqual([...names].sort(), ['application 1', 'process 1', 'stream 1']);
+  }),
+
   thrownOut(
     'sends nonsense',
     said(() => Buffer.from('nonsense')),

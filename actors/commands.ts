@@ -31,7 +31,7 @@ import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
 import { reclaimChannels } from './reclaim.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
-import { create, pathFault } from './session-creation.ts';
+import { create, pathFault, snapshotPathFault } from './session-creation.ts';
 import { linkOf } from './session-link.ts';
 import { clockOf } from './session-recovery.ts';
 import { trackedValues } from './tracked-values.ts';
@@ -188,12 +188,12 @@ const regenerate: Handler<'session.regenerate'> = async (parts, caller, { sessio
 const takeSnapshot: Handler<'snapshot.record'> = async (parts, caller, request, key) => {
   const { session, name = null, path = null, maxSize = null, freeze } = request;
   const wanted = { name, path, maxSize, ...(freeze !== undefined && { freeze }) };
-  return pathFault(path) ?? command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted });
+  return snapshotPathFault(path) ?? command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted });
 };
 
 const addOutput: Handler<'snapshot.add-output'> = async (parts, caller, request, key) => {
   const { session, name = null, path, maxSize = 0 } = request;
-  return pathFault(path) ?? edit(parts, caller, session, key, { kind: 'snapshot.add', name, path, maxSize });
+  return snapshotPathFault(path) ?? edit(parts, caller, session, key, { kind: 'snapshot.add', name, path, maxSize });
 };
 
 const listOutputs: Handler<'snapshot.list-output'> = async (parts, caller, { session }) => {

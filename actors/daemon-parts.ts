@@ -11,6 +11,7 @@ import { EventPublisher } from './event-publisher.ts';
 import type { FleetSessions } from './fleet-sessions.ts';
 import { Flushes } from './flushes.ts';
 import { Maps } from './maps.ts';
+import { Parcels } from './parcels.ts';
 import { Passes } from './passes.ts';
 import type { DaemonPorts, KeeperLink } from './ports.ts';
 import { Replies } from './replies.ts';
@@ -30,6 +31,7 @@ export class DaemonParts {
   readonly maps: Maps;
   readonly totals: Totals;
   readonly triggers: TriggerTable;
+  readonly parcels: Parcels;
   readonly applications = new ApplicationTable();
   readonly passes = new Passes();
   readonly flushes = new Flushes();
@@ -56,6 +58,7 @@ export class DaemonParts {
     this.maps = new Maps(ports);
     this.totals = new Totals(this.rings);
     this.triggers = new TriggerTable(ports.disk);
+    this.parcels = new Parcels(ports.disk);
     this.replies = new Replies(ports.clock);
     this.events = new EventPublisher(this.place, ports.clock, () => this.#bus);
     this.startedAtMs = ports.clock.now();
@@ -106,13 +109,23 @@ export class DaemonParts {
 
   /** The owner's consumer, started if need be, once it can be asked. */
   async readyConsumer(document: SessionDocument): Promise<ConsumerLink> {
-    const { owner } = document;
-    this.#needConsumer(owner);
-    const link = this.consumer(owner.uid);
-    await link.ready;
+    const link = await this.readyConsumerOf(document.owner);
     const wanted = linkRequestOf(document);
     if (wanted) await link.openLink(wanted);
     return link;
+  }
+
+  async readyConsumerOf(owner: SessionDocument['owner']): Promise<ConsumerLink> {
+    this.#needConsumer(owner);
+    const link = this.consumer(owner.uid);
+    await link.ready;
+    return link;
+  }
+
+  /** An owner of nothing needs no consumer. */
+  ownerMayLeave(uid: number): void {
+    if (this.parcels.of(uid).length > 0 || this.documents.all().some(({ owner }) => owner.uid === uid)) return;
+    this.root.send({ type: 'OwnerLeft', uid });
   }
 
   /** The memory of a map is with its owner's consumer too, as soon as that is there. */

@@ -10,7 +10,8 @@ import type { FollowedSessions } from '../machines/fleet-document.ts';
 import { TRIGGER_VERSION, type TriggerDocument } from '../machines/trigger-document.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { makeDirectories } from './make-directories.ts';
-import type { Clock, Disk, FleetDisk, Host, Ids, Log, TriggerDisk, User } from './ports.ts';
+import { PARCEL_VERSION, type ParcelDocument } from './parcels.ts';
+import type { Clock, Disk, FleetDisk, Host, Ids, Log, ParcelDisk, TriggerDisk, User } from './ports.ts';
 
 export const VERSION = '0.1.0';
 
@@ -194,8 +195,9 @@ const readFollowed = (path: string, log: Log): FollowedSessions => {
   }
 };
 
-export const realDisk = (stateDirectory: string, log: Log): Disk & TriggerDisk & FleetDisk => {
+export const realDisk = (stateDirectory: string, log: Log): Disk & TriggerDisk & ParcelDisk & FleetDisk => {
   const triggers = documentsIn<TriggerDocument>(join(stateDirectory, 'triggers'), TRIGGER_VERSION, log);
+  const parcels = documentsIn<ParcelDocument>(join(stateDirectory, 'parcels'), PARCEL_VERSION, log);
   const fleet = join(stateDirectory, 'fleet-sessions.json');
   const sessions = documentsIn<SessionDocument>(join(stateDirectory, 'sessions'), DOCUMENT_VERSION, log);
   return {
@@ -204,6 +206,9 @@ export const realDisk = (stateDirectory: string, log: Log): Disk & TriggerDisk &
     loadTriggers: triggers.load,
     writeTrigger: triggers.write,
     removeTrigger: triggers.remove,
+    loadParcels: parcels.load,
+    writeParcel: parcels.write,
+    removeParcel: parcels.remove,
     loadFleetSessions: async () => readFollowed(fleet, log),
     writeFleetSessions: async (followed) => writeWhole(fleet, `${JSON.stringify(followed)}\n`, 0o600),
   };

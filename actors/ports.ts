@@ -14,6 +14,7 @@ import type { FleetFile } from '../transport/fleet-file.ts';
 import type { Role } from '../transport/identity.ts';
 import type { FollowedTrace } from './followed-trace.ts';
 import type { KeeperClient } from './keeper-client.ts';
+import type { ParcelDocument } from './parcels.ts';
 
 export interface Clock {
   /** Milliseconds of real time. */
@@ -81,6 +82,13 @@ export interface TriggerDisk {
   loadTriggers(): Promise<readonly TriggerDocument[]>;
   writeTrigger(document: TriggerDocument): Promise<void>;
   removeTrigger(id: string): Promise<void>;
+}
+
+/** What is left to be sent to relays (actors/parcels.ts). */
+export interface ParcelDisk {
+  loadParcels(): Promise<readonly ParcelDocument[]>;
+  writeParcel(parcel: ParcelDocument): Promise<void>;
+  removeParcel(id: string): Promise<void>;
 }
 
 /** What this host knows of the sessions of its fleet (machines/fleet-document.ts). */
@@ -191,7 +199,7 @@ export interface DaemonPorts {
   readonly ids: Ids;
   readonly log: Log;
   readonly host: Host;
-  readonly disk: Disk & TriggerDisk & FleetDisk;
+  readonly disk: Disk & TriggerDisk & ParcelDisk & FleetDisk;
   readonly native: DaemonNative;
   readonly keeper: KeeperPort;
   readonly bus: BusPort;

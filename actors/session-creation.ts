@@ -4,7 +4,7 @@ import type { SessionDocument } from '../machines/document.ts';
 import { DOCUMENT_VERSION, type NetworkDocument, withoutRotation } from '../machines/document.ts';
 import { newSnapshot } from '../machines/snapshot-edits.ts';
 import type { Reply } from '../transport/bus.ts';
-import { isNetworkUrl } from '../transport/destination.ts';
+import { destinationUrl, isNetworkUrl, parseDestination } from '../transport/destination.ts';
 import { failed } from '../transport/errors.ts';
 import type { CommandRequest } from '../transport/messages.ts';
 import type { Caller, Handler } from './commands.ts';
@@ -59,7 +59,7 @@ const destinationFault = (request: CommandRequest<'session.create'>): Reply | nu
   const { destination, output, noOutput, snapshot } = request;
   const field = (['liveTimerUs', 'compress', 'spoolLimit'] as const).find((name) => request[name] !== undefined);
   if (!destination) return field ? failed('bad-message', { field, cause: 'it needs a `destination`' }) : null;
-  if (snapshot) return failed('unsupported', { what: 'A snapshot over the network' });
+  if (snapshot && field) return failed('bad-message', { field, cause: 'it is of sessions that stream, not of snapshots' });
   if (output !== undefined || noOutput) return failed('bad-message', { field: 'destination', cause: 'an output excludes it' });
   return null;
 };
@@ -73,10 +73,14 @@ const newDocument = (
   const { clock, host, ids } = parts.ports;
   const now = clock.now();
   const id = ids.hex(16);
-  const network = networkOf(request);
+  const network = request.snapshot ? null : networkOf(request);
   const local = (): string =>
     network ? parts.ports.spool(caller.uid, id) : (request.output ?? parts.ports.defaultOutput(caller.uid, name, now));
-  const path = request.noOutput ? null : local();
+  const path = request.noOutput
+    ? null
+    : request.snapshot && request.destination
+      ? destinationUrl(request.destination)
+      : local();
   return {
     version: DOCUMENT_VERSION,
     id,
@@ -102,8 +106,14 @@ const newDocument = (
 
 export const pathFault = (path: string | null): Reply | null => {
   if (path === null || path.startsWith('/')) return null;
-  if (isNetworkUrl(path)) return failed('unsupported', { what: 'A snapshot over the network' });
   return failed('output-not-writable', { path, cause: 'it is no absolute path' });
+};
+
+/** Of a snapshot: a path, or the URL of a relay. */
+export const snapshotPathFault = (path: string | null): Reply | null => {
+  if (path === null || !isNetworkUrl(path)) return pathFault(path);
+  const parsed = parseDestination(path);
+  return parsed.ok ? null : failed('destination-wrong', { url: path, cause: parsed.cause });
 };
 
 export const create: Handler<'session.create'> = async (parts, caller, request, key) => {

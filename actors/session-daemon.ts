@@ -16,6 +16,7 @@ import { Inspector } from './inspector.ts';
 import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
 import { endDeadGroups } from './map-processes.ts';
+import { loadParcels, provideParcel } from './parcels.ts';
 import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
 import { scopeKey } from './scopes.ts';
@@ -157,6 +158,7 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   copyFrozen(parts);
   opened.sockets = openSockets(parts);
   if (parts.ports.bus.fleetDomain() !== null) parts.root.send({ type: 'FleetJoined', host: parts.place.host });
+  await loadParcels(parts);
   parts.ports.native.wakeApplications(parts.place.uid);
   parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });
 };
@@ -229,6 +231,7 @@ export const provideSessionDaemon = (parts: DaemonParts) => {
       consumer: provideConsumer(parts),
       application: provideApplication(parts),
       trigger: provideTrigger(parts),
+      parcel: provideParcel(parts),
       fleetMember: provideFleetMember(parts),
       loadTriggers: fromPromise(() => loadTriggers(parts)),
       openHost: fromPromise(() => openHost(parts, opened)),

@@ -1,11 +1,13 @@
 /** The link of a network session, as its daemon sees it: opened before anything is written, drained when it stops, closed at its end. */
 
 import { join } from 'node:path';
-import type { SessionDocument } from '../machines/document.ts';
+import type { Destination, SessionDocument } from '../machines/document.ts';
 import { outputPathOf } from '../machines/output.ts';
 import type { Body } from '../transport/bus.ts';
 import type { LinkView, RelayPlace } from '../transport/messages.ts';
+import type { LinkEnd } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { PARCEL_VERSION, type ParcelDocument } from './parcels.ts';
 
 /** Within the time that a session has for its flush. */
 const STOP_DRAIN_MS = 10_000;
@@ -66,8 +68,7 @@ export interface ArchivePlace {
   readonly relay: RelayPlace;
 }
 
-const endpointOf = ({ network }: SessionDocument, link: LinkView): Omit<RelayPlace, 'name'> => {
-  const { destination } = network!;
+export const endpointOf = (destination: Destination, link: LinkView): Omit<RelayPlace, 'name'> => {
   if (destination.kind === 'lttng')
     return { host: destination.ctrl.host, controlPort: destination.ctrl.port, dataPort: destination.data.port };
   // Over a bus there is one port, that of its server; none: it is the host's own.
@@ -84,7 +85,7 @@ export const placeOfArchive = (
 ): ArchivePlace | null => {
   if (!link || link.relay === null || archive === null) return null;
   const location = link.directory === null ? archive : join(link.directory, archive);
-  return { location, relay: { name: link.relay, ...endpointOf(document, link) } };
+  return { location, relay: { name: link.relay, ...endpointOf(document.network!.destination, link) } };
 };
 
 /** Null: the relay does not have it yet. */
@@ -94,12 +95,21 @@ export const deliverArchive = async (parts: DaemonParts, document: SessionDocume
   return drained ? placeOfArchive(document, link, document.lastArchive) : null;
 };
 
-export const closeLink = async (parts: DaemonParts, document: SessionDocument): Promise<LinkView | null> => {
+export const closeLink = async (parts: DaemonParts, document: SessionDocument): Promise<LinkEnd | null> => {
   if (!document.network) return null;
-  const { link, drained } = await (await parts.readyConsumer(document)).closeLink(document.id, CLOSE_MS);
-  left(parts, document, link, drained);
-  return link;
+  const end = await (await parts.readyConsumer(document)).closeLink(document.id, CLOSE_MS);
+  left(parts, document, end.link, end.drained);
+  return end;
 };
+
+/** What a session that ends leaves in its spool. */
+export const leftParcel = (document: SessionDocument): ParcelDocument => ({
+  version: PARCEL_VERSION,
+  id: document.id,
+  owner: document.owner,
+  what: `what session ${document.name} left`,
+  request: { ...linkRequestOf(document)!, rings: [] },
+});
 
 /** Null: there is none, or nobody knows now. */
 export const linkOf = async (parts: DaemonParts, document: SessionDocument): Promise<LinkView | null> => {

@@ -13,12 +13,13 @@ import type { LinkView } from '../transport/messages.ts';
 import { provideChannel, tellChannel } from './channel.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { armAllCounts } from './map-counts.ts';
+import { sendParcel } from './parcels.ts';
 import { faultOfRefusal, Refused, refuse, refusedFrom } from './refused.ts';
 import { holdAll, provideRingRegistry } from './ring-registry.ts';
 import { bytesOf } from './rings.ts';
 import { archiveRest, ensureChunk, provideRotation, rotationEnded, rotationRests, tellSchedules } from './rotation.ts';
 import { scopeFor, scopeKey } from './scopes.ts';
-import { closeLink, drainLink, linkOf, placeOfArchive } from './session-link.ts';
+import { closeLink, drainLink, leftParcel, linkOf, placeOfArchive } from './session-link.ts';
 import { redirect } from './session-output.ts';
 import { recoverSession } from './session-recovery.ts';
 import { provideSnapshot } from './snapshot.ts';
@@ -204,7 +205,9 @@ const release = async (parts: DaemonParts, sessionId: string, requestId: string 
   for (const application of parts.applications.all()) application.detach(sessionId);
   if (ringIdsOf(document).length > 0) await detached(parts, document);
   const archived = await archivedReply(parts, sessionId, prepared);
-  const link = await closeLink(parts, document);
+  const end = await closeLink(parts, document);
+  if (end && !end.drained) await sendParcel(parts, leftParcel(document));
+  const link = end?.link ?? null;
   parts.replies.prepare(requestId, archived.ok && link ? withLink(document, archived.body, link) : archived);
   await parts.documents.remove(sessionId);
   // Now that nothing more is noted: a pass may have made rings meanwhile.
@@ -265,8 +268,7 @@ const destroyed = (parts: DaemonParts, sessionId: string): void => {
   parts.documents.discard(sessionId);
   parts.root.send({ type: 'SessionDestroyed', sessionId });
   if (!document) return;
-  const { uid } = document.owner;
-  if (!parts.documents.all().some(({ owner }) => owner.uid === uid)) parts.root.send({ type: 'OwnerLeft', uid });
+  parts.ownerMayLeave(document.owner.uid);
 };
 
 export const provideSession = (parts: DaemonParts) => {

@@ -1,24 +1,43 @@
 /** The effects of a snapshot: the promise in the document, then the consumer's copy. */
 import { join } from 'node:path';
 import { fromPromise } from 'xstate';
-import type { SessionDocument } from '../machines/document.ts';
+import type { Destination, SessionDocument } from '../machines/document.ts';
 import { editSession } from '../machines/session-edits.ts';
-import type { SnapshotPlace, SnapshotWanted } from '../machines/snapshot-edits.ts';
+import type { SnapshotPlace, SnapshotPromise, SnapshotWanted } from '../machines/snapshot-edits.ts';
+import { destinationBelow, destinationText, isNetworkUrl, parseDestination } from '../transport/destination.ts';
 import { succeeded } from '../transport/errors.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
-import { localStamp } from './local-time.ts';
+import { localStamp, localTime } from './local-time.ts';
+import { PARCEL_VERSION, type ParcelDocument, sendParcel } from './parcels.ts';
 import { Refused } from './refused.ts';
 import { holdAll, metadataOf } from './ring-registry.ts';
+import { endpointOf } from './session-link.ts';
+
+/** For a relay it is written into a spool first; so it is whole, whatever the relay does meanwhile. */
+const placeOf = (
+  parts: DaemonParts,
+  { owner }: SessionDocument,
+  { base, directory, number, maxStreamBytes }: SnapshotPromise,
+  { freeze }: SnapshotWanted,
+): SnapshotPlace => {
+  const rest = { number, maxStreamBytes, ...(freeze !== undefined && { freeze }) };
+  const parsed = isNetworkUrl(base) ? parseDestination(base) : null;
+  if (!parsed?.ok) return { path: `${base.replace(/\/+$/, '')}/${directory}`, ...rest };
+  const id = parts.ports.ids.hex(16);
+  const destination = destinationBelow(parsed.destination, directory);
+  return { path: parts.ports.spool(owner.uid, id), parcel: { id, destination }, ...rest };
+};
 
 const freeze = async (parts: DaemonParts, sessionId: string, wanted: SnapshotWanted): Promise<SnapshotPlace> => {
   const { clock, host } = parts.ports;
-  const place = await parts.documents.edit(sessionId, (before) => {
+  const promise = await parts.documents.edit(sessionId, (before) => {
     const at = { stamp: localStamp(clock.now()), cpus: host.onlineCpus().length };
     const edited = editSession(before, { kind: 'snapshot.take', wanted, ...at });
     if (!edited.ok) throw new Refused(edited.refusal);
-    return { document: edited.document, value: (edited.answer as { place: SnapshotPlace }).place };
+    return { document: edited.document, value: (edited.answer as { promise: SnapshotPromise }).promise };
   });
+  const place = placeOf(parts, parts.documents.current(sessionId), promise, wanted);
   const consumer = await holdAll(parts, sessionId);
   await consumer.open(sessionId, place.path);
   consumer.forget(place.path);
@@ -35,6 +54,49 @@ const describe = async (document: SessionDocument, place: SnapshotPlace, consume
   }
 };
 
+/** The caller waits so long; then it goes on by itself. */
+const DELIVER_MS = 8_000;
+
+/** Each is a trace of its own at the relay, of the time when it was taken. */
+const parcelOf = (
+  parts: DaemonParts,
+  document: SessionDocument,
+  place: SnapshotPlace,
+  destination: Destination,
+): ParcelDocument => {
+  const { name, owner, hostname } = document;
+  const id = place.parcel!.id;
+  const request = {
+    session: id,
+    sessionName: name,
+    output: place.path,
+    destination,
+    liveTimerUs: null,
+    hostname,
+    createdAt: localTime(parts.ports.clock.now()),
+    compress: false,
+    spoolLimit: Number.MAX_SAFE_INTEGER,
+    tracefiles: [],
+    rings: [],
+  };
+  return { version: PARCEL_VERSION, id, owner, what: `snapshot ${place.number} of session ${name}`, request };
+};
+
+const deliver = async (
+  parts: DaemonParts,
+  sessionId: string,
+  place: SnapshotPlace,
+  { id, destination }: NonNullable<SnapshotPlace['parcel']>,
+) => {
+  const { clock } = parts.ports;
+  const arrival = parts.parcels.delivery(id, DELIVER_MS, (task, ms) => clock.setTimeout(task, ms));
+  await sendParcel(parts, parcelOf(parts, parts.documents.current(sessionId), place, destination));
+  const link = await arrival;
+  if (link === null) return { path: destinationText(destination), delivered: false };
+  const relay = { name: link.relay ?? '', ...endpointOf(destination, link) };
+  return { path: link.directory ?? destinationText(destination), delivered: true, relay };
+};
+
 const record = async (parts: DaemonParts, sessionId: string, requestId: string, place: SnapshotPlace): Promise<void> => {
   const { registries } = parts.documents.current(sessionId);
   const rings = registries.flatMap(({ directory, ringSets }) =>
@@ -44,7 +106,8 @@ const record = async (parts: DaemonParts, sessionId: string, requestId: string, 
   const totals = await consumer.snapshot(sessionId, rings, place);
   await describe(parts.documents.current(sessionId), place, consumer);
   for (const { directory } of registries) consumer.forget(join(place.path, directory));
-  parts.replies.prepare(requestId, succeeded({ path: place.path, number: place.number, ...totals }));
+  const sent = place.parcel ? await deliver(parts, sessionId, place, place.parcel) : { path: place.path };
+  parts.replies.prepare(requestId, succeeded({ number: place.number, ...totals, ...sent }));
 };
 
 export const provideSnapshot = (parts: DaemonParts) => ({

@@ -1,6 +1,7 @@
 /** The options of `create` that send a session's traces to a relay, and what is shown of the way there. */
-import { type Destination, isNetworkUrl, parseDestination, parsePair } from '../transport/destination.ts';
+import { type Destination, destinationUrl, isNetworkUrl, parseDestination, parsePair } from '../transport/destination.ts';
 import type { LinkView } from '../transport/messages.ts';
+import { localPath } from './commands/shared.ts';
 import { parseSize, parseTime } from './numbers.ts';
 import { type Parsed, UsageError } from './options.ts';
 
@@ -29,6 +30,15 @@ export const destinationOfPair = (options: Parsed): Destination | undefined => {
 export const wantedDestination = (options: Parsed, url: string | undefined): Destination | undefined =>
   destinationOfPair(options) ?? (url !== undefined && isNetworkUrl(url) ? destinationOf(url) : undefined);
 
+/** Where snapshots go: an absolute path, or the URL of a relay; undefined: nobody said. */
+export const placeOfSnapshots = (options: Parsed, word: string | undefined): string | undefined => {
+  const destination = wantedDestination(options, word);
+  if (destination && word !== undefined && !isNetworkUrl(word))
+    throw new UsageError(`Destination ${word} and a pair of URLs exclude each other`);
+  if (destination) return destinationUrl(destination);
+  return word === undefined ? undefined : localPath(word);
+};
+
 const liveTimer = (text: string | undefined): number => {
   const us = text === undefined || text === '' ? LIVE_US : parseTime(text);
   if (us === null || us < 1 || us > LIVE_MAX_US)
@@ -49,8 +59,8 @@ export const networkFields = (options: Parsed, destination: Destination | undefi
     if (alone === undefined) return {};
     throw new UsageError(`--${alone} needs a relay: --set-url=relay:, nats://HOST or net://HOST`);
   }
-  const snapshot = ['snapshot', 'no-output'].find((long) => options.has(long));
-  if (snapshot !== undefined) throw new UsageError(`--${snapshot} and a relay exclude each other`);
+  if (options.has('no-output')) throw new UsageError('--no-output and a relay exclude each other');
+  if (alone !== undefined && options.has('snapshot')) throw new UsageError(`--${alone} and --snapshot exclude each other`);
   return {
     destination,
     ...(options.has('live') && { liveTimerUs: liveTimer(options.get('live')) }),
@@ -77,5 +87,5 @@ export const waitingLines = (session: string, link: LinkView | null | undefined)
 /** At the end of a session whose relay does not have everything. */
 export const leftLines = (session: string, link: LinkView | null | undefined): string[] =>
   link && link.spoolBytes > 0
-    ? [`Warning: ${link.spoolBytes} bytes of session ${session} have not reached the relay; they stay in the spool`]
+    ? [`Warning: ${link.spoolBytes} bytes of session ${session} have not reached the relay yet; they follow from the spool`]
     : [];

@@ -6,7 +6,8 @@ import { resolve } from 'node:path';
 import type { LogLevelRule } from '../machines/document.ts';
 import type { RatePolicy, TriggerAction, TriggerCondition } from '../machines/trigger-document.ts';
 import { parseLogLevel } from '../rules/loglevel.ts';
-import { localPath, NO_RELAY, refused } from './commands/shared.ts';
+import { refused } from './commands/shared.ts';
+import { placeOfSnapshots } from './network.ts';
 import { parseSize } from './numbers.ts';
 import { type OptionSpec, type Parsed, parseOptions, UsageError } from './options.ts';
 
@@ -56,11 +57,11 @@ const SNAPSHOT: readonly OptionSpec[] = [
   { long: 'name', short: 'n', value: 'NAME', help: 'Name of the snapshot' },
   { long: 'max-size', short: 'm', value: 'SIZE', help: 'At most so many bytes' },
   { long: 'path', value: 'PATH', help: 'Where it goes instead of the session’s output' },
-  { long: 'url', value: 'URL', help: 'The same as a file:// URL' },
+  { long: 'url', value: 'URL', help: 'A file:// URL, or that of a relay: relay:, nats://HOST, net://HOST' },
   { long: 'fleet', help: 'On every host with a session of that name: all freeze, and record one snapshot id' },
   { long: 'post-ms', value: 'MS', help: 'With --fleet: go on recording so long before the freeze (at most 60000)' },
-  refused('ctrl-url', 'Control URL of a relay', NO_RELAY, { value: 'URL' }),
-  refused('data-url', 'Data URL of a relay', NO_RELAY, { value: 'URL' }),
+  { long: 'ctrl-url', value: 'URL', help: 'Where an LTTng relay takes commands: tcp://HOST[:PORT]' },
+  { long: 'data-url', value: 'URL', help: 'Where the same relay takes data: tcp://HOST[:PORT]' },
 ];
 
 const INCREMENT: readonly OptionSpec[] = [
@@ -212,14 +213,16 @@ const snapshotAction = (section: Section): TriggerAction => {
   const options = parsed(SNAPSHOT, section, 1);
   const session = options.words[0];
   if (session === undefined) throw new UsageError(`Action ${section.type} needs a session`);
-  if (options.has('path') && options.has('url'))
+  const given = options.get('path');
+  const elsewhere = placeOfSnapshots(options, options.get('url'));
+  if (given !== undefined && elsewhere !== undefined)
     throw new UsageError(`Action ${section.type}: --path and --url exclude each other`);
-  const path = options.has('url') ? localPath(options.get('url')!) : options.get('path');
+  const path = elsewhere ?? (given === undefined ? undefined : resolve(given));
   const name = options.get('name') ?? null;
   const size = options.get('max-size');
   if (path === undefined && (name !== null || size !== undefined))
     throw new UsageError(`Action ${section.type}: --name and --max-size need --path or --url`);
-  const output = path === undefined ? null : { name, path: resolve(path), maxSize: size === undefined ? 0 : sizeOf(size) };
+  const output = path === undefined ? null : { name, path, maxSize: size === undefined ? 0 : sizeOf(size) };
   return {
     kind: 'snapshot-session',
     session,

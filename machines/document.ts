@@ -213,7 +213,7 @@ export interface Schedules {
 export interface SnapshotOutput {
   readonly id: number; // never given twice in a session
   readonly name: string;
-  readonly path: string;
+  readonly path: string; // or the URL of a relay
   readonly maxSize: number; // bytes; 0: no limit
 }
 

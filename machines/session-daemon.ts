@@ -8,6 +8,7 @@ import { freeName } from './children.ts';
 import { type ConsumerEvent, consumerMachine } from './consumer.ts';
 import { fleetMemberMachine } from './fleet-member.ts';
 import { notProvided } from './not-provided.ts';
+import { parcelMachine } from './parcel.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 import { sessionMachine } from './session.ts';
 import { type TriggerInput, triggerMachine } from './trigger.ts';
@@ -23,6 +24,8 @@ export type SessionDaemonEvent =
   | { readonly type: 'ApplicationGone'; readonly application: number }
   | { readonly type: 'TriggerRequested'; readonly trigger: NewTrigger }
   | { readonly type: 'TriggerRemoved'; readonly triggerId: string }
+  | { readonly type: 'ParcelLeft'; readonly parcelId: string }
+  | { readonly type: 'ParcelDelivered'; readonly parcelId: string }
   | { readonly type: 'FleetJoined'; readonly host: string }
   | { readonly type: 'FleetLeft' }
   | { readonly type: 'WatchRequested'; readonly leaseMs: number }
@@ -40,6 +43,7 @@ export interface SessionDaemonContext {
   readonly consumers: Refs<ActorRefFrom<typeof consumerMachine>>;
   readonly applications: Refs<ActorRefFrom<typeof applicationMachine>>;
   readonly triggers: Refs<ActorRefFrom<typeof triggerMachine>>;
+  readonly parcels: Refs<ActorRefFrom<typeof parcelMachine>>;
   /** Null: this host belongs to no fleet. */
   readonly fleet: ActorRefFrom<typeof fleetMemberMachine> | null;
   /** Sessions that have not reached the state that their documents imply. */
@@ -78,13 +82,14 @@ const daemonSetup = setup({
     context: {} as SessionDaemonContext,
     events: {} as SessionDaemonEvent,
     output: {} as { readonly refusal: Refusal | null },
-    children: {} as Record<string, 'session' | 'consumer' | 'application' | 'trigger' | 'fleetMember'>,
+    children: {} as Record<string, 'session' | 'consumer' | 'application' | 'trigger' | 'parcel' | 'fleetMember'>,
   },
   actors: {
     session: sessionMachine,
     consumer: consumerMachine,
     application: applicationMachine,
     trigger: triggerMachine,
+    parcel: parcelMachine,
     fleetMember: fleetMemberMachine,
     loadTriggers: fromPromise<readonly NewTrigger[], void>(notProvided('actor loadTriggers')),
     openHost: fromPromise<void, void>(notProvided('actor openHost')),
@@ -155,6 +160,16 @@ const daemonSetup = setup({
     }),
     removeTrigger: assign(({ context }, params: { triggerId: string }) => ({
       triggers: without(context.triggers, params.triggerId),
+    })),
+    addParcel: assign({
+      parcels: ({ context, spawn }, params: { parcelId: string }) =>
+        context.parcels[params.parcelId]
+          ? context.parcels
+          : { ...context.parcels, [params.parcelId]: spawn('parcel', { id: `parcel ${params.parcelId}`, input: params }) },
+    }),
+    stopParcel: stopChild(({ context }, params: { parcelId: string }) => context.parcels[params.parcelId]!),
+    removeParcel: assign(({ context }, params: { parcelId: string }) => ({
+      parcels: without(context.parcels, params.parcelId),
     })),
     joinFleet: assign({
       fleet: ({ context, spawn }, input: { host: string }) => context.fleet ?? spawn('fleetMember', { id: 'fleet', input }),
@@ -294,6 +309,7 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
     consumers: {},
     applications: {},
     triggers: {},
+    parcels: {},
     fleet: null,
     recovering: [],
     leaseMs: 0,
@@ -338,6 +354,13 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
         },
         TriggerRequested: { actions: { type: 'addTriggers', params: ({ event }) => ({ triggers: [event.trigger] }) } },
         TriggerRemoved: { actions: { type: 'removeTrigger', params: ({ event }) => ({ triggerId: event.triggerId }) } },
+        ParcelLeft: { actions: { type: 'addParcel', params: ({ event }) => ({ parcelId: event.parcelId }) } },
+        ParcelDelivered: {
+          actions: [
+            { type: 'stopParcel', params: ({ event }) => ({ parcelId: event.parcelId }) },
+            { type: 'removeParcel', params: ({ event }) => ({ parcelId: event.parcelId }) },
+          ],
+        },
         SessionRested: { actions: { type: 'forgetRecovering', params: ({ event }) => ({ sessionId: event.sessionId }) } },
         SessionDestroyed: {
           actions: [

@@ -21,7 +21,7 @@ import type { Moment, SchedulesAnswer } from './rotation-edits.ts';
 import { disableRotation, dumpAgain, enableRotation, resampleClock } from './rotation-edits.ts';
 import type { RuleAnswer, RulesAnswer, RuleWanted } from './rule-edits.ts';
 import { disableRules, enableRule } from './rule-edits.ts';
-import type { OutputAnswer, PlaceAnswer, SnapshotWanted } from './snapshot-edits.ts';
+import type { OutputAnswer, PromiseAnswer, SnapshotWanted } from './snapshot-edits.ts';
 import { addOutput, deleteOutput, takeSnapshot } from './snapshot-edits.ts';
 import type { TrackerAnswer } from './tracker-edits.ts';
 import { track, untrack } from './tracker-edits.ts';
@@ -65,7 +65,7 @@ export type EditAnswer =
   | ContextAnswer
   | SchedulesAnswer
   | OutputAnswer
-  | PlaceAnswer
+  | PromiseAnswer
   | TrackerAnswer
   | MapAnswer
   | RedirectAnswer

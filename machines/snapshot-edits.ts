@@ -2,21 +2,34 @@
  * Snapshots in a session document: where they go and how many there were. Pure: the caller writes the result, and only then takes
  * the snapshot, so that no two of a session ever get the same number.
  */
-import type { SessionDocument, SnapshotDocument, SnapshotOutput } from './document.ts';
+import type { Destination, SessionDocument, SnapshotDocument, SnapshotOutput } from './document.ts';
 import { type Refusal, refusal } from './refusal.ts';
 
 /** What `record` asks for; null: as the session's output says. */
 export interface SnapshotWanted {
   readonly name: string | null;
+  /** A directory, or the URL of a relay. */
   readonly path: string | null;
   readonly maxSize: number | null;
   /** The freeze that holds the rings for it. */
   readonly freeze?: string;
 }
 
+/** What the document promises of one snapshot. */
+export interface SnapshotPromise {
+  /** A directory, or the URL of a relay. */
+  readonly base: string;
+  /** Below it. */
+  readonly directory: string;
+  readonly number: number;
+  readonly maxStreamBytes: number; // 0: no limit
+}
+
 /** One snapshot, before it is taken. */
 export interface SnapshotPlace {
   readonly path: string;
+  /** It goes to a relay; `path` is where it waits. */
+  readonly parcel?: { readonly id: string; readonly destination: Destination };
   readonly number: number;
   readonly maxStreamBytes: number; // 0: no limit
   readonly freeze?: string;
@@ -26,8 +39,8 @@ export interface OutputAnswer {
   readonly output: SnapshotOutput;
 }
 
-export interface PlaceAnswer {
-  readonly place: SnapshotPlace;
+export interface PromiseAnswer {
+  readonly promise: SnapshotPromise;
 }
 
 type Changed<A> =
@@ -105,7 +118,7 @@ export const takeSnapshot = (
   document: SessionDocument,
   wanted: SnapshotWanted,
   { stamp, cpus }: { readonly stamp: string; readonly cpus: number },
-): Changed<PlaceAnswer> => {
+): Changed<PromiseAnswer> => {
   const session = document.name;
   const { snapshot } = document;
   if (!snapshot) return refused('not-a-snapshot-session', { session });
@@ -120,12 +133,9 @@ export const takeSnapshot = (
   const size = shareOf(document, maxSize, cpus);
   if ('needed' in size) return refused('snapshot-size-too-small', { maxSize, needed: size.needed });
   const number = snapshot.taken;
-  const path = `${base.replace(/\/+$/, '')}/${name}-${stamp}-${number}`;
   return {
     ok: true,
     document: withSnapshot(document, { taken: number + 1 }),
-    answer: {
-      place: { path, number, maxStreamBytes: size.share, ...(wanted.freeze !== undefined && { freeze: wanted.freeze }) },
-    },
+    answer: { promise: { base, directory: `${name}-${stamp}-${number}`, number, maxStreamBytes: size.share } },
   };
 };

@@ -84,6 +84,23 @@ export const parsePair = (ctrlUrl: string, dataUrl: string): ParsedDestination =
   };
 };
 
+/** As one URL. */
+export const destinationUrl = (destination: Destination): string => {
+  if (destination.kind === 'relay') return destination.url;
+  const { ctrl, data, subdir } = destination;
+  return `net://${ctrl.host}:${ctrl.port}:${data.port}${subdir === '' ? '' : `/${subdir}`}`;
+};
+
+/** A directory below that of another destination. */
+export const destinationBelow = (destination: Destination, directory: string): Destination => {
+  if (destination.kind === 'lttng') {
+    const { subdir } = destination;
+    return { ...destination, subdir: subdir === '' ? directory : `${subdir}/${directory}` };
+  }
+  const url = destination.url.replace(/\/+$/, '');
+  return { kind: 'relay', url: url.toLowerCase() === 'relay:' ? `relay:///${directory}` : `${url}/${directory}` };
+};
+
 /** For people. */
 export const destinationText = (destination: Destination): string => {
   if (destination.kind === 'relay') return destination.url;

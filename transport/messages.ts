@@ -319,7 +319,7 @@ export const COMMANDS = {
     { added: z.array(z.object({ channel: text, type: contextType })) },
   ),
   'snapshot.record': command(
-    'Write what the buffers of a snapshot session hold to its output, or to `path`.',
+    'Write what the buffers of a snapshot session hold to its output, or to `path` (a directory, or the URL of a relay).',
     {
       session,
       name: text.exactOptional(),
@@ -327,7 +327,16 @@ export const COMMANDS = {
       maxSize: size.exactOptional(),
       freeze: freezeId.exactOptional(),
     },
-    { path: text, number: z.int(), packets: count64, bytes: count64, events: count64 },
+    {
+      path: text,
+      number: z.int(),
+      packets: count64,
+      bytes: count64,
+      events: count64,
+      /** Of one that goes to a relay: whether it is there, and where that is; else it follows. */
+      delivered: z.boolean().exactOptional(),
+      relay: relayPlace.exactOptional(),
+    },
   ),
   'snapshot.add-output': command(
     'Say where snapshots of a session go.',

@@ -44,16 +44,10 @@ export const refused = (long: string, help: string, unsupported: string, more: P
 });
 
 export const NO_KERNEL = 'there is no kernel domain; --userspace is there';
-export const NO_RELAY = 'snapshots go into directories of this host; whole sessions go to a relay (create --set-url)';
 export const NO_WAIT = 'it is answered when the trace is complete, not before; a shell’s `&` does not wait';
 export const NETWORK_URLS: readonly OptionSpec[] = [
   { long: 'ctrl-url', short: 'C', value: 'URL', help: 'Where an LTTng relay takes commands: tcp://HOST[:PORT][/SUBDIR]' },
   { long: 'data-url', short: 'D', value: 'URL', help: 'Where the same relay takes data: tcp://HOST[:PORT]' },
-];
-
-export const SNAPSHOT_URLS: readonly OptionSpec[] = [
-  refused('ctrl-url', 'Control URL of a relay', NO_RELAY, { short: 'C', value: 'URL' }),
-  refused('data-url', 'Data URL of a relay', NO_RELAY, { short: 'D', value: 'URL' }),
 ];
 
 /** The directory that a URL of this version names. */

@@ -1,10 +1,12 @@
 /** snapshot: where the snapshots of a session go, and taking one. */
 import { resolve } from 'node:path';
 import type { SnapshotOutput } from '../../machines/document.ts';
+import type { CommandAnswer } from '../../transport/messages.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
+import { placeOfSnapshots } from '../network.ts';
 import { parseSize } from '../numbers.ts';
 import { UsageError } from '../options.ts';
-import { HELP, localPath, SESSION, SNAPSHOT_URLS, sessionOf } from './shared.ts';
+import { HELP, NETWORK_URLS, SESSION, sessionOf } from './shared.ts';
 
 const sizeNote = (maxSize: number): string => (maxSize === 0 ? '' : ` (max size: ${maxSize} bytes)`);
 const outputLine = ({ id, name, path, maxSize }: SnapshotOutput): string => `[${id}] ${name}: ${path}${sizeNote(maxSize)}`;
@@ -30,9 +32,8 @@ const wordOf = ({ options }: Environment): string | undefined => {
 };
 
 const addOutput = async (environment: Environment): Promise<Outcome> => {
-  const url = wordOf(environment);
-  if (url === undefined) throw new UsageError('A destination is needed: weft snapshot add-output DIR');
-  const path = localPath(url);
+  const path = placeOfSnapshots(environment.options, wordOf(environment));
+  if (path === undefined) throw new UsageError('A destination is needed: weft snapshot add-output (DIR | URL)');
   const session = sessionOf(environment);
   const fields = { session, path, ...nameOf(environment), ...maxSizeOf(environment) };
   const { output } = await environment.request('snapshot.add-output', fields);
@@ -65,20 +66,26 @@ const listOutputs = async (environment: Environment): Promise<Outcome> => {
   };
 };
 
+/** `asked`: the command said where to. */
+const whereLines = ({ path, delivered, relay }: CommandAnswer<'snapshot.record'>, asked: boolean): string[] => {
+  if (delivered === undefined) return asked ? [`Snapshot written at: ${path}`] : [];
+  if (!delivered) return [`Warning: it has not reached ${path} yet; it follows from the spool`];
+  return [`Snapshot sent to ${relay?.name || 'the relay'}: ${path}`];
+};
+
 const record = async (environment: Environment): Promise<Outcome> => {
-  const url = wordOf(environment);
-  const destination = url === undefined ? {} : { path: localPath(url) };
+  const path = placeOfSnapshots(environment.options, wordOf(environment));
+  const destination = path === undefined ? {} : { path };
   const session = sessionOf(environment);
   const fields = { session, ...destination, ...nameOf(environment), ...maxSizeOf(environment) };
   const snapshot = await environment.request('snapshot.record', fields);
-  const written = url === undefined ? [] : [`Snapshot written at: ${snapshot.path}`];
   return {
-    lines: [`Snapshot recorded successfully for session ${session}`, ...written],
+    lines: [`Snapshot recorded successfully for session ${session}`, ...whereLines(snapshot, path !== undefined)],
     json: { session, snapshot },
     mi: async () =>
       (await import('../mi/sessions.ts')).recorded(
         fields.name ?? null,
-        url === undefined ? null : snapshot.path,
+        path === undefined ? null : snapshot.path,
         fields.maxSize ?? null,
       ),
   };
@@ -125,7 +132,8 @@ const ACTIONS: Readonly<Record<string, (environment: Environment) => Promise<Out
 export const snapshot: Command = {
   name: 'snapshot',
   summary: 'Write what the buffers of a snapshot session hold, and say where to',
-  usage: 'snapshot (record [DIR] | collect ID | add-output DIR | del-output (ID | NAME) | list-output) [--session=SESSION]',
+  usage:
+    'snapshot (record [DIR | URL] | collect ID | add-output (DIR | URL) | del-output (ID | NAME) | list-output) [--session=SESSION]',
   options: [
     ...HELP,
     SESSION,
@@ -134,7 +142,7 @@ export const snapshot: Command = {
     { long: 'max-size', short: 'm', value: 'SIZE', help: 'Largest size of one snapshot; the newest packets that fit' },
     { long: 'output', short: 'o', value: 'DIR', help: 'collect: where to (default: ./snapshot-ID)' },
     { long: 'from', value: 'DIR', repeat: true, help: 'collect: where to look (default: the outputs of this host’s sessions)' },
-    ...SNAPSHOT_URLS,
+    ...NETWORK_URLS,
   ],
   async run(environment) {
     const { options } = environment;

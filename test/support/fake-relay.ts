@@ -44,6 +44,7 @@ export class FakeRelay {
   decompress: (frame: Buffer) => Buffer = (frame) => frame;
   onPacket: (path: string, number: number) => void = () => {};
   readonly #durable = new Map<string, number>();
+  #id: string | null = null;
   #link: Link | null = null;
   #bus: Bus | null = null;
   #served: Served | null = null;
@@ -80,6 +81,15 @@ export class FakeRelay {
   forget(): void {
     this.#settle();
     this.#link = null;
+  }
+
+  /** Another link has a directory of its own; what lay in the last one is shown no longer. */
+  #begin(link: string): void {
+    this.#id = link;
+    this.#link = null;
+    this.#durable.clear();
+    this.streams.clear();
+    this.operations.length = 0;
   }
 
   /** All bytes of a stream, in order. */
@@ -122,6 +132,7 @@ export class FakeRelay {
     if (this.#link && epoch < this.#link.epoch)
       return { ok: false, fault: { code: 'stale-epoch', message: 'Too old.', hint: '' } } as const;
     const { host, uid, owner, link } = body as { host: string; uid: number; owner: string; link: string };
+    if (link !== this.#id) this.#begin(link);
     const subject = linkSubject('ack', { relay: this.name, host, uid, owner, link });
     this.#settle();
     const ops = this.#link?.durableOps ?? 0;

@@ -65,8 +65,9 @@ const take = (wanted: Partial<{ name: string; path: string; maxSize: number }> =
 });
 const placeOf = (document: SessionDocument, edit: SessionEdit) => {
   const { answer } = done(document, edit);
-  assert.ok('place' in answer);
-  return answer.place;
+  assert.ok('promise' in answer);
+  const { base, directory, ...rest } = answer.promise;
+  return { path: `${base}|${directory}`, ...rest };
 };
 
 test('ids of outputs grow and are never given twice; there is one output at a time', () => {
@@ -88,10 +89,10 @@ test('names that would leave the directory, or hide in it, are refused', () => {
 
 test('each snapshot has a number of its own in the name of its directory', () => {
   const first = done(SNAPSHOT, take());
-  assert.equal(placeOf(SNAPSHOT, take()).path, '/out/snapshot-1-20260102-030405-0');
-  assert.equal(placeOf(first.document, take()).path, '/out/snapshot-1-20260102-030405-1');
-  assert.equal(placeOf(SNAPSHOT, take({ name: 'crash' })).path, '/out/crash-20260102-030405-0');
-  assert.equal(placeOf(SNAPSHOT, take({ path: '/tmp/' })).path, '/tmp/snapshot-0-20260102-030405-0');
+  assert.equal(placeOf(SNAPSHOT, take()).path, '/out|snapshot-1-20260102-030405-0');
+  assert.equal(placeOf(first.document, take()).path, '/out|snapshot-1-20260102-030405-1');
+  assert.equal(placeOf(SNAPSHOT, take({ name: 'crash' })).path, '/out|crash-20260102-030405-0');
+  assert.equal(placeOf(SNAPSHOT, take({ path: '/tmp/' })).path, '/tmp/|snapshot-0-20260102-030405-0');
 });
 
 test('the largest size is shared by the streams, each of which gets at least a packet', () => {

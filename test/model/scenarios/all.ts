@@ -10,6 +10,7 @@ import { FREEZES } from './freezes.ts';
 import { LINKS } from './links.ts';
 import { MEMORY } from './memory.ts';
 import { NETWORK } from './network.ts';
+import { PARCELS } from './parcels.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
@@ -29,6 +30,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CONSUMER_PROCESSES,
   ...LINKS,
   ...NETWORK,
+  ...PARCELS,
   ...ROTATION,
   ...BEGINNING,
   ...STARTING,

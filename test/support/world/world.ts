@@ -3,7 +3,8 @@
  * clock of the world. Any of its processes can be killed, any of its ports can fail or hang, and time passes when told to.
  */
 import type { InspectionEvent } from 'xstate';
-import type { Clock, Disk, FleetDisk, Log, RingFiles, TriggerDisk } from '../../../actors/ports.ts';
+import type { ParcelDocument } from '../../../actors/parcels.ts';
+import type { Clock, Disk, FleetDisk, Log, ParcelDisk, RingFiles, TriggerDisk } from '../../../actors/ports.ts';
 import type { SessionDocument } from '../../../machines/document.ts';
 import type { FollowedSessions } from '../../../machines/fleet-document.ts';
 import type { TriggerDocument } from '../../../machines/trigger-document.ts';
@@ -44,12 +45,13 @@ export class World {
   readonly crashes: string[] = [];
   readonly documents = new Map<string, string>();
   readonly triggers = new Map<string, string>();
+  readonly parcels = new Map<string, string>();
   readonly connections = new Set<unknown>();
   readonly cleanups: (() => void)[] = [];
   /** Every ring set that was ever made. */
   readonly memories: RingMemory[] = [];
   readonly inspectors: ((event: InspectionEvent) => void)[];
-  readonly disk: Disk & TriggerDisk & FleetDisk;
+  readonly disk: Disk & TriggerDisk & ParcelDisk & FleetDisk;
   fleetSessions: FollowedSessions = {};
   readonly ringFiles: RingFiles = { makeDirectory: () => {}, describe: () => {}, open: () => null, remove: () => {} };
   consumers: WorldConsumer[] = [];
@@ -337,7 +339,7 @@ export class World {
     );
   }
 
-  #newDisk(): Disk & TriggerDisk & FleetDisk {
+  #newDisk(): Disk & TriggerDisk & ParcelDisk & FleetDisk {
     return {
       load: async () => [...this.documents.values()].map((text) => JSON.parse(text) as SessionDocument),
       write: async (document) => void this.documents.set(document.id, JSON.stringify(document)),
@@ -349,6 +351,9 @@ export class World {
         this.fleetSessions = JSON.parse(JSON.stringify(followed)) as FollowedSessions;
       },
       removeTrigger: async (id) => void this.triggers.delete(id),
+      loadParcels: async () => [...this.parcels.values()].map((text) => JSON.parse(text) as ParcelDocument),
+      writeParcel: async (parcel) => void this.parcels.set(parcel.id, JSON.stringify(parcel)),
+      removeParcel: async (id) => void this.parcels.delete(id),
     };
   }
 

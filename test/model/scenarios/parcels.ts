@@ -1,0 +1,143 @@
+/** Traces that are sent when no session feeds them (any more): snapshots for a relay, and what a session leaves behind. */
+import assert from 'node:assert/strict';
+import { FakeRelay } from '../../support/fake-relay.ts';
+import type { World } from '../../support/world/world.ts';
+import { type Scenario, scenario, took } from './scenario.ts';
+
+const keeping = async (world: World, fields: Record<string, unknown>) => {
+  await world.start();
+  await world.ok('session.create', { name: 's', snapshot: true, ...fields });
+  await world.ok('event.enable', { session: 's', pattern: 'weft_test:*' });
+  await world.ok('session.start', { session: 's' });
+  const relay = new FakeRelay();
+  await relay.start(world.connectBus());
+  const program = await world.program();
+  return { relay, program };
+};
+
+const RELAY = { destination: { kind: 'relay', url: 'relay:' } } as const;
+
+const numbersAt = (relay: FakeRelay): number[] => [...relay.streams.values()].flat().map(({ number }) => number);
+
+const spools = (world: World): string[] => [...world.files.streams.keys()].filter((path) => path.includes('/spool/'));
+
+/** A snapshot of two events that its relay does not take yet. */
+const waiting = async (world: World) => {
+  const { relay, program } = await keeping(world, RELAY);
+  relay.refusing = true;
+  const numbers = world.record(program, 2);
+  const time = await took(world, async () => {
+    const { delivered, path } = await world.ok('snapshot.record', { session: 's' });
+    assert.equal(delivered, false);
+    assert.match(String(path), /^relay:\/\/\/snapshot-1-/);
+  });
+  assert.ok(time >= 8_000 && time < 9_000, `${time} ms`);
+  assert.equal(world.parcels.size, 1);
+  return { relay, numbers };
+};
+
+const arrives = async (world: World, relay: FakeRelay, numbers: readonly number[]): Promise<void> => {
+  await world.until('it is at the relay', () => world.parcels.size === 0, 200_000);
+  assert.deepEqual(numbersAt(relay), numbers);
+  assert.equal(relay.operations.at(-1)?.op, 'close');
+  assert.deepEqual([relay.complaints, spools(world)], [[], []]);
+};
+
+const SNAPSHOTS_THERE: readonly Scenario[] = [
+  scenario('a snapshot goes to a relay: the answer comes when it is there, and nothing of it stays here', async (world) => {
+    const { relay, program } = await keeping(world, RELAY);
+    const first = world.record(program, 3);
+    const taken = await world.ok('snapshot.record', { session: 's' });
+    assert.deepEqual([taken.delivered, taken.path, taken.number], [true, '/relay', 0]);
+    assert.deepEqual(numbersAt(relay), first);
+    assert.match(String(relay.opens.at(-1)?.subdir), /^snapshot-1-\d{8}-\d{6}-0$/);
+    const both = [...first, ...world.record(program, 1)];
+    await world.ok('snapshot.record', { session: 's', path: 'relay:///below', name: 'crash' });
+    assert.deepEqual(numbersAt(relay), both);
+    assert.match(String(relay.opens.at(-1)?.subdir), /^below\/crash-\d{8}-\d{6}-1$/);
+    await world.ok('snapshot.record', { session: 's', path: '/here' });
+    assert.deepEqual([spools(world), world.parcels.size, relay.complaints], [[], 0, []]);
+  }),
+
+  scenario('where snapshots go is a directory or a relay, and is said again', async (world) => {
+    await keeping(world, { noOutput: true });
+    const wrong = { session: 's', path: 'nats://h:0' };
+    assert.equal(await world.refused('snapshot.add-output', wrong), 'destination-wrong');
+    assert.equal(await world.refused('snapshot.record', wrong), 'destination-wrong');
+    await world.ok('snapshot.add-output', { session: 's', path: 'nats://h/d' });
+    const { outputs } = (await world.ok('snapshot.list-output', { session: 's' })) as { outputs: { path: string }[] };
+    assert.deepEqual(
+      outputs.map(({ path }) => path),
+      ['nats://h/d'],
+    );
+    const compressed = { name: 't', snapshot: true, ...RELAY, compress: true };
+    assert.equal(await world.refused('session.create', compressed), 'bad-message');
+  }),
+
+  scenario('a relay that is away gets the snapshot when it is back', async (world) => {
+    const { relay, numbers } = await waiting(world);
+    await world.advance(120_000);
+    assert.ok(world.logged('a parcel waits'));
+    relay.refusing = false;
+    await arrives(world, relay, numbers);
+  }),
+
+  scenario(
+    'the session goes, and its daemon dies: the snapshot arrives all the same, and then the consumer may go',
+    async (world) => {
+      const { relay, numbers } = await waiting(world);
+      await world.ok('session.destroy', { session: 's' });
+      await world.advance(20_000);
+      assert.equal(world.consumers.length, 1, 'it has something to send');
+      await world.restart();
+      relay.refusing = false;
+      await arrives(world, relay, numbers);
+      await world.until('the consumer ended', () => world.consumers.length === 0, 20_000);
+    },
+  ),
+
+  scenario('a consumer that dies, or does not come up, delays it', async (world) => {
+    const { relay, numbers } = await waiting(world);
+    world.faults.plan('consumer-ports.connect', 'hang', { times: 3 });
+    world.killConsumer();
+    relay.refusing = false;
+    await world.advance(70_000);
+    world.faults.clear();
+    await arrives(world, relay, numbers);
+  }),
+
+  scenario('a note that cannot be taken away is of something that is there already', async (world) => {
+    const { relay, program } = await keeping(world, RELAY);
+    world.faults.plan('disk.removeParcel', 'fail');
+    const numbers = world.record(program, 2);
+    await world.ok('snapshot.record', { session: 's' });
+    await world.rest();
+    assert.ok(world.logged('the note of a parcel stays'));
+    assert.deepEqual(numbersAt(relay), numbers);
+    assert.equal(world.parcels.size, 1);
+    await world.restart();
+    await world.until('the note is gone', () => world.parcels.size === 0, 60_000);
+  }),
+];
+
+const LEFT: readonly Scenario[] = [
+  scenario('what a session leaves whose relay is away goes there later', async (world) => {
+    await world.start();
+    await world.ok('session.create', { name: 's', ...RELAY });
+    await world.ok('event.enable', { session: 's', pattern: 'weft_test:*' });
+    await world.ok('session.start', { session: 's' });
+    const relay = new FakeRelay();
+    relay.refusing = true;
+    await relay.start(world.connectBus());
+    const program = await world.program();
+    const numbers = world.record(program, 2);
+    const destroyed = (await world.ok('session.destroy', { session: 's' })) as { link: { spoolBytes: number } };
+    assert.ok(destroyed.link.spoolBytes > 0);
+    assert.equal(world.parcels.size, 1);
+    await world.restart();
+    relay.refusing = false;
+    await arrives(world, relay, numbers);
+  }),
+];
+
+export const PARCELS: readonly Scenario[] = [...SNAPSHOTS_THERE, ...LEFT];

@@ -77,7 +77,7 @@ export const SNAPSHOTS: readonly Scenario[] = [
     await world.ok('event.enable', { session: 's', pattern: 'weft_test:*' });
     await world.ok('session.start', { session: 's' });
     assert.equal(await record(), 'snapshot-no-output');
-    assert.equal(await record({ path: 'net://host' }), 'unsupported');
+    assert.equal(await record({ path: 'net://host:0' }), 'destination-wrong');
     assert.equal(await record({ path: 'here' }), 'output-not-writable');
     await take(world, { path: '/x', maxSize: 10 });
     await world.program();

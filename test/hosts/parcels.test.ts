@@ -1,0 +1,81 @@
+/** Traces that go to a relay when no session feeds them: snapshots, and what a session leaves whose relay was away. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { TestRelay } from '../support/relay.ts';
+import { babeltrace, Weft } from '../support/weft.ts';
+
+const weft = new Weft();
+let relay: TestRelay;
+
+before(async () => {
+  relay = await TestRelay.start();
+});
+
+after(async () => {
+  await relay.dispose();
+  weft.dispose();
+});
+
+/** Of this host, at the relay. */
+const directories = (name: string): string[] => {
+  const host = existsSync(relay.output) ? readdirSync(relay.output).find((entry) => !entry.startsWith('.')) : undefined;
+  if (host === undefined) return [];
+  return readdirSync(join(relay.output, host))
+    .filter((entry) => entry.startsWith(`${name}-`))
+    .map((entry) => join(relay.output, host, entry));
+};
+
+const spools = (): string[] => {
+  const directory = join(weft.home, 'state/spool');
+  return existsSync(directory) ? readdirSync(directory) : [];
+};
+
+const until = async (what: string, holds: () => boolean): Promise<void> => {
+  for (const deadline = Date.now() + 30_000; !holds(); await new Promise((done) => setTimeout(done, 20)))
+    assert.ok(Date.now() < deadline, `waited too long: ${what}`);
+};
+
+const recorded = async (name: string, first: number): Promise<void> => {
+  weft.ok('enable-event', '-u', '-s', name, 'weft_test:*');
+  weft.ok('start', name);
+  const counter = await weft.counter({ events: 1_000, first });
+  await counter.ended;
+};
+
+test('a snapshot is at the relay when the command returns, and nothing of it is left here', async () => {
+  weft.ok('create', 'shots', '--snapshot', `--set-url=${relay.url}/shots`);
+  assert.match(weft.ok('snapshot', 'list-output', '-s', 'shots'), new RegExp(`\\[1\\] snapshot-1: ${relay.url}/shots\n`));
+  await recorded('shots', 0);
+  const said = weft.ok('snapshot', 'record', '-s', 'shots');
+  const [, there] = /^Snapshot sent to \S+: (\/\S+)$/m.exec(said)!;
+  assert.match(there!, /\/shots\/snapshot-1-\d{8}-\d{6}-0$/);
+  assert.deepEqual([babeltrace(there!).events, babeltrace(there!).complaints], [1_000, '']);
+  const once = weft.ok('snapshot', 'record', relay.url, '-s', 'shots', '--name=crash');
+  assert.match(once, /^Snapshot sent to \S+: \/\S+\/crash-\d{8}-\d{6}-1$/m);
+  assert.equal(directories('shots').length, 2);
+  assert.deepEqual(spools(), []);
+  const wrong = weft.run('snapshot', 'record', 'net://host:0', '-s', 'shots');
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.stderr, /Destination net:\/\/host:0 is wrong: a port is a number from 1 to 65535/);
+  weft.ok('destroy', 'shots');
+});
+
+test('the relay is away: the snapshot, and what a session leaves, are there when it is back, whoever is killed meanwhile', async () => {
+  await relay.kill();
+  weft.ok('create', 'away', '--snapshot', `--set-url=${relay.url}`);
+  await recorded('away', 1);
+  const said = weft.ok('snapshot', 'record', '-s', 'away');
+  assert.match(said, /Warning: it has not reached nats:\S+\/snapshot-1-\S+ yet; it follows from the spool/);
+  weft.ok('create', 'left', `--set-url=${relay.url}`);
+  await recorded('left', 2);
+  assert.match(weft.ok('destroy', 'left'), /Warning: \d+ bytes of session left have not reached the relay yet; they follow/);
+  weft.ok('destroy', 'away');
+  assert.equal(spools().length, 2);
+  for (const role of ['sessiond', 'consumer'] as const) process.kill(weft.readPid(role), 'SIGKILL');
+  await relay.up();
+  await until('both are at the relay', () => spools().length === 0);
+  const events = [...directories('away'), ...directories('left')].map((path) => babeltrace(path).events);
+  assert.deepEqual(events, [1_000, 1_000]);
+});

@@ -4,11 +4,14 @@ import type { ChannelDocument, SessionDocument, Tracker, Trackers } from '../mac
 import { mapsOf } from '../machines/map-edits.ts';
 import { outputPathOf } from '../machines/output.ts';
 import { trackersOf } from '../machines/tracker-edits.ts';
-import { destinationText } from '../transport/destination.ts';
+import { destinationText, destinationUrl } from '../transport/destination.ts';
 import type { ApplicationView, ChannelView, LinkView, SessionSummary, SessionView } from '../transport/messages.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { mapChannelViewOf } from './map-views.ts';
+
+const networkOf = ({ network }: SessionDocument): SessionSummary['network'] =>
+  network && { url: destinationUrl(network.destination), compress: network.compress, spoolLimit: network.spoolLimit };
 
 export const summaryOf = (document: SessionDocument): SessionSummary => {
   const { name, id, active, snapshot, createdAt, owner } = document;
@@ -20,6 +23,7 @@ export const summaryOf = (document: SessionDocument): SessionSummary => {
     output: document.network ? '' : outputPathOf(document),
     destination: document.network && destinationText(document.network.destination),
     liveTimerUs: document.network?.liveTimerUs ?? null,
+    network: networkOf(document),
     shmPath: document.shmPath,
     snapshot: snapshot && { outputs: [...snapshot.outputs], taken: snapshot.taken },
     createdAt,

@@ -84,6 +84,12 @@ export const parsePair = (ctrlUrl: string, dataUrl: string): ParsedDestination =
   };
 };
 
+/** As a control and a data URL. */
+export const pairOf = ({ ctrl, data, subdir }: Extract<Destination, { kind: 'lttng' }>): readonly [string, string] => [
+  `tcp://${ctrl.host}:${ctrl.port}${subdir === '' ? '' : `/${subdir}`}`,
+  `tcp://${data.host}:${data.port}`,
+];
+
 /** As one URL. */
 export const destinationUrl = (destination: Destination): string => {
   if (destination.kind === 'relay') return destination.url;

@@ -107,6 +107,8 @@ const sessionSummary = z.object({
   /** Where the traces go; null: they stay on this host. */
   destination: text.nullable().default(null),
   liveTimerUs: z.int().nullable().default(null),
+  /** How they go there; null: they do not. */
+  network: z.object({ url: text, compress: z.boolean(), spoolLimit: size.nullable() }).nullable().default(null),
   createdAt: text,
   owner: z.object({ uid, gid: uid }),
 });

@@ -1,5 +1,7 @@
 /** Which sessions of which files are to be loaded, and under which names and outputs. */
+
 import { statSync } from 'node:fs';
+import { isNetworkUrl } from '../../transport/destination.ts';
 import { FaultError, failure } from '../../transport/errors.ts';
 import { filesNamed, isDirectory, readSaved, savedFiles } from './files.ts';
 import { type Place, renamed, type SavedDestination, type SavedFile, type SavedSession } from './model.ts';
@@ -88,6 +90,10 @@ export const unitAtStart = (path: string, present: ReadonlySet<string>): Unit | 
 };
 
 const elsewhere = (output: SavedDestination, path: string): SavedDestination => {
+  if (output.kind !== 'snapshot' && isNetworkUrl(path)) {
+    const before = output.kind === 'network' ? output : { liveTimerUs: null, compress: false, spoolLimit: null };
+    return { ...before, kind: 'network', url: path };
+  }
   if (output.kind !== 'snapshot') return { kind: 'local', path };
   const outputs = output.outputs.length > 0 ? output.outputs : [{ name: 'snapshot-1', path, maxSize: 0 }];
   return { kind: 'snapshot', outputs: outputs.map((one) => ({ ...one, path })) };

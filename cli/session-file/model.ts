@@ -30,14 +30,24 @@ export type SavedTracker = 'all' | readonly (number | string)[];
 
 export interface SavedOutput {
   readonly name: string;
+  /** Absolute, or the URL of a relay. */
   readonly path: string;
   readonly maxSize: number;
+}
+
+/** Of a session whose traces go to a relay. */
+export interface SavedNetwork {
+  readonly url: string;
+  readonly liveTimerUs: number | null;
+  readonly compress: boolean;
+  readonly spoolLimit: number | null;
 }
 
 export type SavedDestination =
   | { readonly kind: 'default' }
   | { readonly kind: 'none' }
   | { readonly kind: 'local'; readonly path: string }
+  | ({ readonly kind: 'network' } & SavedNetwork)
   | { readonly kind: 'snapshot'; readonly outputs: readonly SavedOutput[] };
 
 export interface SavedSession {

@@ -1,12 +1,16 @@
 /** From a saved session to the commands that make it, in their order, and back from what the daemon shows. Pure. */
+
 import { dirname } from 'node:path';
 import type { EventRule } from '../../machines/document.ts';
+import { parseDestination } from '../../transport/destination.ts';
 import type { CommandFields, CommandName, SessionView } from '../../transport/messages.ts';
 import type { TriggerView } from '../../transport/trigger-messages.ts';
+import { UsageError } from '../options.ts';
 import {
   type SavedChannel,
   type SavedDestination,
   type SavedMap,
+  type SavedNetwork,
   type SavedSession,
   type SavedTracker,
   type SavedTrigger,
@@ -26,12 +30,24 @@ const TYPES_MAX = 64;
 const inParts = <T>(values: readonly T[], most: number): T[][] =>
   Array.from({ length: Math.ceil(values.length / most) }, (_, at) => values.slice(at * most, (at + 1) * most));
 
+const networkFields = ({ url, liveTimerUs, compress, spoolLimit }: SavedNetwork) => {
+  const parsed = parseDestination(url);
+  if (!parsed.ok) throw new UsageError(`Destination ${url} is wrong: ${parsed.cause}`);
+  return {
+    destination: parsed.destination,
+    ...(liveTimerUs === null ? {} : { liveTimerUs }),
+    ...(compress ? { compress } : {}),
+    ...(spoolLimit === null ? {} : { spoolLimit }),
+  };
+};
+
 const createStep = (session: SavedSession): Step => {
   const { name, output } = session;
   const place = {
     ...(output.kind === 'local' ? { output: output.path } : {}),
     ...(output.kind === 'none' || output.kind === 'snapshot' ? { noOutput: true } : {}),
     ...(output.kind === 'snapshot' ? { snapshot: true } : {}),
+    ...(output.kind === 'network' ? networkFields(output) : {}),
     ...(session.shmPath === null ? {} : { shmPath: session.shmPath }),
   };
   return { name: 'session.create', fields: { name, ...place }, part: session };
@@ -130,7 +146,8 @@ export const triggerStep = (part: SavedTrigger): Step<'trigger.add'> => ({
 const savedTracker = (tracker: SessionView['trackers']['vpid']): SavedTracker =>
   tracker === 'all' ? 'all' : tracker.map(({ id, name }) => name ?? id);
 
-const savedDestination = ({ output, snapshot }: SessionView): SavedDestination => {
+const savedDestination = ({ output, snapshot, network, liveTimerUs }: SessionView): SavedDestination => {
+  if (network) return { kind: 'network', liveTimerUs, ...network };
   if (snapshot)
     return { kind: 'snapshot', outputs: snapshot.outputs.map(({ name, path, maxSize }) => ({ name, path, maxSize })) };
   return output === '' ? { kind: 'none' } : { kind: 'local', path: output };

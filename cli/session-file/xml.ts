@@ -2,8 +2,10 @@
  * The XML format of saved sessions: LTTng's element names, with its defaults where elements are missing. What Weft does not have is
  * refused by its place in the file.
  */
+
 import { dirname } from 'node:path';
 import type { EventRule, LogLevelRule, Schedules } from '../../machines/document.ts';
+import { destinationUrl, isNetworkUrl, pairOf, parseDestination, parsePair } from '../../transport/destination.ts';
 import { type Element, parseElements, type Tree, writeElements } from './element.ts';
 import {
   ALL_PROCESSES,
@@ -96,14 +98,39 @@ const writeTrackers = (trackers: SavedSession['trackers']): Tree => {
   return ['process_attr_trackers', told];
 };
 
-const writeDestination = (path: string | null): Tree => {
-  const place: Tree = ['destination', [['path', path ?? '']]];
-  return ['consumer_output', [['enabled', path !== null], place]];
+/** Both URLs are the same, but for those of a relay that is known by two ports. */
+const writeUrls = (url: string): Tree => {
+  const parsed = parseDestination(url);
+  const pair = parsed.ok && parsed.destination.kind === 'lttng' ? pairOf(parsed.destination) : [url, url];
+  return [
+    'net_output',
+    [
+      ['control_uri', pair[0]!],
+      ['data_uri', pair[1]!],
+    ],
+  ];
+};
+
+const writeDestination = (place: string | null): Tree => {
+  const where: Tree = place !== null && isNetworkUrl(place) ? writeUrls(place) : ['path', place ?? ''];
+  return [
+    'consumer_output',
+    [
+      ['enabled', place !== null],
+      ['destination', [where]],
+    ],
+  ];
+};
+
+/** Null: it has none. */
+const placeOf = (output: Exclude<SavedDestination, { kind: 'snapshot' | 'default' }>): string | null => {
+  if (output.kind === 'none') return null;
+  return output.kind === 'network' ? output.url : output.path;
 };
 
 const writeOutput = (output: SavedDestination): Tree | null => {
   if (output.kind === 'default') return null;
-  if (output.kind !== 'snapshot') return ['output', [writeDestination(output.kind === 'none' ? null : output.path)]];
+  if (output.kind !== 'snapshot') return ['output', [writeDestination(placeOf(output))]];
   const outputs = output.outputs.map(({ name, path, maxSize }): Tree => {
     const parts: Tree[] = [['name', name], ['max_size', maxSize], writeDestination(path)];
     return ['output', parts];
@@ -132,7 +159,10 @@ const writeSession = (session: SavedSession): Tree => {
     writeTrackers(session.trackers),
   ];
   const snapshot: Tree | null = session.output.kind === 'snapshot' ? ['snapshot_mode', true] : null;
-  const attributes: (Tree | null)[] = [snapshot, writeSchedules(session.schedules)];
+  const { output } = session;
+  const live: Tree | null =
+    output.kind === 'network' && output.liveTimerUs !== null ? ['live_timer_interval', output.liveTimerUs] : null;
+  const attributes: (Tree | null)[] = [snapshot, live, writeSchedules(session.schedules)];
   const parts: (Tree | null)[] = [
     ['name', session.name],
     session.shmPath === null ? null : ['shared_memory_path', session.shmPath],
@@ -167,8 +197,8 @@ const ATTRIBUTE_NAMES = [
 ];
 
 const readAttributes = (fields: Readonly<Record<string, Element | undefined>>): SavedAttributes => {
-  const live = fields.live_timer_interval;
-  if (live && live.integer(0, MICROS) !== 0) throw live.unsupported('there is no live mode');
+  // What the session says counts.
+  fields.live_timer_interval?.integer(0, MICROS);
   // Splicing is the kernel's; user space has one output type.
   fields.output_type?.oneOf({ MMAP: 'mmap' });
   const read: Record<string, unknown> = {
@@ -300,12 +330,20 @@ const readSchedules = (list: Element | undefined): Schedules => {
   return read;
 };
 
+const readUrls = (output: Element): string => {
+  const fields = output.fields('control_uri', 'data_uri');
+  const [control, data] = [output.need(fields, 'control_uri').string(), output.need(fields, 'data_uri').string()];
+  const parsed = control === data ? parseDestination(control) : parsePair(control, data);
+  if (!parsed.ok) throw output.fault(parsed.cause);
+  return destinationUrl(parsed.destination);
+};
+
 /** Null: it is turned off. */
 const readDestination = (output: Element): string | null => {
   const fields = output.fields('enabled', 'destination');
   const destination = output.need(fields, 'destination').choice('path', 'net_output');
-  if (destination.name === 'net_output') throw destination.unsupported('there is no relay daemon');
   if (fields.enabled?.boolean() === false) return null;
+  if (destination.name === 'net_output') return readUrls(destination);
   const path = pathOfUrl(destination);
   if (!path.startsWith('/')) throw destination.fault(`\`${path}\` is no absolute path`);
   return path;
@@ -320,7 +358,11 @@ const readSnapshotOutput = (output: Element, places: Places): SavedOutput => {
   return read;
 };
 
-const readOutput = (output: Element | undefined, snapshot: boolean, places: Places): SavedDestination => {
+const readOutput = (
+  output: Element | undefined,
+  { snapshot, liveTimerUs }: { readonly snapshot: boolean; readonly liveTimerUs: number | null },
+  places: Places,
+): SavedDestination => {
   if (!output) return snapshot ? { kind: 'snapshot', outputs: [] } : { kind: 'default' };
   const choice = output.choice('snapshot_outputs', 'consumer_output');
   if (choice.name === 'snapshot_outputs') {
@@ -329,6 +371,8 @@ const readOutput = (output: Element | undefined, snapshot: boolean, places: Plac
     throw choice.fault('snapshot outputs need `attributes/snapshot_mode`');
   }
   const path = readDestination(choice);
+  if (!snapshot && path !== null && isNetworkUrl(path))
+    return { kind: 'network', url: path, liveTimerUs, compress: false, spoolLimit: null };
   if (!snapshot) return path === null ? { kind: 'none' } : { kind: 'local', path };
   throw choice.fault('a snapshot session has `snapshot_outputs`');
 };
@@ -352,14 +396,17 @@ const readSession = (session: Element, places: Places): SavedSession => {
   if (format && format.word() !== 'CTF_1_8') throw format.unsupported(`traces are CTF_1_8, not ${format.word()}`);
   const attributes = fields.attributes?.fields('snapshot_mode', 'live_timer_interval', 'rotation_schedules') ?? {};
   const live = attributes.live_timer_interval;
-  if (live && live.integer(0, MICROS) !== 0) throw live.unsupported('there is no live mode');
+  const liveTimerUs = live?.integer(0, MICROS) || null;
+  const snapshot = attributes.snapshot_mode?.boolean() ?? false;
+  const output = readOutput(fields.output, { snapshot, liveTimerUs }, places);
+  if (live && liveTimerUs !== null && output.kind !== 'network') throw live.unsupported('a live session needs a relay');
   const name = session.need(fields, 'name').string();
   const read = {
     name,
     started: fields.started?.boolean() ?? false,
     ...readDomains(fields.domains, places),
     schedules: readSchedules(attributes.rotation_schedules),
-    output: readOutput(fields.output, attributes.snapshot_mode?.boolean() ?? false, places),
+    output,
     shmPath: readMemory(fields.shared_memory_path, name),
   };
   places.set(read, session.place);

@@ -2,11 +2,13 @@
  * The same content as YAML for people: the names of the command line's options, sizes as `512k`, times as `200ms`. What is absent is
  * as if the option had not been given. Aliases are refused: a few bytes of them can stand for gigabytes.
  */
+
 import { type Document, isAlias, LineCounter, type Node, parseDocument, stringify, visit } from 'yaml';
 import { z } from 'zod';
 import { isContextType } from '../../machines/contexts.ts';
 import type { ContextType, EventRule, LogLevelRule } from '../../machines/document.ts';
 import { logLevelName, parseLogLevel } from '../../rules/loglevel.ts';
+import { isNetworkUrl, parseDestination } from '../../transport/destination.ts';
 import { parseTime } from '../numbers.ts';
 import {
   ALL_PROCESSES,
@@ -90,17 +92,29 @@ const values = <T extends z.ZodType>(value: T) => z.union([z.literal('all'), z.a
 const id = z.int().min(0).max(0xffff_ffff);
 const path = text.refine((one) => one.startsWith('/'), { error: 'an absolute path is needed' });
 
+/** A directory, or the URL of a relay. */
+const place = text.superRefine((one, { addIssue }) => {
+  if (one.startsWith('/')) return;
+  const parsed = isNetworkUrl(one)
+    ? parseDestination(one)
+    : { ok: false, cause: 'an absolute path or the URL of a relay is needed' };
+  if (!parsed.ok && 'cause' in parsed) addIssue({ code: 'custom', message: parsed.cause });
+});
+
 const session = z
   .strictObject({
     name: text,
     started: z.boolean().default(false),
     'buffer-ownership': z.enum(['user', 'process']).default('user'),
-    output: path.optional(),
+    output: place.optional(),
+    live: micros.optional(),
+    compress: z.literal(true).optional(),
+    'spool-size': bytes.optional(),
     'shm-path': path.optional(),
     'no-output': z.literal(true).optional(),
     snapshot: z
       .strictObject({
-        outputs: z.array(z.strictObject({ name: text, path, 'max-size': bytes.default(0) })).default([]),
+        outputs: z.array(z.strictObject({ name: text, path: place, 'max-size': bytes.default(0) })).default([]),
       })
       .optional(),
     rotation: z.strictObject({ timer: micros.optional(), size: bytes.optional() }).default({}),
@@ -112,6 +126,9 @@ const session = z
   })
   .refine((one) => ['output', 'no-output', 'snapshot'].filter((key) => one[key as 'output'] !== undefined).length <= 1, {
     error: '`output`, `no-output` and `snapshot` exclude each other',
+  })
+  .refine((one) => isNetworkUrl(one.output ?? '') || !(['live', 'compress', 'spool-size'] as const).some((key) => key in one), {
+    error: '`live`, `compress` and `spool-size` need the URL of a relay as `output`',
   });
 
 const document = z.strictObject({
@@ -188,6 +205,13 @@ const outputOut = (output: SavedDestination): object => {
   if (output.kind === 'default') return {};
   if (output.kind === 'none') return { 'no-output': true };
   if (output.kind === 'local') return { output: output.path };
+  if (output.kind === 'network')
+    return {
+      output: output.url,
+      ...(output.liveTimerUs === null ? {} : { live: timeText(output.liveTimerUs) }),
+      ...(output.compress ? { compress: true } : {}),
+      ...(output.spoolLimit === null ? {} : { 'spool-size': sizeText(output.spoolLimit) }),
+    };
   const outputs = output.outputs.map(({ name, path, maxSize }) => ({
     name,
     path,
@@ -256,6 +280,10 @@ const channelIn = (one: z.output<typeof channel>, at: readonly (string | number)
 
 const outputIn = (one: z.output<typeof session>, at: readonly (string | number)[], placed: Placed): SavedDestination => {
   if (one['no-output']) return { kind: 'none' };
+  if (one.output !== undefined && isNetworkUrl(one.output)) {
+    const { live = null, compress = false, 'spool-size': spoolLimit = null } = one;
+    return { kind: 'network', url: one.output, liveTimerUs: live, compress, spoolLimit };
+  }
   if (one.output !== undefined) return { kind: 'local', path: one.output };
   if (!one.snapshot) return { kind: 'default' };
   const outputs = one.snapshot.outputs.map(({ name, path, 'max-size': maxSize }, index) =>

@@ -10,6 +10,7 @@ export const summary: SessionSummary = {
   shmPath: null,
   destination: null,
   liveTimerUs: null,
+  network: null,
   createdAt: '2026-01-01T00:00:00Z',
   owner: { uid: 1, gid: 1 },
 };

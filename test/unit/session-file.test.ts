@@ -88,6 +88,17 @@ const session = fc.record({
   }),
   schedules: fc.record({ timerUs: fc.option(fc.integer({ min: 1 })), sizeBytes: fc.option(fc.integer({ min: 1 })) }),
   output: fc.oneof(
+    fc
+      .record({
+        url: fc.constantFrom('relay:', 'relay:///a/b', 'nats://h:1/x', 'net://h:5342:5343', 'net://h:1:2/s'),
+        liveTimerUs: fc.option(fc.integer({ min: 1, max: 0xffff_ffff })),
+      })
+      .map((one) => ({
+        kind: 'network' as const,
+        ...one,
+        compress: false,
+        spoolLimit: null,
+      })),
     fc.constantFrom({ kind: 'default' as const }, { kind: 'none' as const }),
     path.map((one) => ({ kind: 'local' as const, path: one })),
     fc
@@ -252,13 +263,9 @@ test('what is wrong in an XML file is named by line and element', () => {
 
 const kernel =
   '<domains><domain><type>KERNEL</type><buffer_type>GLOBAL</buffer_type><channels><channel/></channels></domain></domains>';
-const network =
-  '<output><consumer_output><enabled>true</enabled><destination><net_output><control_uri/><data_uri/></net_output></destination></consumer_output></output>';
-
 test('what Weft does not have is refused as such, by its path; empty agent domains are nothing', () => {
   const cases: readonly [string, RegExp][] = [
     [xml(kernel), /domains\/domain\/channels\/channel$/],
-    [xml(network), /destination\/net_output$/],
     [xml('<attributes><live_timer_interval>1000000</live_timer_interval></attributes>'), /live_timer_interval$/],
     [xml('<trace_format>CTF_2</trace_format>'), /trace_format$/],
     [domain('<events><event><type>SYSCALL</type></event></events>'), /events\/event\/type$/],
@@ -271,6 +278,27 @@ test('what Weft does not have is refused as such, by its path; empty agent domai
   }
   const agent = '<domains><domain><type>JUL</type><buffer_type>PER_UID</buffer_type><channels/></domain></domains>';
   assert.equal(readXml(xml(agent)).file.sessions.length, 1);
+});
+
+const netOutput = (control: string, data: string): string =>
+  xml(
+    `<output><consumer_output><enabled>true</enabled><destination><net_output><control_uri>${control}</control_uri><data_uri>${data}</data_uri></net_output></destination></consumer_output></output>`,
+  );
+
+test('a relay is known by two URLs, or by one of the same', () => {
+  const read = (control: string, data: string) => readXml(netOutput(control, data)).file.sessions[0]!.output;
+  const network = { kind: 'network' as const, liveTimerUs: null, compress: false, spoolLimit: null };
+  assert.deepEqual(read('tcp4://h:1/s', 'tcp4://h:2/'), { ...network, url: 'net://h:1:2/s' });
+  assert.deepEqual(read('nats://h', 'nats://h'), { ...network, url: 'nats://h' });
+  assert.match(fails(() => read('tcp://h', 'tcp://g')).message, /same host/);
+  const [saved] = fc.sample(session, 1);
+  const all = { ...network, url: 'relay:', liveTimerUs: 5, compress: true, spoolLimit: 1 << 20 } as const;
+  assert.deepEqual(readYaml(writeYaml({ sessions: [{ ...saved!, output: all }], triggers: [] })).file.sessions[0]!.output, all);
+  assert.match(
+    fails(() => readYaml('weft: 1\nsessions:\n  - {name: x, output: /a, compress: true}\n')).message,
+    /need the URL of a relay/,
+  );
+  assert.match(fails(() => readYaml('weft: 1\nsessions:\n  - {name: x, output: "net://h:0"}\n')).message, /a port is a number/);
 });
 
 test('files without bounds are refused in bounded time', () => {

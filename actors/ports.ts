@@ -95,13 +95,13 @@ export interface KeeperPort {
   startAnother(): Promise<void>;
 }
 
-/** A consumer that goes on while keeper and daemon are dead is found by what they left on disk, and asked for nothing. */
+/** Who goes on while keeper and daemon are dead is found by what they left on disk or have mapped, and asked for nothing. */
 export interface Survivors {
   /** This process is the owner's consumer, for the daemons to come. */
   note(owner: number, pid: number): void;
-  /** Writable descriptors of a ring set that the owner's consumer holds; null: it holds none, or does not live. */
+  /** Writable descriptors of a ring set that the owner's consumer holds or a program has mapped; null: nobody does. */
   memoryOf(owner: number, ringId: string): readonly [ringFd: number, readerFd: number] | null;
-  /** A writable descriptor of a map that the owner's consumer holds; null: it holds none. */
+  /** A writable descriptor of a map, from the same; null: nobody has it. */
   mapOf(owner: number, mapId: string): number | null;
   /** Another descriptor of the same memory, read-only: all that a holder needs. */
   readOnly(fd: number): number;

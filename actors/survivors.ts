@@ -1,7 +1,8 @@
 /**
  * Keeper and daemon were killed together: their sockets and fds are gone, but the owner's consumer reads on and holds the memory of
- * its rings and maps. The next daemon takes that memory out of the consumer's table of descriptors. Nothing that the consumer says is
- * believed: what counts is who made the memory and under which name (docs/adr/0014-memory-from-the-consumer.md).
+ * its rings and maps. The next daemon takes that memory out of the consumer's table of descriptors; when it was killed too, out of
+ * what programs have mapped. Nothing that any of them says is believed: what counts is who made the memory and under which name
+ * (docs/adr/0014-memory-from-the-consumer.md).
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,13 +43,28 @@ const openMemory = (link: string, name: string, uid: number): number | null => {
   }
 };
 
-const descriptorsOf = (pid: number): string[] => {
+const linksIn = (folder: string): string[] => {
   try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`);
+    return readdirSync(folder).map((name) => `${folder}/${name}`);
   } catch {
     return [];
   }
 };
+
+const targetOf = (link: string): string => {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return '';
+  }
+};
+
+/** libweft keeps no descriptor of what it has mapped. Following these links takes CAP_CHECKPOINT_RESTORE: only root's daemon can. */
+const memoryMapped = (): string[] =>
+  linksIn('/proc')
+    .filter((path) => /\d$/.test(path))
+    .flatMap((process) => linksIn(`${process}/map_files`))
+    .filter((link) => /^\/memfd:weft-(ring|reader|map)-/.test(targetOf(link)));
 
 const open = (links: readonly string[], name: string, uid: number): number | null => {
   for (const link of links) {
@@ -61,7 +77,7 @@ const open = (links: readonly string[], name: string, uid: number): number | nul
 export const realSurvivors = (host: Host, runtime: string, log: Log): Survivors => {
   const path = (owner: number): string => join(runtime, `consumer-${owner}.pid`);
   /** Null: it does not live, or what lives under its pid is another process. */
-  const find = (owner: number): number | null => {
+  const consumerOf = (owner: number): number | null => {
     try {
       const [pid, began] = readFileSync(path(owner), 'utf8').trim().split(' ') as [string, string?];
       const alive = beganAt(Number(pid)) === began && statSync(`/proc/${pid}`).uid === owner;
@@ -71,27 +87,31 @@ export const realSurvivors = (host: Host, runtime: string, log: Log): Survivors 
     }
   };
   const gone = async (owner: number, ms: number): Promise<boolean> => {
-    for (const until = Date.now() + ms; Date.now() < until; await delay(PAUSE_MS)) if (find(owner) === null) return true;
-    return find(owner) === null;
+    for (const until = Date.now() + ms; Date.now() < until; await delay(PAUSE_MS)) if (consumerOf(owner) === null) return true;
+    return consumerOf(owner) === null;
+  };
+  let mapped: readonly string[] | null = null;
+  /** The consumer before programs: its descriptors are few. What is mapped is looked for once, for all that is missing at a start. */
+  const find = (owner: number, name: string): number | null => {
+    const pid = consumerOf(owner);
+    const lent = pid === null ? null : open(linksIn(`/proc/${pid}/fd`), name, host.uid);
+    if (lent !== null) return lent;
+    mapped ??= memoryMapped();
+    return open(mapped, name, host.uid);
   };
   return {
     note: (owner, pid) => writeWhole(path(owner), `${pid} ${beganAt(pid)}\n`, 0o600),
     memoryOf: (owner, ringId) => {
-      const pid = find(owner);
-      const links = pid === null ? [] : descriptorsOf(pid);
-      const ringFd = open(links, `weft-ring-${ringId}`, host.uid);
-      const readerFd = open(links, `weft-reader-${ringId}`, host.uid);
+      const ringFd = find(owner, `weft-ring-${ringId}`);
+      const readerFd = find(owner, `weft-reader-${ringId}`);
       if (ringFd !== null && readerFd !== null) return [ringFd, readerFd];
       for (const fd of [ringFd, readerFd]) if (fd !== null) closeSync(fd);
       return null;
     },
-    mapOf: (owner, mapId) => {
-      const pid = find(owner);
-      return pid === null ? null : open(descriptorsOf(pid), `weft-map-${mapId}`, host.uid);
-    },
+    mapOf: (owner, mapId) => find(owner, `weft-map-${mapId}`),
     readOnly: (fd) => openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY),
     end: async (owner) => {
-      const pid = find(owner);
+      const pid = consumerOf(owner);
       if (pid === null) return;
       log.info('the consumer of a daemon that is gone is told to end', { owner, pid });
       process.kill(pid, 'SIGTERM');

@@ -3,11 +3,16 @@ import assert from 'node:assert/strict';
 import type { World } from '../../support/world/world.ts';
 import { holds, life, OUT, recording, type Scenario, scenario, session, took } from './scenario.ts';
 
-/** Maps by name and ownership, into which the world's programs count under the key `k`. Nothing is recorded. */
-const counting = async (world: World, maps: readonly (readonly [string, 'user' | 'process'])[]): Promise<void> => {
+/** Maps by name and ownership, into which the world's programs count under the key `k`. Nothing is recorded but what `recorded` names. */
+const counting = async (
+  world: World,
+  maps: readonly (readonly [string, 'user' | 'process'])[],
+  recorded: string | null = null,
+): Promise<void> => {
   await world.start();
   await world.ok('session.create', { name: 's', output: OUT });
   for (const [name, ownership] of maps) await world.ok('map.add', { session: 's', name, ownership });
+  if (recorded !== null) await world.ok('event.enable', { session: 's', pattern: recorded });
   const rule = { pattern: 'weft_test:*', logLevel: null, exclusions: [], filter: null };
   const actions = maps.map(([channel]) => ({ kind: 'incr-map-value', session: 's', channel, key: 'k' }));
   await world.ok('trigger.add', { name: 't', condition: { kind: 'event-rule-matches', rule, captures: [] }, actions });
@@ -326,20 +331,46 @@ export const RECOVERY: readonly Scenario[] = [
     },
   ),
 
-  scenario('daemon, keeper and consumer die together: a new trace begins, and nobody hides it', async (world) => {
-    const program = await recording(world);
-    world.record(program, 2);
+  scenario('daemon, keeper and consumer die together: programs have the memory, and the trace goes on', async (world) => {
+    await counting(world, [['m', 'user']], '*');
+    const program = await world.program();
+    const first = world.record(program, 2);
     world.killKeeper();
     world.killDaemon();
     world.killConsumer();
+    const alone = world.record(program, 2);
     world.startKeeper();
     await world.start();
     await world.until('the program is taken back', () => program.synced === 1, 10_000);
-    assert.ok(world.logged('the rings of a trace are gone'));
-    const second = world.record(program, 2);
+    assert.ok(world.logged('the keeper had lost the memory of a ring'));
+    const last = world.record(program, 2);
     await world.ok('session.stop', { session: 's' });
-    assert.deepEqual(world.files.numbers(`${OUT}/ust/uid/1000/64-bit-2`), second);
+    holds(world, [...first, ...alone, ...last]);
+    assert.ok(!world.logged('the rings of a trace are gone'));
+    const { map } = (await world.ok('map.show', { session: 's', name: 'm' })) as {
+      map: { groups: { entries: [number | null, number, string, boolean][] }[] };
+    };
+    assert.deepEqual(map.groups[0]!.entries[0]![2], '6');
   }),
+
+  scenario(
+    'daemon, keeper, consumer and the last program die together: a new trace begins, and nobody hides it',
+    async (world) => {
+      const dead = await recording(world);
+      world.record(dead, 2);
+      world.killKeeper();
+      world.killDaemon();
+      world.killConsumer();
+      dead.exit();
+      world.startKeeper();
+      await world.start();
+      const program = await world.program();
+      assert.ok(world.logged('the rings of a trace are gone'));
+      const second = world.record(program, 2);
+      await world.ok('session.stop', { session: 's' });
+      assert.deepEqual(world.files.numbers(`${OUT}/ust/uid/1000/64-bit-2`), second);
+    },
+  ),
 
   scenario('daemon and keeper die while a consumer holds no ring: it ends', async (world) => {
     await session(world);

@@ -123,6 +123,7 @@ export class WorldApplication {
     this.#connection?.close();
     this.#connection = null;
     this.#channels.clear();
+    this.#maps.clear();
   }
 
   /** One event at point `point`; into how many rings it went. */
@@ -162,6 +163,10 @@ export class WorldApplication {
 
   rings(): readonly RingMemory[] {
     return [...this.#channels.values()].map(({ memory }) => memory);
+  }
+
+  maps(): readonly MapMemory[] {
+    return [...this.#maps.values()];
   }
 
   #take(message: ToApplication, fds: readonly number[]): void {

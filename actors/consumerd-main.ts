@@ -4,11 +4,11 @@ import { createActor, toPromise } from 'xstate';
 import { loadNative } from '../native/addon/index.ts';
 import { connectAccess, renewAccess } from '../transport/access.ts';
 import { writeWhole } from '../transport/private-file.ts';
-import { homes } from './bus-process.ts';
 import { chunkFiles } from './chunk-files.ts';
 import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './consumer-process.ts';
 import { logCrashes, openLog, realClock } from './host-ports.ts';
 import { makeDirectories } from './make-directories.ts';
+import { homes } from './paths.ts';
 import type { ConsumerPorts } from './ports.ts';
 
 const LINK_FD = 3;

@@ -208,6 +208,14 @@ void spawned_program_is_clean() {
     CHECK(self.find("SECRET") == std::string::npos && self.find("LD_PRELOAD") == std::string::npos);
 }
 
+void session_daemon_sees_chosen_environment() {
+    TestKeeper keeper({"describe", 0, {}, {"SECRET=of the caller", "NODE_OPTIONS=-r x", "WEFT_X=1", "NODE_COMPILE_CACHE=/cache"}, "", 0});
+    const std::string self = keeper.heard();
+    for (const std::string &part : {std::string(" WEFT_X=1"), std::string(" NODE_COMPILE_CACHE=/cache"), std::string(" PATH=")})
+        CHECK_EQUAL(self.find(part) != std::string::npos ? part : self, part);
+    CHECK(self.find("SECRET") == std::string::npos && self.find("NODE_OPTIONS") == std::string::npos);
+}
+
 void socket_pair_connects_spawner() {
     TestKeeper keeper;
     keeper.heard();
@@ -402,6 +410,7 @@ int main(int argc, char **argv) {
         {"keeper: a deposit is replaced by the next of its id, closed on release", deposit_replaced_and_released},
         {"keeper: the end of a spawned program is reported with pid and status", spawn_reports_exit},
         {"keeper: a spawned program has its uid, a session of its own, a clean environment, fds 0 to 3", spawned_program_is_clean},
+        {"keeper: the session daemon sees the chosen part of the keeper's environment", session_daemon_sees_chosen_environment},
         {"keeper: fd 3 of a spawned program and the deposit are two ends of one socket", socket_pair_connects_spawner},
         {"keeper: restart=1 starts a program again, FORGET leaves it alone", restarts_what_was_asked_for},
         {"keeper: LIST gives deposits, then processes, then ENOENT", lists_what_it_holds},

@@ -1,6 +1,6 @@
 /**
  * The memory that daemons take for themselves, at rest with a session that has recorded. Only what no other process can share counts: how
- * much of a program's text is whose depends on who else runs it. DESIGN 11 allows 150 MB with the text of Node and nats-server, 65 MB.
+ * much of a program's text is whose depends on who else runs it. DESIGN 11 allows 150 MB with the text of Node and nats-server, 60 MB.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

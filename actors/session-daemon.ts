@@ -78,7 +78,7 @@ const openBus = async (parts: DaemonParts): Promise<void> => {
   });
 };
 
-/** What this keeper does not hold may still lie with a consumer, before a new one takes its place, or with programs. */
+/** What this keeper does not hold may still lie with the vault of the one before, with a consumer, or with programs. */
 const salvageRings = async (parts: DaemonParts): Promise<void> => {
   const { deposits } = await parts.keeper.list();
   const held = new Set(deposits.map(({ id }) => id));
@@ -88,7 +88,7 @@ const salvageRings = async (parts: DaemonParts): Promise<void> => {
     for (const set of missing) {
       const found = await parts.rings.salvage(set, owner.uid, parts.keeper);
       if (found)
-        parts.ports.log.warn('the keeper had lost the memory of a ring; who reads or writes it had it', {
+        parts.ports.log.warn('the keeper had lost the memory of a ring; a survivor had it', {
           session: name,
           ringId: set.ringId,
         });
@@ -105,7 +105,7 @@ const salvageMaps = async (parts: DaemonParts): Promise<void> => {
     for (const map of mapsOf(document)) {
       for (const group of map.groups.filter(({ mapId }) => !held.has(mapId))) {
         if (await parts.maps.salvage(map, group, document.owner.uid, parts.keeper))
-          parts.ports.log.warn('the keeper had lost the counters of a map; who holds or counts in them had them', {
+          parts.ports.log.warn('the keeper had lost the counters of a map; a survivor had them', {
             session: document.name,
             map: map.name,
           });
@@ -135,6 +135,7 @@ const loadSessions = async (parts: DaemonParts): Promise<readonly LoadedSession[
   await releaseStrays(parts);
   await salvageRings(parts);
   await salvageMaps(parts);
+  parts.ports.survivors.releaseVaults(parts.keeperPid);
   return documents.map(({ id, name }) => ({ sessionId: id, name }));
 };
 
@@ -186,6 +187,7 @@ const restoreKeeper = async (parts: DaemonParts): Promise<void> => {
   const keeper = await connectKeeper(parts);
   for (const { set } of parts.rings.all()) await parts.rings.deposit(set.ringId, keeper);
   await parts.maps.depositAll(keeper);
+  parts.ports.survivors.releaseVaults(parts.keeperPid);
   await parts.ports.bus.adopt(keeper);
   for (const ref of Object.values(parts.root.getSnapshot().context.consumers)) {
     const { uid, gid, pid } = ref.getSnapshot().context;

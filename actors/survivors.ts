@@ -1,8 +1,8 @@
 /**
- * Keeper and daemon were killed together: their sockets and fds are gone, but the owner's consumer reads on and holds the memory of
- * its rings and maps. The next daemon takes that memory out of the consumer's table of descriptors; when it was killed too, out of
- * what programs have mapped. Nothing that any of them says is believed: what counts is who made the memory and under which name
- * (docs/adr/0014-memory-from-the-consumer.md).
+ * Keeper and daemon were killed together: their sockets and fds are gone, but the memory of rings and maps is with the keeper's vault
+ * (native/keeper/vault.c), with the owner's consumer, which reads on, and with the programs that have it mapped. The next daemon
+ * takes it from the first of them that lives, out of tables of the kernel. Nothing that any of them says is believed: what counts
+ * is who made the memory and under which name (docs/adr/0014-memory-from-survivors.md).
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,8 +19,7 @@ const PAUSE_MS = 20;
 /** In which tick of the machine's life a process began: with the pid it names one process for good. */
 const beganAt = (pid: number): string | null => {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const [state, ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    const [state, ...fields] = fieldsOf(`/proc/${pid}`);
     return state === 'Z' || state === 'X' ? null : (fields[18] ?? null);
   } catch {
     return null;
@@ -51,6 +50,32 @@ const linksIn = (folder: string): string[] => {
   }
 };
 
+const PROCESS = /\/\d+$/;
+
+const wordsOf = (process: string): readonly string[] => {
+  try {
+    return readFileSync(`${process}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+};
+
+/** The fields behind the name: state, parent, ... */
+const fieldsOf = (process: string): readonly string[] => {
+  const text = readFileSync(`${process}/stat`, 'utf8');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
+};
+
+/** Pids of the vaults of all keepers that ever served this directory. */
+const vaultsOf = (runtime: string): readonly number[] =>
+  linksIn('/proc')
+    .filter((process) => PROCESS.test(process))
+    .filter((process) => {
+      const [program = '', ...words] = wordsOf(process);
+      return program.endsWith('/weft-vault') && words[words.indexOf('--runtime') + 1] === runtime;
+    })
+    .map((process) => Number(process.slice(process.lastIndexOf('/') + 1)));
+
 const targetOf = (link: string): string => {
   try {
     return readlinkSync(link);
@@ -62,7 +87,7 @@ const targetOf = (link: string): string => {
 /** libweft keeps no descriptor of what it has mapped. Following these links takes CAP_CHECKPOINT_RESTORE: only root's daemon can. */
 const memoryMapped = (): string[] =>
   linksIn('/proc')
-    .filter((path) => /\d$/.test(path))
+    .filter((process) => PROCESS.test(process))
     .flatMap((process) => linksIn(`${process}/map_files`))
     .filter((link) => /^\/memfd:weft-(ring|reader|map)-/.test(targetOf(link)));
 
@@ -91,11 +116,12 @@ export const realSurvivors = (host: Host, runtime: string, log: Log): Survivors 
     return consumerOf(owner) === null;
   };
   let mapped: readonly string[] | null = null;
-  /** The consumer before programs: its descriptors are few. What is mapped is looked for once, for all that is missing at a start. */
+  /** What is mapped is looked for once, for all that is missing at a start, and last: there may be thousands of programs. */
   const find = (owner: number, name: string): number | null => {
-    const pid = consumerOf(owner);
-    const lent = pid === null ? null : open(linksIn(`/proc/${pid}/fd`), name, host.uid);
-    if (lent !== null) return lent;
+    for (const pid of [...vaultsOf(runtime), consumerOf(owner)]) {
+      const held = pid === null ? null : open(linksIn(`/proc/${pid}/fd`), name, host.uid);
+      if (held !== null) return held;
+    }
     mapped ??= memoryMapped();
     return open(mapped, name, host.uid);
   };
@@ -110,6 +136,16 @@ export const realSurvivors = (host: Host, runtime: string, log: Log): Survivors 
     },
     mapOf: (owner, mapId) => find(owner, `weft-map-${mapId}`),
     readOnly: (fd) => openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY),
+    releaseVaults: (keeper) => {
+      for (const pid of vaultsOf(runtime)) {
+        try {
+          const own = statSync(`/proc/${pid}`).uid === host.uid;
+          if (own && fieldsOf(`/proc/${pid}`)[1] !== String(keeper)) process.kill(pid, 'SIGKILL');
+        } catch {
+          // It is gone.
+        }
+      }
+    },
     end: async (owner) => {
       const pid = consumerOf(owner);
       if (pid === null) return;

@@ -24,20 +24,6 @@ int64_t ms_since(Clock::time_point from) {
 
 bool alive(pid_t pid) { return kill(pid, 0) == 0; }
 
-// Bounded wait for a condition that no message announces.
-template <typename Holds>
-bool comes_true(Holds holds) {
-    const auto from = Clock::now();
-    while (!holds()) {
-        if (ms_since(from) > 10000)
-            return false;
-        usleep(2000);
-    }
-    return true;
-}
-
-Record hello(Caller &caller) { return caller.call(record_of(WEFT_KEEPER_HELLO, 0, WEFT_KEEPER_ABI)); }
-
 void restarts_session_daemon_with_backoff() {
     TestKeeper keeper({"flash", 0, {}, {}, "", 0});
     const int64_t at_least[] = {0, 0, 100, 200, 400};
@@ -395,6 +381,7 @@ void hangup_ignored() {
 } // namespace
 
 std::vector<Case> hostile_cases();
+std::vector<Case> vault_cases();
 
 int main(int argc, char **argv) {
     if (argc > 1 && std::strcmp(argv[1], "program") == 0)
@@ -421,7 +408,7 @@ int main(int argc, char **argv) {
         {"keeper: orphans are reaped", reaps_orphans},
         {"keeper: SIGHUP changes nothing", hangup_ignored},
     };
-    const std::vector<Case> hostile = hostile_cases();
-    cases.insert(cases.end(), hostile.begin(), hostile.end());
+    for (const std::vector<Case> &more : {vault_cases(), hostile_cases()})
+        cases.insert(cases.end(), more.begin(), more.end());
     return run_cases(cases, argc, argv);
 }

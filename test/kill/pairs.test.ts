@@ -1,6 +1,7 @@
-/** kill -9 of two processes at once, and of all three that hold the memory of rings. */
+/** kill -9 of two processes at once, and of all that hold the memory of rings. */
 import { test } from 'node:test';
-import { assertNothingLost, type Role } from './killing.ts';
+import type { Role } from '../support/weft.ts';
+import { assertAllCounted, assertNothingLost } from './killing.ts';
 
 const pairs: readonly (readonly [Role, Role])[] = [
   ['sessiond', 'consumer'],
@@ -14,11 +15,16 @@ for (const pair of pairs) {
     assertNothingLost(pair));
 }
 
+const PERIOD_NS = 200_000;
+
+test('kill -9 of keeper, session daemon and consumer leaves nothing uncounted: the memory is in the vault', () =>
+  assertAllCounted(['keeper', 'sessiond', 'consumer'], PERIOD_NS));
+
+const notRoot = "only root's daemon may take memory out of what programs have mapped (docs/adr/0014-memory-from-survivors.md)";
 test(
-  'kill -9 of keeper, session daemon and consumer loses nothing: the memory is with the program',
+  'kill -9 of all of Weft that holds rings leaves nothing uncounted: the memory is with the program',
   {
-    skip:
-      process.getuid!() === 0 ? false : "only root's daemon may take memory out of what programs have mapped (docs/adr/0014)",
+    skip: process.getuid!() === 0 ? false : notRoot,
   },
-  () => assertNothingLost(['keeper', 'sessiond', 'consumer']),
+  () => assertAllCounted(['keeper', 'vault', 'sessiond', 'consumer'], PERIOD_NS),
 );

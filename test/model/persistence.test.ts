@@ -10,6 +10,7 @@ import { declaredStates } from '../support/machine-transitions.ts';
 import { World } from '../support/world/world.ts';
 import { CONSUMER_PROCESSES } from './scenarios/consumer-processes.ts';
 import { CONSUMERS } from './scenarios/consumers.ts';
+import { KEEPERS } from './scenarios/keepers.ts';
 import { PROGRAMS } from './scenarios/programs.ts';
 import { RECORDING } from './scenarios/recording.ts';
 import { RECOVERY } from './scenarios/recovery.ts';
@@ -42,6 +43,7 @@ const STORIES = [
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
   ...RECOVERY,
+  ...KEEPERS,
   ...ROTATION,
   ...SNAPSHOTS,
   ...BEGINNING,

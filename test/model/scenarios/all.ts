@@ -1,6 +1,7 @@
 import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
+import { KEEPERS } from './keepers.ts';
 import { MEMORY } from './memory.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
@@ -15,6 +16,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RECORDING,
   ...FILTERS,
   ...RECOVERY,
+  ...KEEPERS,
   ...PROGRAMS,
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,

@@ -164,6 +164,7 @@ export class WorldDaemon {
         return held === undefined ? null : world.kernel.fd(held);
       },
       readOnly: (fd) => world.kernel.fd(world.kernel.at(fd)),
+      releaseVaults: () => {},
       end: async (owner) => {
         const consumer = of(owner);
         if (!consumer) return;

@@ -45,6 +45,8 @@ export interface Host {
   monotonicNs(): bigint;
   readonly possibleCpus: number;
   onlineCpus(): readonly number[];
+  /** Whether a process still executes anything: one that is on its way out does not, even before its parent hears of it. */
+  lives(pid: number): boolean;
   /** Bytes that can be allocated before somebody is killed for it. */
   availableMemory(): number;
   /** Null: nobody has this uid. */

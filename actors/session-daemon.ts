@@ -9,14 +9,13 @@ import { provideApplication } from './application.ts';
 import { commandEndpoints } from './commands.ts';
 import { consumerId, consumerSpec, provideConsumer } from './consumer.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { endDeadProcesses } from './dead-processes.ts';
 import { openSockets } from './doors.ts';
 import { Inspector } from './inspector.ts';
 import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
-import { endDeadGroups } from './map-processes.ts';
 import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
-import { scopeKey } from './scopes.ts';
 import { provideSession } from './session.ts';
 import { provideTrigger, watchSessions } from './trigger.ts';
 import { triggerInput } from './trigger-commands.ts';
@@ -158,18 +157,6 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });
 };
 
-const endAbandonedScopes = (parts: DaemonParts): void => {
-  void endDeadGroups(parts, null);
-  for (const { id, registries } of parts.documents.all()) {
-    for (const { scope, ringSets } of registries) {
-      if (scope.kind !== 'process' || ringSets.length === 0 || parts.applications.in(scope).length > 0) continue;
-      const session = parts.session(id);
-      session?.send({ type: 'ScopeSeen', scopeKey: scopeKey(scope), scope });
-      session?.getSnapshot().context.registries[scopeKey(scope)]?.send({ type: 'ScopeEnded' });
-    }
-  }
-};
-
 /** False: it ended while nobody watched it. */
 const adopted = async (keeper: KeeperLink, spec: ProcessSpec, pid: number): Promise<boolean> => {
   try {
@@ -239,7 +226,7 @@ export const provideSessionDaemon = (parts: DaemonParts) => {
       logDaemon: (_, { what }) => log.warn(what),
       attachInspector: ({ self }) => inspector.attach(self),
       detachInspector: () => inspector.detach(),
-      endAbandonedScopes: () => endAbandonedScopes(parts),
+      endDeadProcesses: () => endDeadProcesses(parts, null),
       letGo: () => letGo(parts, opened),
     },
   });

@@ -2,6 +2,7 @@ import { CONSUMER_PROCESSES } from './consumer-processes.ts';
 import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
 import { KEEPERS } from './keepers.ts';
+import { LATE_AND_GONE } from './late.ts';
 import { MEMORY } from './memory.ts';
 import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
@@ -18,6 +19,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RECOVERY,
   ...KEEPERS,
   ...PROGRAMS,
+  ...LATE_AND_GONE,
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
   ...ROTATION,

@@ -116,7 +116,7 @@ export const KEEPERS: readonly Scenario[] = [
       world.startKeeper();
       await world.start();
       await world.until('the program is taken back', () => program.synced === 1, 10_000);
-      await world.until('another consumer holds them', () => world.consumers[0]?.parts.maps.size === 4, 20_000);
+      await world.until('another consumer holds those of the living', () => world.consumers[0]?.parts.maps.size === 3, 20_000);
       assert.ok(!world.consumers.includes(consumer!));
       world.record(program, 1);
       const counts = async (name: string): Promise<string[]> => {
@@ -126,9 +126,7 @@ export const KEEPERS: readonly Scenario[] = [
         return map.groups.flatMap(({ entries }) => entries.map(([, , value]) => value));
       };
       assert.deepEqual(await counts('m'), ['10']);
-      await world.advance(15_000);
       assert.deepEqual(await counts('p'), ['6', '4']);
-      assert.equal(world.consumers[0]!.parts.maps.size, 3, 'what ended is held no longer');
       await world.ok('session.destroy', { session: 's' });
       await world.rest();
       assert.equal(world.consumers[0]?.parts.maps.size ?? 0, 0);

@@ -302,6 +302,8 @@ const settled = async (answers: readonly Promise<string | null>[]): Promise<read
   (await Promise.all(answers)).filter((answer) => answer !== null);
 
 export class ApplicationTable {
+  /** Pids by the ids of connections that ended before anybody knew their process to be gone. */
+  readonly absent = new Map<number, number>();
   readonly #applications = new Map<number, Application>();
 
   add(application: Application): void {

@@ -4,10 +4,10 @@ import { fromPromise } from 'xstate';
 import { type ApplicationIdentity, applicationMachine } from '../machines/application.ts';
 import type { Application } from './application-table.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { endDeadProcesses } from './dead-processes.ts';
 import { armCounts } from './map-counts.ts';
-import { countedSince, endDeadGroups } from './map-processes.ts';
+import { countedSince } from './map-processes.ts';
 import { refusedFrom } from './refused.ts';
-import { scopeFor, scopeKey } from './scopes.ts';
 import { decodeFromApplication, encodeWire, type FromApplication, type MessageOf, WIRE_ABI } from './wire.ts';
 import { WireError } from './wire-codec.ts';
 
@@ -137,23 +137,17 @@ const synchronise = async (parts: DaemonParts, application: number): Promise<voi
   }
 };
 
-/** Registries of its own are drained; locks that it held are freed. */
 const withdraw = (parts: DaemonParts, id: number): void => {
   const application = parts.applications.find(id);
   if (!application) return;
   parts.applications.remove(id);
   application.close();
-  parts.rings.releaseLocks(id);
   const { identity } = application;
   parts.root.send({ type: 'ApplicationGone', application: id });
   if (!identity) return;
   parts.events.publish(identity.uid, 'application', String(identity.pid), 'gone', { procname: identity.procname });
-  for (const document of parts.documents.all()) {
-    const scope = scopeFor(document, identity);
-    if (scope.kind !== 'process') continue;
-    parts.session(document.id)?.getSnapshot().context.registries[scopeKey(scope)]?.send({ type: 'ScopeEnded' });
-  }
-  void endDeadGroups(parts, identity.pid);
+  parts.applications.absent.set(id, identity.pid);
+  endDeadProcesses(parts, identity.pid);
 };
 
 export const provideApplication = (parts: DaemonParts) => {
@@ -164,7 +158,7 @@ export const provideApplication = (parts: DaemonParts) => {
       welcome: (_, { application }) =>
         at(application)?.send(encodeWire('welcome', { abi: WIRE_ABI, application }), [parts.clockPageFd]),
       refuse: (_, { application, reason }) => at(application)?.send(encodeWire('refused', { reason })),
-      sendSynced: (_, { application, batch }) => at(application)?.send(encodeWire('synced', { batch })),
+      sendSynced: (_, { application, batch, complete }) => at(application)?.send(encodeWire('synced', { batch, complete })),
       logApplication: (_, { application, what }) => {
         const connection = at(application)?.connection;
         parts.ports.log.info(`application: ${what}`, { pid: connection?.peer.pid ?? null, uid: connection?.peer.uid ?? null });

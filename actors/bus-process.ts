@@ -1,6 +1,5 @@
 /** The bus of a real host: our own nats-server as a child of the keeper, or the operator's. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type Access, connectAccess, connectExternal } from '../transport/access.ts';
 import type { Bus } from '../transport/bus.ts';
@@ -9,9 +8,10 @@ import { failure } from '../transport/errors.ts';
 import { storedFleet, storeFleet } from '../transport/fleet-file.ts';
 import { grantAccess } from '../transport/grant.ts';
 import type { Role } from '../transport/identity.ts';
-import type { External, Homes } from '../transport/nats-context.ts';
+import type { External } from '../transport/nats-context.ts';
 import { type PreparedServer, prepareServer } from '../transport/server-config.ts';
 import { keeperId, type ProcessSpec } from './keeper-client.ts';
+import { homes } from './paths.ts';
 import type { BusPort, Host, KeeperLink, Log } from './ports.ts';
 
 const BUS_ID = keeperId('bus');
@@ -21,8 +21,6 @@ const DAY_S = 24 * 60 * 60;
 const CALLER_S = DAY_S;
 /** A caller gets the same key again for so long: making one costs 20 ms, more than most commands. */
 const REUSE_MS = (DAY_S * 1000) / 2;
-
-export const homes = (): Homes => ({ home: homedir(), configHome: process.env.XDG_CONFIG_HOME });
 
 const executable = (path: string): boolean => {
   try {

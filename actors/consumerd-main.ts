@@ -7,12 +7,12 @@ import { loadNative } from '../native/addon/index.ts';
 import { connectAccess, renewAccess } from '../transport/access.ts';
 import { NatsBus } from '../transport/nats-bus.ts';
 import { writeWhole } from '../transport/private-file.ts';
-import { homes } from './bus-process.ts';
 import { chunkFiles } from './chunk-files.ts';
 import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './consumer-process.ts';
 import { followedTraces } from './followed-trace.ts';
 import { logCrashes, openLog, realClock } from './host-ports.ts';
 import { makeDirectories } from './make-directories.ts';
+import { homes } from './paths.ts';
 import type { ConsumerPorts } from './ports.ts';
 import { openSpool } from './spool.ts';
 

@@ -74,6 +74,21 @@ const groupMemory = (): number => {
   return max === null || max === 'max' || current === null ? Number.POSITIVE_INFINITY : Number(max) - Number(current);
 };
 
+/** The memory of a task that exits goes before its files are closed, which is what a peer hears; and the others of a process may go on. */
+const executes = (task: string): boolean => {
+  const text = readFileSync(`${task}/stat`, 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields[0] !== 'Z' && fields[0] !== 'X' && fields[20] !== '0';
+};
+
+const lives = (pid: number): boolean => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).some((task) => executes(`/proc/${pid}/task/${task}`));
+  } catch {
+    return false;
+  }
+};
+
 const availableMemory = (): number => {
   const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
   return Math.min(kib === undefined ? Number.POSITIVE_INFINITY : Number(kib) * 1024, groupMemory());
@@ -137,6 +152,7 @@ export const realHost = (options: RealHostOptions): Host => {
     monotonicNs: () => process.hrtime.bigint(),
     possibleCpus: Math.max(...cpus('possible')) + 1,
     onlineCpus: () => cpus('online'),
+    lives,
     availableMemory,
     user,
     idOf: (database, name) => {

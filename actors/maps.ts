@@ -69,10 +69,10 @@ export class Maps {
     return false;
   }
 
-  /** From the consumer that outlived keeper and daemon; false: it is gone. */
+  /** From whoever outlived keeper and daemon; false: it is gone. */
   async salvage(map: MapChannelDocument, group: MapGroupDocument, owner: number, keeper: KeeperLink): Promise<boolean> {
     const fd = this.#ports.survivors.mapOf(owner, group.mapId);
-    if (fd === null || !this.#take(map, group, fd, 'the consumer')) return false;
+    if (fd === null || !this.#take(map, group, fd, 'a survivor')) return false;
     await this.#deposit(group.mapId, keeper);
     return true;
   }

@@ -2,6 +2,7 @@
 import { lstatSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Homes } from '../transport/nats-context.ts';
 
 export interface Directories {
   readonly runtime: string;
@@ -33,3 +34,6 @@ export const directoriesOf = (uid: number, env: NodeJS.ProcessEnv = process.env,
   if (uid === 0) return { runtime: '/run/weft', state: '/var/lib/weft', traces };
   return { runtime: userRuntime(uid), state: join(env.XDG_STATE_HOME ?? join(home, '.local/state'), 'weft'), traces };
 };
+
+/** Where the user of this process keeps NATS contexts. */
+export const homes = (): Homes => ({ home: homedir(), configHome: process.env.XDG_CONFIG_HOME });

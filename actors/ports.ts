@@ -58,6 +58,8 @@ export interface Host {
   monotonicNs(): bigint;
   readonly possibleCpus: number;
   onlineCpus(): readonly number[];
+  /** Whether a process still executes anything: one that is on its way out does not, even before its parent hears of it. */
+  lives(pid: number): boolean;
   /** Bytes that can be allocated before somebody is killed for it. */
   availableMemory(): number;
   /** Null: nobody has this uid. */
@@ -121,16 +123,18 @@ export interface KeeperPort {
   startAnother(): Promise<void>;
 }
 
-/** A consumer that goes on while keeper and daemon are dead is found by what they left on disk, and asked for nothing. */
+/** Who goes on while keeper and daemon are dead is found in tables of the kernel, and asked for nothing. */
 export interface Survivors {
   /** This process is the owner's consumer, for the daemons to come. */
   note(owner: number, pid: number): void;
-  /** Writable descriptors of a ring set that the owner's consumer holds; null: it holds none, or does not live. */
+  /** Writable descriptors of a ring set that a vault or the owner's consumer holds, or a program has mapped; null: nobody does. */
   memoryOf(owner: number, ringId: string): readonly [ringFd: number, readerFd: number] | null;
-  /** A writable descriptor of a map that the owner's consumer holds; null: it holds none. */
+  /** A writable descriptor of a map, from the same; null: nobody has it. */
   mapOf(owner: number, mapId: string): number | null;
   /** Another descriptor of the same memory, read-only: all that a holder needs. */
   readOnly(fd: number): number;
+  /** What former keepers left is with this one (its pid), or nobody wants it. */
+  releaseVaults(keeper: number): void;
   /** Until it is gone: two readers of a ring would spoil the trace. */
   end(owner: number): Promise<void>;
 }

@@ -84,11 +84,11 @@ export class Rings {
     return this.#take(set, fetched.fds, 'the keeper');
   }
 
-  /** From the consumer that outlived keeper and daemon, or from the files that outlived all; false: it is gone. */
+  /** From whoever outlived keeper and daemon, or from the files that outlived all; false: it is gone. */
   async salvage(set: RingSetDocument, owner: number, keeper: KeeperLink): Promise<boolean> {
     const fds =
       set.file === undefined ? this.#ports.survivors.memoryOf(owner, set.ringId) : this.#ports.ringFiles.open(set.file);
-    if (!fds || !this.#take(set, fds, set.file === undefined ? 'the consumer' : 'the file')) return false;
+    if (!fds || !this.#take(set, fds, set.file === undefined ? 'a survivor' : 'the file')) return false;
     await this.deposit(set.ringId, keeper);
     return true;
   }

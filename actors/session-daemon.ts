@@ -9,17 +9,16 @@ import { provideApplication } from './application.ts';
 import { commandEndpoints } from './commands.ts';
 import { consumerId, consumerSpec, provideConsumer } from './consumer.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { endDeadProcesses } from './dead-processes.ts';
 import { openSockets } from './doors.ts';
 import { copyFrozen } from './fleet-freeze.ts';
 import { provideFleetMember } from './fleet-member.ts';
 import { Inspector } from './inspector.ts';
 import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
 import { KEEPER_ROLES } from './keeper-record.ts';
-import { endDeadGroups } from './map-processes.ts';
 import { loadParcels, provideParcel } from './parcels.ts';
 import type { KeeperLink } from './ports.ts';
 import { refuse } from './refused.ts';
-import { scopeKey } from './scopes.ts';
 import { provideSession } from './session.ts';
 import { provideTrigger, watchSessions } from './trigger.ts';
 import { triggerInput } from './trigger-commands.ts';
@@ -81,7 +80,7 @@ const openBus = async (parts: DaemonParts): Promise<void> => {
   });
 };
 
-/** What this keeper does not hold may still lie with a consumer, before a new one takes its place. */
+/** What this keeper does not hold may still lie with the vault of the one before, with a consumer, or with programs. */
 const salvageRings = async (parts: DaemonParts): Promise<void> => {
   const { deposits } = await parts.keeper.list();
   const held = new Set(deposits.map(({ id }) => id));
@@ -91,7 +90,7 @@ const salvageRings = async (parts: DaemonParts): Promise<void> => {
     for (const set of missing) {
       const found = await parts.rings.salvage(set, owner.uid, parts.keeper);
       if (found)
-        parts.ports.log.warn('the keeper had lost the memory of a ring; its reader had it', {
+        parts.ports.log.warn('the keeper had lost the memory of a ring; a survivor had it', {
           session: name,
           ringId: set.ringId,
         });
@@ -108,7 +107,7 @@ const salvageMaps = async (parts: DaemonParts): Promise<void> => {
     for (const map of mapsOf(document)) {
       for (const group of map.groups.filter(({ mapId }) => !held.has(mapId))) {
         if (await parts.maps.salvage(map, group, document.owner.uid, parts.keeper))
-          parts.ports.log.warn('the keeper had lost the counters of a map; the consumer had them', {
+          parts.ports.log.warn('the keeper had lost the counters of a map; a survivor had them', {
             session: document.name,
             map: map.name,
           });
@@ -138,6 +137,7 @@ const loadSessions = async (parts: DaemonParts): Promise<readonly LoadedSession[
   await releaseStrays(parts);
   await salvageRings(parts);
   await salvageMaps(parts);
+  parts.ports.survivors.releaseVaults(parts.keeperPid);
   return documents.map(({ id, name }) => ({ sessionId: id, name }));
 };
 
@@ -163,18 +163,6 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });
 };
 
-const endAbandonedScopes = (parts: DaemonParts): void => {
-  void endDeadGroups(parts, null);
-  for (const { id, registries } of parts.documents.all()) {
-    for (const { scope, ringSets } of registries) {
-      if (scope.kind !== 'process' || ringSets.length === 0 || parts.applications.in(scope).length > 0) continue;
-      const session = parts.session(id);
-      session?.send({ type: 'ScopeSeen', scopeKey: scopeKey(scope), scope });
-      session?.getSnapshot().context.registries[scopeKey(scope)]?.send({ type: 'ScopeEnded' });
-    }
-  }
-};
-
 /** False: it ended while nobody watched it. */
 const adopted = async (keeper: KeeperLink, spec: ProcessSpec, pid: number): Promise<boolean> => {
   try {
@@ -192,6 +180,7 @@ const restoreKeeper = async (parts: DaemonParts): Promise<void> => {
   const keeper = await connectKeeper(parts);
   for (const { set } of parts.rings.all()) await parts.rings.deposit(set.ringId, keeper);
   await parts.maps.depositAll(keeper);
+  parts.ports.survivors.releaseVaults(parts.keeperPid);
   await parts.ports.bus.adopt(keeper);
   for (const ref of Object.values(parts.root.getSnapshot().context.consumers)) {
     const { uid, gid, pid } = ref.getSnapshot().context;
@@ -245,7 +234,7 @@ export const provideSessionDaemon = (parts: DaemonParts) => {
       logDaemon: (_, { what }) => log.warn(what),
       attachInspector: ({ self }) => inspector.attach(self),
       detachInspector: () => inspector.detach(),
-      endAbandonedScopes: () => endAbandonedScopes(parts),
+      endDeadProcesses: () => endDeadProcesses(parts, null),
       letGo: () => letGo(parts, opened),
     },
   });

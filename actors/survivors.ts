@@ -1,7 +1,8 @@
 /**
- * Keeper and daemon were killed together: their sockets and fds are gone, but the owner's consumer reads on and holds the memory of
- * its rings and maps. The next daemon takes that memory out of the consumer's table of descriptors. Nothing that the consumer says is
- * believed: what counts is who made the memory and under which name (docs/adr/0014-memory-from-the-consumer.md).
+ * Keeper and daemon were killed together: their sockets and fds are gone, but the memory of rings and maps is with the keeper's vault
+ * (native/keeper/vault.c), with the owner's consumer, which reads on, and with the programs that have it mapped. The next daemon
+ * takes it from the first of them that lives, out of tables of the kernel. Nothing that any of them says is believed: what counts
+ * is who made the memory and under which name (docs/adr/0014-memory-from-survivors.md).
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,8 +19,7 @@ const PAUSE_MS = 20;
 /** In which tick of the machine's life a process began: with the pid it names one process for good. */
 const beganAt = (pid: number): string | null => {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const [state, ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    const [state, ...fields] = fieldsOf(`/proc/${pid}`);
     return state === 'Z' || state === 'X' ? null : (fields[18] ?? null);
   } catch {
     return null;
@@ -42,13 +42,54 @@ const openMemory = (link: string, name: string, uid: number): number | null => {
   }
 };
 
-const descriptorsOf = (pid: number): string[] => {
+const linksIn = (folder: string): string[] => {
   try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`);
+    return readdirSync(folder).map((name) => `${folder}/${name}`);
   } catch {
     return [];
   }
 };
+
+const PROCESS = /\/\d+$/;
+
+const wordsOf = (process: string): readonly string[] => {
+  try {
+    return readFileSync(`${process}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+};
+
+/** The fields behind the name: state, parent, ... */
+const fieldsOf = (process: string): readonly string[] => {
+  const text = readFileSync(`${process}/stat`, 'utf8');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
+};
+
+/** Pids of the vaults of all keepers that ever served this directory. */
+const vaultsOf = (runtime: string): readonly number[] =>
+  linksIn('/proc')
+    .filter((process) => PROCESS.test(process))
+    .filter((process) => {
+      const [program = '', ...words] = wordsOf(process);
+      return program.endsWith('/weft-vault') && words[words.indexOf('--runtime') + 1] === runtime;
+    })
+    .map((process) => Number(process.slice(process.lastIndexOf('/') + 1)));
+
+const targetOf = (link: string): string => {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return '';
+  }
+};
+
+/** libweft keeps no descriptor of what it has mapped. Following these links takes CAP_CHECKPOINT_RESTORE: only root's daemon can. */
+const memoryMapped = (): string[] =>
+  linksIn('/proc')
+    .filter((process) => PROCESS.test(process))
+    .flatMap((process) => linksIn(`${process}/map_files`))
+    .filter((link) => /^\/memfd:weft-(ring|reader|map)-/.test(targetOf(link)));
 
 const open = (links: readonly string[], name: string, uid: number): number | null => {
   for (const link of links) {
@@ -61,7 +102,7 @@ const open = (links: readonly string[], name: string, uid: number): number | nul
 export const realSurvivors = (host: Host, runtime: string, log: Log): Survivors => {
   const path = (owner: number): string => join(runtime, `consumer-${owner}.pid`);
   /** Null: it does not live, or what lives under its pid is another process. */
-  const find = (owner: number): number | null => {
+  const consumerOf = (owner: number): number | null => {
     try {
       const [pid, began] = readFileSync(path(owner), 'utf8').trim().split(' ') as [string, string?];
       const alive = beganAt(Number(pid)) === began && statSync(`/proc/${pid}`).uid === owner;
@@ -71,27 +112,42 @@ export const realSurvivors = (host: Host, runtime: string, log: Log): Survivors 
     }
   };
   const gone = async (owner: number, ms: number): Promise<boolean> => {
-    for (const until = Date.now() + ms; Date.now() < until; await delay(PAUSE_MS)) if (find(owner) === null) return true;
-    return find(owner) === null;
+    for (const until = Date.now() + ms; Date.now() < until; await delay(PAUSE_MS)) if (consumerOf(owner) === null) return true;
+    return consumerOf(owner) === null;
+  };
+  let mapped: readonly string[] | null = null;
+  /** What is mapped is looked for once, for all that is missing at a start, and last: there may be thousands of programs. */
+  const find = (owner: number, name: string): number | null => {
+    for (const pid of [...vaultsOf(runtime), consumerOf(owner)]) {
+      const held = pid === null ? null : open(linksIn(`/proc/${pid}/fd`), name, host.uid);
+      if (held !== null) return held;
+    }
+    mapped ??= memoryMapped();
+    return open(mapped, name, host.uid);
   };
   return {
     note: (owner, pid) => writeWhole(path(owner), `${pid} ${beganAt(pid)}\n`, 0o600),
     memoryOf: (owner, ringId) => {
-      const pid = find(owner);
-      const links = pid === null ? [] : descriptorsOf(pid);
-      const ringFd = open(links, `weft-ring-${ringId}`, host.uid);
-      const readerFd = open(links, `weft-reader-${ringId}`, host.uid);
+      const ringFd = find(owner, `weft-ring-${ringId}`);
+      const readerFd = find(owner, `weft-reader-${ringId}`);
       if (ringFd !== null && readerFd !== null) return [ringFd, readerFd];
       for (const fd of [ringFd, readerFd]) if (fd !== null) closeSync(fd);
       return null;
     },
-    mapOf: (owner, mapId) => {
-      const pid = find(owner);
-      return pid === null ? null : open(descriptorsOf(pid), `weft-map-${mapId}`, host.uid);
-    },
+    mapOf: (owner, mapId) => find(owner, `weft-map-${mapId}`),
     readOnly: (fd) => openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY),
+    releaseVaults: (keeper) => {
+      for (const pid of vaultsOf(runtime)) {
+        try {
+          const own = statSync(`/proc/${pid}`).uid === host.uid;
+          if (own && fieldsOf(`/proc/${pid}`)[1] !== String(keeper)) process.kill(pid, 'SIGKILL');
+        } catch {
+          // It is gone.
+        }
+      }
+    },
     end: async (owner) => {
-      const pid = find(owner);
+      const pid = consumerOf(owner);
       if (pid === null) return;
       log.info('the consumer of a daemon that is gone is told to end', { owner, pid });
       process.kill(pid, 'SIGTERM');

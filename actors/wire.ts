@@ -215,7 +215,7 @@ const MESSAGES = {
       captures: readonly CapturedValue[];
     }>({ watch: u32, point: u32, timestamp: u64, discarded: u32, captures: list(u16, capturedValue, CAPTURES_MAX) }),
   },
-  synced: { type: 72, body: struct<{ batch: number }>({ batch: u32 }) },
+  synced: { type: 72, body: struct<{ batch: number; complete: boolean }>({ batch: u32, complete: flag }) },
 } as const;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -1,6 +1,6 @@
 /** What the keeper starts: `weft sessiond-run` and `weft consumerd`. Nobody types these. */
-import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
+import { flushCompileCache, getCompileCacheDir } from 'node:module';
 import { directoriesOf } from '../actors/paths.ts';
 import type { External } from '../transport/nats-context.ts';
 import { type OptionSpec, type Parsed, parseOptions } from './options.ts';
@@ -29,14 +29,33 @@ const loaderWords = (options: Parsed): readonly string[] | null => {
   return autoDirectories(process.env).length > 0 ? ['autoload'] : null;
 };
 
+/** Set in a process that has begun again: it does not do so twice. */
+const COMPILED = 'WEFT_COMPILED';
+
+/**
+ * The first start of an installation strips the types of every file and compiles it, and a process never gives back the 15 MB that
+ * this takes. So what was compiled is kept, a consumer's files with it, and the same process begins again from there: 0.2 s more
+ * until the daemon serves, and 0.3 s less until its consumer does.
+ */
+const beginCompiled = async (): Promise<void> => {
+  const cache = getCompileCacheDir();
+  const again = process.env[COMPILED] !== undefined;
+  delete process.env[COMPILED];
+  if (cache === undefined || again || process.execve === undefined) return;
+  const before = statSync(cache).mtimeMs;
+  flushCompileCache();
+  if (statSync(cache).mtimeMs === before) return;
+  await import('../actors/consumerd-main.ts');
+  flushCompileCache();
+  const words = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  process.execve(process.execPath, words, { ...process.env, [COMPILED]: '1' });
+};
+
 export const sessiond = async (argv: readonly string[]): Promise<never> => {
   const { parsed } = parseOptions(OPTIONS, argv);
   const directories = directoriesOf(process.getuid?.() ?? 0);
-  // The keeper passes no NODE_* on. Without the cache the daemon strips types itself, which costs 25 MB for its whole life; consumers
-  // of the same user inherit it.
-  process.env.NODE_COMPILE_CACHE = join(directories.state, 'compile-cache');
-  enableCompileCache(process.env.NODE_COMPILE_CACHE);
   const { runSessionDaemon } = await import('../actors/sessiond-main.ts');
+  await beginCompiled();
   const status = await runSessionDaemon({
     runtime: directories.runtime,
     state: directories.state,

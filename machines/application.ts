@@ -30,6 +30,11 @@ export interface ApplicationContext {
   readonly reason: string | null;
 }
 
+const again = {
+  target: 'synchronising',
+  actions: { type: 'rememberBatch', params: ({ event }: { event: { batch: number } }) => ({ batch: event.batch }) },
+} as const;
+
 export const applicationMachine = setup({
   types: {
     context: {} as ApplicationContext,
@@ -42,7 +47,7 @@ export const applicationMachine = setup({
   actions: {
     welcome: notProvided<[unknown, { application: number }]>('action welcome'),
     refuse: notProvided<[unknown, { application: number; reason: string }]>('action refuse'),
-    sendSynced: notProvided<[unknown, { application: number; batch: number }]>('action sendSynced'),
+    sendSynced: notProvided<[unknown, { application: number; batch: number; complete: boolean }]>('action sendSynced'),
     logApplication: notProvided<[unknown, { application: number; what: string }]>('action logApplication'),
     publishRegistered: notProvided<[unknown, { application: number }]>('action publishRegistered'),
     withdraw: notProvided<[unknown, { application: number }]>('action withdraw'),
@@ -50,7 +55,7 @@ export const applicationMachine = setup({
     rememberBatch: assign((_, params: { batch: number }) => ({ batch: params.batch })),
     rememberReason: assign((_, params: { reason: string }) => ({ reason: params.reason })),
   },
-  delays: { helloTimeout: 5_000, registerTimeout: 30_000, synchroniseTimeout: 2_000 },
+  delays: { helloTimeout: 5_000, registerTimeout: 30_000, synchroniseTimeout: 2_000, lagPause: 2_000, catchUpTimeout: 10_000 },
 }).createMachine({
   id: 'application',
   initial: 'connecting',
@@ -116,7 +121,7 @@ export const applicationMachine = setup({
         input: ({ context }) => ({ application: context.application }),
         onDone: 'synced',
         onError: {
-          target: 'synced',
+          target: 'lagging',
           actions: {
             type: 'logApplication',
             params: ({ context, event }) => ({
@@ -128,7 +133,7 @@ export const applicationMachine = setup({
       },
       after: {
         synchroniseTimeout: {
-          target: 'synced',
+          target: 'lagging',
           actions: {
             type: 'logApplication',
             params: ({ context }) => ({ application: context.application, what: 'it goes on before all sessions attached it' }),
@@ -136,17 +141,32 @@ export const applicationMachine = setup({
         },
       },
     },
+    // The program need not wait, but nothing that it records into may be dropped: it is not known yet what is wanted.
+    lagging: {
+      entry: {
+        type: 'sendSynced',
+        params: ({ context }) => ({ application: context.application, batch: context.batch, complete: false }),
+      },
+      on: { ReadyReceived: again },
+      after: { lagPause: 'catchingUp' },
+    },
+    catchingUp: {
+      on: { ReadyReceived: again },
+      invoke: {
+        id: 'catchUp',
+        src: 'synchronise',
+        input: ({ context }) => ({ application: context.application }),
+        onDone: 'synced',
+        onError: 'lagging',
+      },
+      after: { catchUpTimeout: 'lagging' },
+    },
     synced: {
       entry: {
         type: 'sendSynced',
-        params: ({ context }) => ({ application: context.application, batch: context.batch }),
+        params: ({ context }) => ({ application: context.application, batch: context.batch, complete: true }),
       },
-      on: {
-        ReadyReceived: {
-          target: 'synchronising',
-          actions: { type: 'rememberBatch', params: ({ event }) => ({ batch: event.batch }) },
-        },
-      },
+      on: { ReadyReceived: again },
     },
     gone: {
       type: 'final',

@@ -103,7 +103,7 @@ const daemonSetup = setup({
     logDaemon: notProvided<[unknown, { what: string }]>('action logDaemon'),
     attachInspector: notProvided<[unknown]>('action attachInspector'),
     detachInspector: notProvided<[unknown]>('action detachInspector'),
-    endAbandonedScopes: notProvided<[unknown]>('action endAbandonedScopes'),
+    endDeadProcesses: notProvided<[unknown]>('action endDeadProcesses'),
     letGo: notProvided<[unknown]>('action letGo'),
     rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal })),
     rememberLease: assign((_, params: { leaseMs: number }) => ({ leaseMs: params.leaseMs })),
@@ -189,7 +189,7 @@ const daemonSetup = setup({
     loadTimeout: 15_000,
     recoverTimeout: 60_000,
     doorsTimeout: 15_000,
-    returnGrace: 10_000,
+    lookAgain: 10_000,
     keeperTimeout: 10_000,
     keeperPause: 1_000,
     leaseEnd: ({ context }) => context.leaseMs,
@@ -238,8 +238,8 @@ const service = daemonSetup.createStateConfig({
       },
       after: { doorsTimeout: { target: '#session-daemon.failed', actions: late('opening the sockets', 15_000) } },
     },
-    // Processes that ended while no daemon ran do not come back: their rings are written out and given back.
-    serving: { tags: 'serves', after: { returnGrace: { actions: 'endAbandonedScopes' } } },
+    // A process may end while nobody is connected to it, or while no daemon runs.
+    serving: { tags: 'serves', entry: 'endDeadProcesses', after: { lookAgain: { target: 'serving', reenter: true } } },
   },
 });
 

@@ -5,7 +5,6 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { generate } from 'selfsigned';
 import { MAX_BODY_BYTES } from './codec.ts';
 import { type FleetFile, LOCAL_ONLY, storedFleet } from './fleet-file.ts';
 import { INBOX, type Keys, loadKeys } from './identity.ts';
@@ -30,6 +29,8 @@ export const loadCertificate = async (directory: string): Promise<Certificate> =
   const keyPath = join(directory, 'certificate.key');
   // The certificate is written last: when it is there, so is its key.
   if (!existsSync(certificatePath)) {
+    // Needed once in 20 years, and 9 MB of a process that has loaded it.
+    const { generate } = await import('selfsigned');
     const notAfterDate = new Date();
     notAfterDate.setFullYear(notAfterDate.getFullYear() + YEARS);
     const made = await generate([{ name: 'commonName', value: 'weft bus' }], {

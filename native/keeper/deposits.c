@@ -64,6 +64,7 @@ int deposit_put(struct keeper *k, const uint8_t *id, uint32_t role, int64_t numb
         d = &k->deposits[k->deposit_count++];
     *d = (struct deposit){ .role = role, .number = number, .fds = { fds[0], fds[1] } };
     memcpy(d->id, id, KEEPER_ID_SIZE);
+    k->vault_stale |= role >= WEFT_ROLE_DEPOSIT;
     return 0;
 }
 
@@ -73,6 +74,7 @@ int deposit_release(struct keeper *k, const uint8_t *id)
     if (!d)
         return ENOENT;
     close_fds(d->fds);
+    k->vault_stale |= d->role >= WEFT_ROLE_DEPOSIT;
     k->deposit_count--;
     /* In order, so that a LIST that goes on meanwhile skips at most what was released. */
     memmove(d, d + 1, (size_t)(&k->deposits[k->deposit_count] - d) * sizeof *d);

@@ -64,6 +64,9 @@ struct keeper {
     struct deposit *deposits;
     size_t deposit_count;
     size_t deposit_room;
+    char *program;    /* argv[0] */
+    pid_t vault;      /* 0: none */
+    bool vault_stale; /* it does not hold what the deposits are now */
     enum shutdown_phase phase;
     int64_t phase_deadline_ms;
     bool phase_killed; /* SIGKILL was sent in this phase */
@@ -99,6 +102,11 @@ void process_reported(struct keeper *k, struct process *p);
 struct deposit *deposit_find(struct keeper *k, const uint8_t *id);
 int deposit_put(struct keeper *k, const uint8_t *id, uint32_t role, int64_t number, const int fds[2]);
 int deposit_release(struct keeper *k, const uint8_t *id);
+
+/* vault.c: a child that holds the deposits' memory for whoever comes when this process was killed */
+void vault_renew(struct keeper *k);
+void vault_reaped(struct keeper *k, pid_t pid);
+void vault_end(struct keeper *k);
 
 /* requests.c: carries out one request; answer and fds (the keeper's own, not to be closed) are for the reply */
 void serve(struct keeper *k, const record_t *request, const int *fds, int fd_count, record_t *reply, int reply_fds[2]);

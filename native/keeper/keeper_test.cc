@@ -24,20 +24,6 @@ int64_t ms_since(Clock::time_point from) {
 
 bool alive(pid_t pid) { return kill(pid, 0) == 0; }
 
-// Bounded wait for a condition that no message announces.
-template <typename Holds>
-bool comes_true(Holds holds) {
-    const auto from = Clock::now();
-    while (!holds()) {
-        if (ms_since(from) > 10000)
-            return false;
-        usleep(2000);
-    }
-    return true;
-}
-
-Record hello(Caller &caller) { return caller.call(record_of(WEFT_KEEPER_HELLO, 0, WEFT_KEEPER_ABI)); }
-
 void restarts_session_daemon_with_backoff() {
     TestKeeper keeper({"flash", 0, {}, {}, "", 0});
     const int64_t at_least[] = {0, 0, 100, 200, 400};
@@ -240,6 +226,14 @@ void spawned_program_is_clean() {
     CHECK(self.find("SECRET") == std::string::npos && self.find("LD_PRELOAD") == std::string::npos);
 }
 
+void session_daemon_sees_chosen_environment() {
+    TestKeeper keeper({"describe", 0, {}, {"SECRET=of the caller", "NODE_OPTIONS=-r x", "WEFT_X=1", "NODE_COMPILE_CACHE=/cache"}, "", 0});
+    const std::string self = keeper.heard();
+    for (const std::string &part : {std::string(" WEFT_X=1"), std::string(" NODE_COMPILE_CACHE=/cache"), std::string(" PATH=")})
+        CHECK_EQUAL(self.find(part) != std::string::npos ? part : self, part);
+    CHECK(self.find("SECRET") == std::string::npos && self.find("NODE_OPTIONS") == std::string::npos);
+}
+
 void socket_pair_connects_spawner() {
     TestKeeper keeper;
     keeper.heard();
@@ -419,6 +413,7 @@ void hangup_ignored() {
 } // namespace
 
 std::vector<Case> hostile_cases();
+std::vector<Case> vault_cases();
 
 int main(int argc, char **argv) {
     if (argc > 1 && std::strcmp(argv[1], "program") == 0)
@@ -435,6 +430,7 @@ int main(int argc, char **argv) {
         {"keeper: a deposit is replaced by the next of its id, closed on release", deposit_replaced_and_released},
         {"keeper: the end of a spawned program is reported with pid and status", spawn_reports_exit},
         {"keeper: a spawned program has its uid, a session of its own, a clean environment, fds 0 to 3", spawned_program_is_clean},
+        {"keeper: the session daemon sees the chosen part of the keeper's environment", session_daemon_sees_chosen_environment},
         {"keeper: fd 3 of a spawned program and the deposit are two ends of one socket", socket_pair_connects_spawner},
         {"keeper: restart=1 starts a program again, FORGET leaves it alone", restarts_what_was_asked_for},
         {"keeper: LIST gives deposits, then processes, then ENOENT", lists_what_it_holds},
@@ -445,7 +441,7 @@ int main(int argc, char **argv) {
         {"keeper: orphans are reaped", reaps_orphans},
         {"keeper: SIGHUP changes nothing", hangup_ignored},
     };
-    const std::vector<Case> hostile = hostile_cases();
-    cases.insert(cases.end(), hostile.begin(), hostile.end());
+    for (const std::vector<Case> &more : {vault_cases(), hostile_cases()})
+        cases.insert(cases.end(), more.begin(), more.end());
     return run_cases(cases, argc, argv);
 }

@@ -87,10 +87,14 @@ static void set_pair(struct environment *env, const char *name, const char *valu
     free(entry);
 }
 
-/* LD_PRELOAD, NODE_OPTIONS and the like of whoever typed the first command are not the session daemon's. */
+/*
+ * LD_PRELOAD, NODE_OPTIONS and the like of whoever typed the first command are not the session daemon's. The cache of compiled files is:
+ * without it from the very first file on, the daemon would load what strips types, 15 MB for its whole life.
+ */
 static bool session_daemon_may_see(const char *entry)
 {
-    static const char *const prefixes[] = { "PATH=", "HOME=", "USER=", "LANG=", "LC_", "TZ=", "TMPDIR=", "XDG_", "WEFT_" };
+    static const char *const prefixes[] = { "PATH=", "HOME=", "USER=", "LANG=", "LC_", "TZ=", "TMPDIR=", "XDG_", "WEFT_",
+                                            "NODE_COMPILE_CACHE=" };
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(entry, prefixes[i], strlen(prefixes[i])) == 0)
             return strchr(entry, '=') != NULL;

@@ -306,6 +306,7 @@ static void turn(struct keeper *k)
     send_reports(k);
     processes_start_due(k);
     shutdown_step(k);
+    vault_renew(k);
 }
 
 int main(int argc, char **argv)
@@ -315,6 +316,7 @@ int main(int argc, char **argv)
     char socket_path[4096];
     close_inherited(o.notify);
     k.notify = o.notify;
+    k.program = argv[0];
     umask(077);
     raise_fd_limit();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -332,6 +334,7 @@ int main(int argc, char **argv)
     say("process %d serves %s", (int)getpid(), o.runtime);
     while (k.phase != ENDED)
         turn(&k);
+    vault_end(&k);
     unlink(socket_path);
     say("ended");
     return 0;

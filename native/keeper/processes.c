@@ -172,6 +172,7 @@ void processes_reap(struct keeper *k)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        vault_reaped(k, pid);
         /* Unknown: forgotten, or an orphan that fell to us as PID 1 or subreaper. Reaping it was all that it needed. */
         for (int i = 0; i < k->process_count; i++) {
             if (k->processes[i]->pid == pid && k->processes[i]->pidfd < 0) {

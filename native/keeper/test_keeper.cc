@@ -1,4 +1,5 @@
 #include "keeper/test_keeper.h"
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -261,6 +262,18 @@ std::string TestKeeper::heard() {
     char text[4096];
     const ssize_t size = recv(reports_, text, sizeof text, 0);
     return size > 0 ? std::string(text, static_cast<size_t>(size)) : "";
+}
+
+Record hello(Caller &caller) { return caller.call(record_of(WEFT_KEEPER_HELLO, 0, WEFT_KEEPER_ABI)); }
+
+bool comes_true(const std::function<bool()> &holds) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!holds()) {
+        if (std::chrono::steady_clock::now() > until)
+            return false;
+        usleep(2000);
+    }
+    return true;
 }
 
 pid_t TestKeeper::heard_pid(const std::string &what) {

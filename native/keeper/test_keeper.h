@@ -6,6 +6,7 @@
 #define WEFT_TEST_KEEPER_H
 
 #include "keeper/records.h"
+#include <functional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -60,6 +61,9 @@ class TestKeeper {
     int reports_ = -1;
 };
 
+Record hello(Caller &caller);
+// Bounded wait for a condition that no message announces.
+bool comes_true(const std::function<bool()> &holds);
 Record record_of(unsigned op, unsigned char id = 0, int64_t number = 0);
 int memfd_with(const std::string &text);
 ino_t inode_of(int fd);

@@ -353,7 +353,10 @@ static int dispatch(struct weft_connection *c, uint16_t type, struct weft_cursor
     }
     if (type == WEFT_WIRE_SYNCED) {
         c->batch_synced = weft_get_u32(m);
-        weft_registry_detach_unattached(c->index);
+        /* An older daemon says no more than the batch, once it has asked for everything. */
+        const uint8_t *complete = weft_get(m, 1);
+        if (!complete || *complete)
+            weft_registry_detach_unattached(c->index);
         return 0;
     }
     if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_STATEDUMP || !c->application)

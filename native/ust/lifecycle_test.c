@@ -57,14 +57,19 @@ static void daemon_dies(void)
     app_do(&a, APP_EMIT, 100);
     struct tally t = trace_tally(&s);
     CHECK(!t.wrong && t.total == 400 && t.by_id[1] == 400);
-    /* What the new daemon does not know of by the time of SYNCED ends. */
+    /* One that is late drops nothing: the program records on. */
+    daemon_late(&d);
+    CHECK_EQUAL(daemon_enable(&d, 31, daemon_point(&d, "app:tick"), 1), 0);
+    app_do(&a, APP_EMIT, 100);
+    CHECK_EQUAL(trace_tally(&forgotten).total, 500);
+    /* What the new daemon does not know of by the time of a complete SYNCED ends. */
     daemon_synced(&d);
     CHECK_EQUAL(daemon_simple(&d, WEFT_WIRE_STOP, 31), 0);
     const uint64_t at_end = trace_tally(&forgotten).total;
-    CHECK_EQUAL(at_end, 400);
+    CHECK_EQUAL(at_end, 500);
     app_do(&a, APP_EMIT, 100);
     CHECK_EQUAL(trace_tally(&forgotten).total, at_end);
-    CHECK_EQUAL(trace_tally(&s).total, 400);
+    CHECK_EQUAL(trace_tally(&s).total, 500);
     seam_close(&forgotten);
     seam_close(&s);
     trace_end(&d, &a);

@@ -202,11 +202,22 @@ int daemon_until_ready(struct test_daemon *d)
     return daemon_ready(d, PATIENCE_MS);
 }
 
-void daemon_synced(struct test_daemon *d)
+static void send_synced(struct test_daemon *d, uint8_t complete)
 {
     struct weft_writer w = weft_message_begin(d->buffer, WEFT_WIRE_SYNCED);
     weft_put_u32(&w, d->batch);
+    weft_put_u8(&w, complete);
     daemon_send_raw(d, d->buffer, weft_message_end(&w), NULL, 0);
+}
+
+void daemon_synced(struct test_daemon *d)
+{
+    send_synced(d, 1);
+}
+
+void daemon_late(struct test_daemon *d)
+{
+    send_synced(d, 0);
 }
 
 int daemon_register(struct test_daemon *d)

@@ -56,6 +56,8 @@ void daemon_welcome(struct test_daemon *d);
 int daemon_ready(struct test_daemon *d, int ms);
 int daemon_until_ready(struct test_daemon *d);
 void daemon_synced(struct test_daemon *d);
+/* SYNCED before everything was asked for. */
+void daemon_late(struct test_daemon *d);
 /* Accept, welcome, points, in one. */
 int daemon_register(struct test_daemon *d);
 uint32_t daemon_point(const struct test_daemon *d, const char *name); /* id, 0: not announced */

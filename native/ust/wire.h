@@ -30,7 +30,9 @@
  *   START        u32 command, u32 channel       (events are recorded from now on)
  *   STOP         u32 command, u32 channel       (acknowledged when no thread can commit any more)
  *   DETACH       u32 command, u32 channel       (implies STOP and DISABLE of all; the memory is given back)
- *   SYNCED       u32 batch                      (all commands that follow from READY were sent: the constructor need not wait)
+ *   SYNCED       u32 batch, u8 complete         (the constructor need not wait. complete 1: all commands that follow from READY were sent, and
+ *                                               what a former daemon had attached and this one did not is dropped; 0: some are late,
+ *                                               and recording goes on as it stood until a SYNCED that is complete)
  *   WATCH        u32 command, u32 watch, u32 point, u32 filter length, filter bytecode, u16 capture count, captures...
  *                                               (tell when the point is hit and the filter keeps the event; once more for the same watch and
  *                                               point: replaces filter and captures)
@@ -46,7 +48,7 @@
  *                                               still be counted once the answer is there)
  *   UNMAP        u32 command, u32 map           (implies UNCOUNT of all that count into it; the memory is given back)
  *                                               Counting goes on while no daemon is there. What the next one has not asked for again
- *                                               when it sends SYNCED is dropped.
+ *                                               when it sends a complete SYNCED is dropped.
  *   STATEDUMP    u32 command, u32 channel       (the state dump is recorded once more into this channel, which is what START does when it
  *                                               starts one; answered when it is done. Only to whom announced lttng_ust_statedump:*)
  *

@@ -26,6 +26,7 @@ const VICTIMS: readonly (readonly Victim[])[] = [
   ['keeper', 'bus'],
   ['keeper', 'consumer'],
   ['keeper', 'sessiond'],
+  ['keeper', 'sessiond', 'consumer'],
 ];
 
 const THREADS = 2;

@@ -4,9 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { checkTrace as checkFiles } from '../../ctf/check-trace.ts';
-import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
-
-export type Role = 'keeper' | 'sessiond' | 'bus' | 'consumer';
+import { babeltrace, checkTrace, type Role, Weft } from '../support/weft.ts';
 
 const waitUntil = async (what: string, holds: () => boolean, ms = 20_000): Promise<void> => {
   const deadline = Date.now() + ms;
@@ -26,7 +24,7 @@ const okWhenBack = async (weft: Weft, ...args: string[]): Promise<void> => {
   });
 };
 
-export const killWhileRecording = async (roles: readonly Role[], periodNs: number) => {
+const killWhileRecording = async (roles: readonly Role[], periodNs: number) => {
   const weft = new Weft();
   try {
     const trace = weft.session('s', ['--subbuf-size=1M', '--num-subbuf=8']);
@@ -36,7 +34,8 @@ export const killWhileRecording = async (roles: readonly Role[], periodNs: numbe
     await program.advance(1000);
     // With both of them dead it takes a command: nobody else is there to start them.
     if (roles.includes('keeper') && roles.includes('sessiond')) weft.ok('list');
-    for (const role of roles) await waitUntil(`${role} is back`, () => weft.processes().some((entry) => entry.role === role));
+    for (const role of roles.filter((one) => one !== 'vault'))
+      await waitUntil(`${role} is back`, () => weft.processes().some((entry) => entry.role === role));
     await program.advance(1000);
     await program.stop();
     await okWhenBack(weft, 'stop', 's');
@@ -46,6 +45,17 @@ export const killWhileRecording = async (roles: readonly Role[], periodNs: numbe
   } finally {
     weft.dispose();
   }
+};
+
+/** However long it takes until everything is back. */
+export const assertAllCounted = async (roles: readonly Role[], periodNs: number): Promise<void> => {
+  const { emitted, checked, read, faults } = await killWhileRecording(roles, periodNs);
+  assert.deepEqual([...checked.errors, ...faults], []);
+  assert.equal(checked.duplicates, 0);
+  assert.equal(checked.disorder, 0);
+  assert.equal(checked.recorded + checked.lost, emitted);
+  assert.equal(read.status, 0, read.complaints);
+  assert.equal(read.complaints, '');
 };
 
 /** At a rate at which nothing need be lost, nothing is. */

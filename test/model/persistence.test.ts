@@ -11,6 +11,7 @@ import { World } from '../support/world/world.ts';
 import { CONSUMER_PROCESSES } from './scenarios/consumer-processes.ts';
 import { CONSUMERS } from './scenarios/consumers.ts';
 import { PHASES } from './scenarios/fleet.ts';
+import { KEEPERS } from './scenarios/keepers.ts';
 import { NETWORK } from './scenarios/network.ts';
 import { PROGRAMS } from './scenarios/programs.ts';
 import { RECORDING } from './scenarios/recording.ts';
@@ -44,6 +45,7 @@ const STORIES = [
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
   ...RECOVERY,
+  ...KEEPERS,
   ...ROTATION,
   ...SNAPSHOTS,
   ...BEGINNING,

@@ -10,6 +10,9 @@ import { join, resolve } from 'node:path';
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const CLI = join(ROOT, 'cli/weft');
 
+/** What a process of Weft is for. */
+export type Role = 'keeper' | 'vault' | 'sessiond' | 'bus' | 'consumer';
+
 export interface Ran {
   readonly status: number;
   readonly stdout: string;
@@ -166,15 +169,15 @@ export class Weft {
     };
   }
 
-  readPid(role: 'keeper' | 'sessiond' | 'bus' | 'consumer'): number {
+  readPid(role: Role): number {
     const processes = this.processes().filter((entry) => entry.role === role);
     if (!processes[0]) throw new Error(`no ${role} of ${this.home} runs`);
     return processes[0].pid;
   }
 
   /** The processes of this WEFT_HOME, found by what they were started with. */
-  processes(): { pid: number; role: 'keeper' | 'sessiond' | 'bus' | 'consumer' }[] {
-    const found: { pid: number; role: 'keeper' | 'sessiond' | 'bus' | 'consumer' }[] = [];
+  processes(): { pid: number; role: Role }[] {
+    const found: { pid: number; role: Role }[] = [];
     for (const name of readdirSync('/proc')) {
       if (!/^\d+$/.test(name)) continue;
       const role = this.#roleOf(name);
@@ -183,7 +186,7 @@ export class Weft {
     return found;
   }
 
-  #roleOf(pid: string): 'keeper' | 'sessiond' | 'bus' | 'consumer' | null {
+  #roleOf(pid: string): Role | null {
     try {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
       const ours =
@@ -191,6 +194,7 @@ export class Weft {
         readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`WEFT_HOME=${this.home}\0`);
       if (!ours) return null;
       if (words[0]?.endsWith('weft-keeper')) return 'keeper';
+      if (words[0]?.endsWith('weft-vault')) return 'vault';
       if (words[0]?.endsWith('nats-server')) return 'bus';
       if (words.includes('consumerd')) return 'consumer';
       return words.includes('sessiond-run') ? 'sessiond' : null;

@@ -1,4 +1,4 @@
-/** What a daemon takes from a consumer that outlived its keeper: memory that it made itself under that name, and nothing else. */
+/** What a daemon takes from who outlived its keeper: memory that it made itself under that name, and nothing else. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -56,6 +56,33 @@ test('memory that this daemon made is found with the process that holds it, writ
   const taken = native.adoptRingSet({ ringFd, readerFd, ringId, geometry });
   for (const fd of [ringFd, readerFd, taken.readerFdReadOnly]) native.closeFd(fd);
   assert.equal(survivors.memoryOf(UID, `${RING}3`), null);
+});
+
+/** Looks like the vault of a keeper that serves `runtime`; ends with its input. */
+const vault = async (t: TestContext, fds: readonly number[], runtime: string): Promise<ChildProcess> => {
+  const child = spawn('sh', ['-c', 'echo ready; read line', 'sh', '--runtime', runtime], {
+    argv0: '/opt/weft-vault',
+    stdio: ['pipe', 'pipe', 'ignore', ...fds],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await new Promise<void>((resolve) => child.stdout!.once('data', () => resolve()));
+  return child;
+};
+
+test('memory lies with the vault of a keeper that is gone; it is let go when it is elsewhere, those of others are not', async (t) => {
+  const ringId = `${RING}8`;
+  const { fds, writable } = memory(t, ringId);
+  const { runtime, survivors } = survivorsIn(t);
+  const [left, present] = [await vault(t, fds, runtime), await vault(t, [], `${runtime}-other`)];
+  const [ringFd, readerFd] = survivors.memoryOf(UID, ringId)!;
+  assert.equal(fstatSync(ringFd).ino, fstatSync(writable).ino);
+  for (const fd of [ringFd, readerFd]) loadNative().closeFd(fd);
+  survivors.releaseVaults(process.pid);
+  assert.deepEqual([left.killed, left.signalCode], [false, null], 'it is a child of the keeper that serves now');
+  const ended = new Promise<string | null>((resolve) => left.once('exit', (_, signal) => resolve(signal)));
+  survivors.releaseVaults(1);
+  assert.equal(await ended, 'SIGKILL');
+  assert.deepEqual([present.exitCode, present.signalCode], [null, null]);
 });
 
 test('the counters of a map are found with whoever holds them read-only, writable again', async (t) => {

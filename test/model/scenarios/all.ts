@@ -7,6 +7,8 @@ import { FLEET_CLOCKS } from './fleet-clocks.ts';
 import { FLEET_OPERATIONS } from './fleet-operations.ts';
 import { FLEET_SESSIONS } from './fleet-sessions.ts';
 import { FREEZES } from './freezes.ts';
+import { KEEPERS } from './keepers.ts';
+import { LATE_AND_GONE } from './late.ts';
 import { LINKS } from './links.ts';
 import { MEMORY } from './memory.ts';
 import { NETWORK } from './network.ts';
@@ -25,7 +27,9 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RECORDING,
   ...FILTERS,
   ...RECOVERY,
+  ...KEEPERS,
   ...PROGRAMS,
+  ...LATE_AND_GONE,
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
   ...LINKS,

@@ -63,7 +63,7 @@ export const PROGRAMS: readonly Scenario[] = [
   ),
   thrownOut(
     'speaks like a daemon',
-    said(() => encodeWire('synced', { batch: 1 })),
+    said(() => encodeWire('synced', { batch: 1, complete: true })),
   ),
   thrownOut(
     'says hello twice',
@@ -250,11 +250,13 @@ export const PROGRAMS: readonly Scenario[] = [
   scenario('a program whose registration a session cannot carry out goes on at once', async (world) => {
     await session(world);
     await world.ok('session.start', { session: 's' });
-    world.faults.plan('native.createRingSet', 'fail');
+    world.faults.plan('native.createRingSet', 'fail', { times: 2 });
     const program = world.run();
     program.register();
     await world.until('it goes on', () => program.synced === 1, 100);
     assert.ok(world.logged('a session could not attach it'));
+    await world.until('it is attached later', () => program.complete, 10_000);
+    assert.equal(world.record(program, 1).length, 1);
   }),
 
   scenario('a program waits at most 2 s for sessions that cannot attach it yet', async (world) => {

@@ -44,11 +44,15 @@ export class WorldApplication {
   readonly #options: ApplicationOptions;
   readonly #channels = new Map<number, Channel>();
   readonly #watches = new Map<string, MessageOf<'watch'>>();
+  #procname = 'prog';
   readonly #maps = new Map<number, MapMemory>();
   readonly #counts = new Map<string, MessageOf<'count'>>();
   #connection: SeqpacketConnection | null = null;
   id = 0;
+  alive = true;
   synced = 0;
+  /** The daemon has asked for all that it wants. */
+  complete = false;
   refused: string | null = null;
   closed = false;
   /** Does not acknowledge. */
@@ -79,6 +83,7 @@ export class WorldApplication {
     this.#connection = connection;
     this.closed = false;
     this.synced = 0;
+    this.complete = false;
     this.#watches.clear();
     this.#maps.clear();
     this.#counts.clear();
@@ -99,7 +104,9 @@ export class WorldApplication {
 
   hello(abi = 1): void {
     const rseq = this.#options.rseq ?? true;
-    this.send(encodeWire('hello', { abi, pid: this.pid, bits: 64, rseq, reserved: null, procname: 'prog', path: '/bin/prog' }));
+    this.send(
+      encodeWire('hello', { abi, pid: this.pid, bits: 64, rseq, reserved: null, procname: this.#procname, path: '/bin/prog' }),
+    );
   }
 
   describe(points: readonly PointDescription[], first: number): void {
@@ -118,11 +125,21 @@ export class WorldApplication {
     this.#connection?.send(bytes);
   }
 
-  /** Dies, or closes its library. */
+  /** Another program in the same process. */
+  exec(procname: string): void {
+    this.exit();
+    this.alive = true;
+    this.#procname = procname;
+    this.register();
+  }
+
+  /** Dies. */
   exit(): void {
+    this.alive = false;
     this.#connection?.close();
     this.#connection = null;
     this.#channels.clear();
+    this.#maps.clear();
   }
 
   /** One event at point `point`; into how many rings it went. */
@@ -164,6 +181,10 @@ export class WorldApplication {
     return [...this.#channels.values()].map(({ memory }) => memory);
   }
 
+  maps(): readonly MapMemory[] {
+    return [...this.#maps.values()];
+  }
+
   #take(message: ToApplication, fds: readonly number[]): void {
     this.heard.push(message);
     switch (message.kind) {
@@ -174,7 +195,7 @@ export class WorldApplication {
         this.refused = message.reason;
         break;
       case 'synced':
-        this.#sync(message.batch);
+        this.#sync(message.batch, message.complete);
         break;
       default:
         this.#obey(message, fds);
@@ -183,8 +204,10 @@ export class WorldApplication {
   }
 
   /** What a former daemon had attached and this one did not is given back. */
-  #sync(batch: number): void {
+  #sync(batch: number, complete: boolean): void {
     this.synced = batch;
+    this.complete = complete;
+    if (!complete) return;
     for (const [handle, channel] of this.#channels) if (!channel.attached) this.#channels.delete(handle);
   }
 

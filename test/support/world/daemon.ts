@@ -81,6 +81,7 @@ export class WorldDaemon {
       monotonicNs: () => world.clock.monotonicNs(),
       possibleCpus: 2,
       onlineCpus: () => [0, 1],
+      lives: (pid) => world.applications.some((one) => one.pid === pid && one.alive),
       availableMemory: () => world.memory,
       user: (uid) => ({ gid: uid, home: `/home/${uid}` }),
       idOf: (_, name) => (name === 'alice' ? 1000 : null),
@@ -167,14 +168,20 @@ export class WorldDaemon {
     return {
       note: () => {},
       memoryOf: (owner, ringId) => {
-        const held = of(owner)?.readers.find(({ options, closed }) => options.ringId === ringId && !closed)?.memory;
+        const read = of(owner)?.readers.find(({ options, closed }) => options.ringId === ringId && !closed)?.memory;
+        const held = read ?? world.applications.flatMap((one) => one.rings()).find((memory) => memory.ringId === ringId);
         return held ? [world.kernel.fd(held), world.kernel.fd(held)] : null;
       },
       mapOf: (owner, mapId) => {
         const fd = of(owner)?.parts.maps.get(mapId);
-        return fd === undefined ? null : world.kernel.fd(world.kernel.at(fd));
+        const held =
+          fd === undefined
+            ? world.applications.flatMap((one) => one.maps()).find((memory) => memory.mapId === mapId)
+            : world.kernel.at(fd);
+        return held === undefined ? null : world.kernel.fd(held);
       },
       readOnly: (fd) => world.kernel.fd(world.kernel.at(fd)),
+      releaseVaults: () => {},
       end: async (owner) => {
         const consumer = of(owner);
         if (!consumer) return;

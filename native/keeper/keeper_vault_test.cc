@@ -49,7 +49,7 @@ bool vault_holds(const TestKeeper &keeper, const std::vector<ino_t> &wanted) {
 
 void vault_outlives_keeper() {
     TestKeeper keeper;
-    keeper.heard();
+    const pid_t orphan = keeper.heard_pid("sessiond start");
     Caller caller(keeper.sockets());
     hello(caller);
     CHECK(vaults_of(keeper).empty());
@@ -71,6 +71,7 @@ void vault_outlives_keeper() {
     kill(-keeper.pid, SIGKILL);
     kill(keeper.pid, SIGKILL);
     keeper.wait();
+    kill(orphan, SIGKILL);
     const pid_t left = vaults_of(keeper).at(0);
     CHECK(vault_holds(keeper, {inode_of(map)}));
     keeper.start({}); // the lock went with the keeper

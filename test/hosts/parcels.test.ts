@@ -62,7 +62,11 @@ test('a snapshot is at the relay when the command returns, and nothing of it is 
   weft.ok('destroy', 'shots');
 });
 
-test('the relay is away: the snapshot, and what a session leaves, are there when it is back, whoever is killed meanwhile', async () => {
+const NOT_NOW = process.env.WEFT_SOAK === undefined && 'only with WEFT_SOAK=1: it waits for a relay that is away';
+
+test('the relay is away: the snapshot, and what a session leaves, are there when it is back, whoever is killed meanwhile', {
+  skip: NOT_NOW,
+}, async () => {
   await relay.kill();
   weft.ok('create', 'away', '--snapshot', `--set-url=${relay.url}`);
   await recorded('away', 1);

@@ -29,6 +29,7 @@ import type { DaemonParts } from './daemon-parts.ts';
 import { FLEET_HANDLERS } from './fleet-commands.ts';
 import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
+import { parcelViews } from './parcels.ts';
 import { reclaimChannels } from './reclaim.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { create, pathFault, snapshotPathFault } from './session-creation.ts';
@@ -237,7 +238,7 @@ const consumersOf = (parts: DaemonParts) =>
     return { uid: context.uid, pid: context.pid, state: String(value.work) };
   });
 
-const status: Handler<'daemon.status'> = async (parts) => {
+const status: Handler<'daemon.status'> = async (parts, caller) => {
   const { host, clock } = parts.ports;
   return succeeded({
     version: host.version,
@@ -248,6 +249,7 @@ const status: Handler<'daemon.status'> = async (parts) => {
     consumers: consumersOf(parts),
     applications: parts.applications.registered().length,
     sessions: parts.documents.all().length,
+    parcels: parcelViews(parts).filter(({ uid }) => caller.all || uid === caller.uid),
     uptimeMs: clock.now() - parts.startedAtMs,
   });
 };

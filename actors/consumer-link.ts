@@ -24,7 +24,7 @@ const RETRY_MS = 100;
 /** The waiting states of the machines end sooner; this only keeps a lost answer from being awaited for ever. */
 const ANSWER_MS = 120_000;
 /** Done at once, and twice is the same as once: without an answer within this time the message is taken for lost. */
-const QUICK = ['hello', 'open', 'stats', 'archive', 'detach', 'link-open', 'link-status', 'watch'];
+const QUICK = ['hello', 'open', 'stats', 'archive', 'detach', 'link-open', 'link-status', 'spool-remove', 'watch'];
 const QUICK_MS = 4_000;
 const AGAIN = ['no-responder', 'bus-cut'];
 /** Of the 1 MiB that a message may have. */
@@ -229,6 +229,11 @@ export class ConsumerLink {
     const body = await this.#ask('link-close', { session: sessionId, timeoutMs });
     this.#links.delete(sessionId);
     return { link: linkIn(body), drained: body.drained === true };
+  }
+
+  /** With all that is in it; it has no link. */
+  async removeSpool(id: string, output: string): Promise<void> {
+    await this.#ask('spool-remove', { session: id, output });
   }
 
   async writeMetadata(sessionId: string, directory: string, text: string, classes: number): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Body } from '../transport/bus.ts';
 import type { ConsumerRequest } from './consumer-messages.ts';
 import type { ConsumerProcessParts } from './consumer-process.ts';
-import { LinkEntry, linkView } from './link.ts';
+import { LinkEntry, linkView, wakeLink } from './link.ts';
 import { refuse } from './refused.ts';
 
 const refOf = (parts: ConsumerProcessParts, session: string) => parts.root.getSnapshot().context.links[session];
@@ -44,9 +44,17 @@ export const linkClose = async (parts: ConsumerProcessParts, request: ConsumerRe
   const { session, timeoutMs } = request;
   const entry = parts.links.get(session);
   if (!entry) return linkView(parts, session);
+  if (parts.copies.some((directory) => directory.startsWith(`${entry.request.output}/`)))
+    return { ...linkView(parts, session), cause: 'it is still being written', drained: false };
+  wakeLink(parts, session);
   entry.log.add({ op: 'close' });
   const left = await linkDrain(parts, { session, timeoutMs });
   refOf(parts, session)?.send({ type: 'CloseRequested' });
   await entry.closed.promise;
   return left;
+};
+
+export const spoolRemove = async (parts: ConsumerProcessParts, { output }: ConsumerRequest<'spool-remove'>): Promise<Body> => {
+  parts.ports.openSpool(output).end();
+  return {};
 };

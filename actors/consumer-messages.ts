@@ -120,6 +120,8 @@ export const CONSUMER_REQUESTS = {
   /** `operations`: those that are noted now, and the packets before them. */
   'link-drain': z.object({ session, timeoutMs: drainMs, what: z.enum(['all', 'operations']).exactOptional() }),
   'link-close': z.object({ session, timeoutMs: drainMs }),
+  /** Of a snapshot that failed: nothing of it was sent. */
+  'spool-remove': z.object({ session, output: text }),
   shutdown: z.object({}),
 } as const;
 

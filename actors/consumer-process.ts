@@ -20,6 +20,8 @@ export class ConsumerProcessParts {
   readonly ports: ConsumerPorts;
   readonly streams = new ConsumerStreams();
   readonly links = new Map<string, LinkEntry>();
+  /** Where snapshots are being written. */
+  copies: readonly string[] = [];
   readonly live: LiveWatches;
   /** Counters by map id; held, and never looked at (docs/adr/0017-maps-held-by-the-consumer.md). */
   readonly maps = new Map<string, number>();

@@ -15,7 +15,10 @@ const copy = async (parts: ConsumerProcessParts, { rings, maxStreamBytes }: Want
     const reader = parts.streams.find(ringId)?.reader;
     return reader ? [{ directory, copied: reader.snapshot({ directory, maxStreamBytes }) }] : [];
   });
+  const directories = copies.map(({ directory }) => directory);
+  parts.copies = [...parts.copies, ...directories];
   const ended = await Promise.allSettled(copies.map(({ copied }) => copied));
+  parts.copies = parts.copies.filter((directory) => !directories.includes(directory));
   return ended.map((one, at) => {
     if (one.status === 'fulfilled') return one.value;
     throw refuse('snapshot-failed', { path: copies[at]!.directory, cause: causeOf(one.reason) });

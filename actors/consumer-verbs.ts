@@ -4,7 +4,7 @@ import type { Body, Endpoint, Reply } from '../transport/bus.ts';
 import { refused, succeeded } from '../transport/errors.ts';
 import { jsonSchema, parseMessage } from '../transport/schema.ts';
 import { consumerSubject } from '../transport/subjects.ts';
-import { linkClose, linkDrain, linkOpen, linkStatus } from './consumer-links.ts';
+import { linkClose, linkDrain, linkOpen, linkStatus, spoolRemove } from './consumer-links.ts';
 import { CONSUMER_REQUESTS, type ConsumerRequest, type ConsumerVerb } from './consumer-messages.ts';
 import type { ConsumerProcessParts } from './consumer-process.ts';
 import { snapshot } from './consumer-snapshot.ts';
@@ -183,6 +183,7 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   'link-status': linkStatus,
   'link-drain': linkDrain,
   'link-close': linkClose,
+  'spool-remove': spoolRemove,
   shutdown,
 };
 

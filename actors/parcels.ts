@@ -5,7 +5,7 @@ import type { Body } from '../transport/bus.ts';
 import type { LinkView } from '../transport/messages.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import type { ParcelDisk } from './ports.ts';
-import { refuse } from './refused.ts';
+import { faultOfRefusal, refuse } from './refused.ts';
 
 export const PARCEL_VERSION = 1;
 
@@ -16,12 +16,19 @@ export interface ParcelDocument {
   readonly owner: { readonly uid: number; readonly gid: number };
   /** For people. */
   readonly what: string;
+  /** False: it is being written; of a daemon before, what there is of it. */
+  readonly complete: boolean;
+  /** In its spool, as far as is known. */
+  readonly bytes: number;
   /** How the consumer opens its link. */
-  readonly request: Body & { readonly session: string };
+  readonly request: Body & { readonly session: string; readonly output: string };
 }
 
 /** Less than the machine gives. */
 const SEND_MS = 45_000;
+
+/** Of one owner; nobody else bounds what is taken while a relay is away. */
+const LIMIT_BYTES = 4 * 2 ** 30;
 
 type Listener = (link: LinkView) => void;
 
@@ -36,25 +43,52 @@ export class Parcels {
 
   /** Of the daemons before; a session that still ends will leave its own anew. */
   async load(isSession: (id: string) => boolean): Promise<readonly ParcelDocument[]> {
+    const loaded: ParcelDocument[] = [];
     for (const parcel of await this.#disk.loadParcels()) {
+      // This daemon serves already: what it has noted is newer.
+      if (this.#parcels.has(parcel.id)) continue;
       if (isSession(parcel.id)) await this.#disk.removeParcel(parcel.id);
-      else this.#parcels.set(parcel.id, parcel);
+      else {
+        this.#parcels.set(parcel.id, parcel);
+        loaded.push(parcel);
+      }
     }
-    return [...this.#parcels.values()];
+    return loaded;
   }
 
   find(id: string): ParcelDocument | undefined {
     return this.#parcels.get(id);
   }
 
+  all(): readonly ParcelDocument[] {
+    return [...this.#parcels.values()];
+  }
+
   of(uid: number): readonly ParcelDocument[] {
-    return [...this.#parcels.values()].filter(({ owner }) => owner.uid === uid);
+    return this.all().filter(({ owner }) => owner.uid === uid);
+  }
+
+  /** Whether this owner may leave one more. */
+  admit(uid: number): void {
+    const bytes = this.of(uid).reduce((sum, parcel) => sum + parcel.bytes, 0);
+    if (bytes >= LIMIT_BYTES) throw refuse('parcels-full', { bytes, limit: LIMIT_BYTES });
+  }
+
+  /** Some of it has arrived. */
+  learn(id: string, bytes: number): void {
+    const parcel = this.#parcels.get(id);
+    if (parcel) this.#parcels.set(id, { ...parcel, bytes });
   }
 
   /** On the disk when it resolves: from now on it arrives, or waits. */
   async note(parcel: ParcelDocument): Promise<void> {
     await this.#disk.writeParcel(parcel);
     this.#parcels.set(parcel.id, parcel);
+  }
+
+  async complete(id: string, bytes: number): Promise<void> {
+    const parcel = this.#parcels.get(id);
+    if (parcel) await this.note({ ...parcel, complete: true, bytes });
   }
 
   async forget(id: string): Promise<void> {
@@ -79,12 +113,16 @@ export class Parcels {
   }
 }
 
-const send = async (parts: DaemonParts, parcelId: string): Promise<void> => {
+/** One that was given up meanwhile does nothing more: the next is under way. */
+const send = async (parts: DaemonParts, parcelId: string, signal: AbortSignal): Promise<void> => {
   const parcel = parts.parcels.find(parcelId);
   if (!parcel) return;
   const consumer = await parts.readyConsumerOf(parcel.owner);
+  if (signal.aborted) return;
   await consumer.openLink(parcel.request);
+  if (signal.aborted) return;
   const { link, drained } = await consumer.closeLink(parcelId, SEND_MS);
+  parts.parcels.learn(parcelId, link.spoolBytes);
   if (!drained)
     throw refuse('relay-behind', { what: parcel.what, bytes: link.spoolBytes, cause: link.cause ?? 'it does not answer' });
   parts.parcels.arrived(parcelId, link);
@@ -105,7 +143,7 @@ const delivered = async (parts: DaemonParts, parcelId: string): Promise<void> =>
 
 export const provideParcel = (parts: DaemonParts) =>
   parcelMachine.provide({
-    actors: { sendParcel: fromPromise<void, { parcelId: string }>(({ input }) => send(parts, input.parcelId)) },
+    actors: { sendParcel: fromPromise<void, { parcelId: string }>(({ input, signal }) => send(parts, input.parcelId, signal)) },
     actions: {
       reportDelivered: (_, { parcelId }) => void delivered(parts, parcelId),
       logParcel: (_, { parcelId, refusal }) => {
@@ -121,7 +159,35 @@ export const sendParcel = async (parts: DaemonParts, parcel: ParcelDocument): Pr
   parts.root.send({ type: 'ParcelLeft', parcelId: parcel.id });
 };
 
+/** What came of it is of no use to anybody. It takes its time, and whoever asked has an answer before. */
+export const discardParcel = async (parts: DaemonParts, parcelId: string): Promise<void> => {
+  const parcel = parts.parcels.find(parcelId);
+  if (!parcel) return;
+  try {
+    const consumer = await parts.readyConsumerOf(parcel.owner);
+    await consumer.removeSpool(parcelId, parcel.request.output);
+    await parts.parcels.forget(parcelId);
+    parts.ownerMayLeave(parcel.owner.uid);
+  } catch (thrown) {
+    parts.ports.log.warn('a parcel cannot be removed, and is sent', { what: parcel.what, cause: String(thrown) });
+    parts.root.send({ type: 'ParcelLeft', parcelId });
+  }
+};
+
+/** For people: what waits, and why. */
+export const parcelViews = (parts: DaemonParts) => {
+  const { parcels } = parts.root.getSnapshot().context;
+  return parts.parcels.all().map(({ id, what, owner: { uid }, bytes }) => {
+    const refusal = parcels[id]?.getSnapshot().context.refusal ?? null;
+    return { what, uid, bytes, cause: refusal && String(refusal.params.cause ?? faultOfRefusal(refusal).message) };
+  });
+};
+
 export const loadParcels = async (parts: DaemonParts): Promise<void> => {
   const left = await parts.parcels.load((id) => parts.documents.find(id) !== undefined);
-  for (const { id } of left) parts.root.send({ type: 'ParcelLeft', parcelId: id });
+  for (const { id, what, complete } of left) {
+    // Readable as far as it goes.
+    if (!complete) parts.ports.log.warn('a snapshot was cut short by the end of its daemon, and is sent', { what, parcel: id });
+    parts.root.send({ type: 'ParcelLeft', parcelId: id });
+  }
 };

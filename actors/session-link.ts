@@ -20,7 +20,9 @@ const STATUS_MS = 1_000;
 const DEFAULT_SPOOL_BYTES = 4 * 2 ** 30;
 
 /** What the consumer is asked to open; null: the traces stay on this host. */
-export const linkRequestOf = (document: SessionDocument): (Body & { readonly session: string }) | null => {
+export const linkRequestOf = (
+  document: SessionDocument,
+): (Body & { readonly session: string; readonly output: string }) | null => {
   const { id, name: sessionName, network, hostname, createdAt, channels, registries } = document;
   if (!network) return null;
   return {
@@ -103,11 +105,13 @@ export const closeLink = async (parts: DaemonParts, document: SessionDocument): 
 };
 
 /** What a session that ends leaves in its spool. */
-export const leftParcel = (document: SessionDocument): ParcelDocument => ({
+export const leftParcel = (document: SessionDocument, { spoolBytes }: LinkView): ParcelDocument => ({
   version: PARCEL_VERSION,
   id: document.id,
   owner: document.owner,
   what: `what session ${document.name} left`,
+  complete: true,
+  bytes: spoolBytes,
   request: { ...linkRequestOf(document)!, rings: [] },
 });
 

@@ -206,7 +206,7 @@ const release = async (parts: DaemonParts, sessionId: string, requestId: string 
   if (ringIdsOf(document).length > 0) await detached(parts, document);
   const archived = await archivedReply(parts, sessionId, prepared);
   const end = await closeLink(parts, document);
-  if (end && !end.drained) await sendParcel(parts, leftParcel(document));
+  if (end && !end.drained) await sendParcel(parts, leftParcel(document, end.link));
   const link = end?.link ?? null;
   parts.replies.prepare(requestId, archived.ok && link ? withLink(document, archived.body, link) : archived);
   await parts.documents.remove(sessionId);

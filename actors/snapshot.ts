@@ -6,10 +6,10 @@ import { editSession } from '../machines/session-edits.ts';
 import type { SnapshotPlace, SnapshotPromise, SnapshotWanted } from '../machines/snapshot-edits.ts';
 import { destinationBelow, destinationText, isNetworkUrl, parseDestination } from '../transport/destination.ts';
 import { succeeded } from '../transport/errors.ts';
-import type { ConsumerLink } from './consumer-link.ts';
+import type { ConsumerLink, SnapshotReport } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { localStamp, localTime } from './local-time.ts';
-import { PARCEL_VERSION, type ParcelDocument, sendParcel } from './parcels.ts';
+import { discardParcel, PARCEL_VERSION, type ParcelDocument } from './parcels.ts';
 import { Refused } from './refused.ts';
 import { holdAll, metadataOf } from './ring-registry.ts';
 import { endpointOf } from './session-link.ts';
@@ -29,7 +29,32 @@ const placeOf = (
   return { path: parts.ports.spool(owner.uid, id), parcel: { id, destination }, ...rest };
 };
 
-const freeze = async (parts: DaemonParts, sessionId: string, wanted: SnapshotWanted): Promise<SnapshotPlace> => {
+/** A copy that nobody waits for any more is none. */
+const orDiscard = async <T>(parts: DaemonParts, { parcel }: SnapshotPlace, signal: AbortSignal, work: () => Promise<T>) => {
+  try {
+    const done = await work();
+    if (parcel && signal.aborted) throw new Error('it came too late');
+    return done;
+  } catch (thrown) {
+    if (parcel) void discardParcel(parts, parcel.id);
+    throw thrown;
+  }
+};
+
+const hold = async (parts: DaemonParts, sessionId: string, place: SnapshotPlace): Promise<SnapshotPlace> => {
+  const consumer = await holdAll(parts, sessionId);
+  await consumer.open(sessionId, place.path);
+  consumer.forget(place.path);
+  await describe(parts.documents.current(sessionId), place, consumer);
+  return place;
+};
+
+const freeze = async (
+  parts: DaemonParts,
+  sessionId: string,
+  wanted: SnapshotWanted,
+  signal: AbortSignal,
+): Promise<SnapshotPlace> => {
   const { clock, host } = parts.ports;
   const promise = await parts.documents.edit(sessionId, (before) => {
     const at = { stamp: localStamp(clock.now()), cpus: host.onlineCpus().length };
@@ -37,12 +62,15 @@ const freeze = async (parts: DaemonParts, sessionId: string, wanted: SnapshotWan
     if (!edited.ok) throw new Refused(edited.refusal);
     return { document: edited.document, value: (edited.answer as { promise: SnapshotPromise }).promise };
   });
-  const place = placeOf(parts, parts.documents.current(sessionId), promise, wanted);
-  const consumer = await holdAll(parts, sessionId);
-  await consumer.open(sessionId, place.path);
-  consumer.forget(place.path);
-  await describe(parts.documents.current(sessionId), place, consumer);
-  return place;
+  const document = parts.documents.current(sessionId);
+  const place = placeOf(parts, document, promise, wanted);
+  const { parcel } = place;
+  if (parcel) parts.parcels.admit(document.owner.uid);
+  return orDiscard(parts, place, signal, async () => {
+    // Before anything of it is in the spool: whoever dies, somebody knows of it.
+    if (parcel) await parts.parcels.note(parcelOf(parts, document, place, parcel.destination));
+    return hold(parts, sessionId, place);
+  });
 };
 
 /** What is not there on the first call is found on the second: a program may have brought new events meanwhile. */
@@ -79,25 +107,21 @@ const parcelOf = (
     tracefiles: [],
     rings: [],
   };
-  return { version: PARCEL_VERSION, id, owner, what: `snapshot ${place.number} of session ${name}`, request };
+  const what = `snapshot ${place.number} of session ${name}`;
+  return { version: PARCEL_VERSION, id, owner, what, complete: false, bytes: 0, request };
 };
 
-const deliver = async (
-  parts: DaemonParts,
-  sessionId: string,
-  place: SnapshotPlace,
-  { id, destination }: NonNullable<SnapshotPlace['parcel']>,
-) => {
+const deliver = async (parts: DaemonParts, { id, destination }: NonNullable<SnapshotPlace['parcel']>) => {
   const { clock } = parts.ports;
   const arrival = parts.parcels.delivery(id, DELIVER_MS, (task, ms) => clock.setTimeout(task, ms));
-  await sendParcel(parts, parcelOf(parts, parts.documents.current(sessionId), place, destination));
+  parts.root.send({ type: 'ParcelLeft', parcelId: id });
   const link = await arrival;
   if (link === null) return { path: destinationText(destination), delivered: false };
   const relay = { name: link.relay ?? '', ...endpointOf(destination, link) };
   return { path: link.directory ?? destinationText(destination), delivered: true, relay };
 };
 
-const record = async (parts: DaemonParts, sessionId: string, requestId: string, place: SnapshotPlace): Promise<void> => {
+const copy = async (parts: DaemonParts, sessionId: string, place: SnapshotPlace): Promise<SnapshotReport> => {
   const { registries } = parts.documents.current(sessionId);
   const rings = registries.flatMap(({ directory, ringSets }) =>
     ringSets.map(({ ringId }) => ({ ringId, directory: join(place.path, directory) })),
@@ -106,15 +130,31 @@ const record = async (parts: DaemonParts, sessionId: string, requestId: string, 
   const totals = await consumer.snapshot(sessionId, rings, place);
   await describe(parts.documents.current(sessionId), place, consumer);
   for (const { directory } of registries) consumer.forget(join(place.path, directory));
-  const sent = place.parcel ? await deliver(parts, sessionId, place, place.parcel) : { path: place.path };
-  parts.replies.prepare(requestId, succeeded({ number: place.number, ...totals, ...sent }));
+  return totals;
+};
+
+const record = async (
+  parts: DaemonParts,
+  sessionId: string,
+  requestId: string,
+  place: SnapshotPlace,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { number, path, parcel } = place;
+  const totals = await orDiscard(parts, place, signal, async () => {
+    const copied = await copy(parts, sessionId, place);
+    if (parcel) await parts.parcels.complete(parcel.id, Number(copied.bytes));
+    return copied;
+  });
+  const sent = parcel ? await deliver(parts, parcel) : { path };
+  parts.replies.prepare(requestId, succeeded({ number, ...totals, ...sent }));
 };
 
 export const provideSnapshot = (parts: DaemonParts) => ({
-  freezeSnapshot: fromPromise<SnapshotPlace, { sessionId: string; wanted: SnapshotWanted }>(({ input }) =>
-    freeze(parts, input.sessionId, input.wanted),
+  freezeSnapshot: fromPromise<SnapshotPlace, { sessionId: string; wanted: SnapshotWanted }>(({ input, signal }) =>
+    freeze(parts, input.sessionId, input.wanted, signal),
   ),
-  recordSnapshot: fromPromise<void, { sessionId: string; requestId: string; place: SnapshotPlace }>(({ input }) =>
-    record(parts, input.sessionId, input.requestId, input.place),
+  recordSnapshot: fromPromise<void, { sessionId: string; requestId: string; place: SnapshotPlace }>(({ input, signal }) =>
+    record(parts, input.sessionId, input.requestId, input.place, signal),
   ),
 });

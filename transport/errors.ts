@@ -136,21 +136,6 @@ const FAULTS = {
     ({ session, path }) => `Recording session \`${session}\` wrote into ${path} until now.`,
     'A new trace begins: give it a directory of its own.',
   ),
-  'spool-not-empty': row<{ session: string; bytes: number }>(
-    'error',
-    ({ session, bytes }) => `${bytes} bytes of recording session \`${session}\` have not reached its relay.`,
-    'Try again when they have: `weft list SESSION` shows the link. Or destroy the session; they stay in its spool.',
-  ),
-  'destination-wrong': row<{ url: string; cause: string }>(
-    'error',
-    ({ url, cause }) => `Destination \`${url}\` is wrong: ${cause}.`,
-    'Name a directory, or a relay: relay:[///SUBDIR], nats://HOST[:PORT][/SUBDIR], net://HOST[:CTRL[:DATA]][/SUBDIR].',
-  ),
-  'relay-behind': row<{ what: string; bytes: number; cause: string }>(
-    'error',
-    ({ what, bytes, cause }) => `${bytes} bytes of ${what} have not reached the relay: ${cause}`,
-    'They follow from the spool as soon as the relay takes them.',
-  ),
   'output-full': row<{ path: string; cause: string }>(
     'error',
     ({ path, cause }) => `Nothing more can be written to ${path}: ${cause}. What is not written yet stays in the ring buffers.`,

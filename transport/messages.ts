@@ -374,6 +374,8 @@ export const COMMANDS = {
       consumers: z.array(z.object({ uid, pid: z.int().nullable(), state: text })),
       applications: z.int(),
       sessions: z.int(),
+      /** What waits for a relay when no session feeds it (any more); `cause`: why it is not there yet. */
+      parcels: z.array(z.object({ what: text, uid, bytes: size, cause: text.nullable() })).default([]),
       uptimeMs: size,
     },
   ),

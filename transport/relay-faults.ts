@@ -1,7 +1,27 @@
-/** Expected failures of relays: see errors.ts. */
+/** Expected failures of relays, and of what waits for them: see errors.ts. */
 import { type NoParams, row } from './fault-row.ts';
 
 export const RELAY_FAULTS = {
+  'spool-not-empty': row<{ session: string; bytes: number }>(
+    'error',
+    ({ session, bytes }) => `${bytes} bytes of recording session \`${session}\` have not reached its relay.`,
+    'Try again when they have: `weft list SESSION` shows the link. Or destroy the session; they stay in its spool.',
+  ),
+  'destination-wrong': row<{ url: string; cause: string }>(
+    'error',
+    ({ url, cause }) => `Destination \`${url}\` is wrong: ${cause}.`,
+    'Name a directory, or a relay: relay:[///SUBDIR], nats://HOST[:PORT][/SUBDIR], net://HOST[:CTRL[:DATA]][/SUBDIR].',
+  ),
+  'relay-behind': row<{ what: string; bytes: number; cause: string }>(
+    'error',
+    ({ what, bytes, cause }) => `${bytes} bytes of ${what} have not reached the relay: ${cause}.`,
+    'They follow from the spool as soon as the relay takes them.',
+  ),
+  'parcels-full': row<{ bytes: number; limit: number }>(
+    'error',
+    ({ bytes, limit }) => `Already ${bytes} bytes of snapshots and ended sessions wait for their relays; ${limit} may.`,
+    'See for what they wait: `weft status`. Until the relay is back, record into a directory: `weft snapshot record PATH`.',
+  ),
   'relay-full': row<{ relay: string; cause: string }>(
     'error',
     ({ relay, cause }) => `Relay ${relay} takes no further data: ${cause}.`,

@@ -34,6 +34,18 @@ const layoutOf = (environment: Environment): Layout => {
   return { memory, tree: { ...look, form, memory: memory ?? 'total', current: environment.knownCurrentSession() } };
 };
 
+/** Below it what no session shows: it waits for a relay, and nobody records into it (any more). */
+const withWaiting = async (environment: Environment, outcome: Outcome): Promise<Outcome> => {
+  const { parcels } = await environment.request('daemon.status', {});
+  if (parcels.length === 0) return outcome;
+  const each = parcels.map(({ what, bytes, cause }) => `  ${what}: ${bytes} bytes${cause === null ? '' : ` (${cause})`}`);
+  return {
+    ...outcome,
+    lines: [...outcome.lines, '', `Waiting for a relay: ${parcels.length}`, ...each],
+    json: { ...(outcome.json as object), parcels },
+  };
+};
+
 const listSessions = async (environment: Environment, sessions: readonly SessionSummary[]): Promise<Outcome> => {
   const { tree } = layoutOf(environment);
   const mi = async () => (await import('../mi/sessions.ts')).sessionList(sessions);
@@ -99,7 +111,7 @@ export const list: Command = {
       return { lines: pointsText(applications, fields), json: { applications }, mi };
     }
     const { sessions } = await environment.request('session.list', {});
-    return listSessions(environment, sessions);
+    return withWaiting(environment, await listSessions(environment, sessions));
   },
 };
 
@@ -108,8 +120,8 @@ export const status: Command = {
   summary: 'Show the current session',
   usage: 'status',
   options: [...HELP, ...STYLE],
-  run(environment) {
+  async run(environment) {
     if (environment.options.words.length > 0) throw new UsageError('This command does not accept positional arguments.');
-    return show(environment, environment.currentSession());
+    return withWaiting(environment, await show(environment, environment.currentSession()));
   },
 };

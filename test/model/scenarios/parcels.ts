@@ -1,8 +1,9 @@
 /** Traces that are sent when no session feeds them (any more): snapshots for a relay, and what a session leaves behind. */
 import assert from 'node:assert/strict';
+import type { ParcelDocument } from '../../../actors/parcels.ts';
 import { FakeRelay } from '../../support/fake-relay.ts';
 import type { World } from '../../support/world/world.ts';
-import { type Scenario, scenario, took } from './scenario.ts';
+import { life, type Scenario, scenario, took } from './scenario.ts';
 
 const keeping = async (world: World, fields: Record<string, unknown>) => {
   await world.start();
@@ -106,6 +107,28 @@ const SNAPSHOTS_THERE: readonly Scenario[] = [
     await arrives(world, relay, numbers);
   }),
 
+  scenario('however long the consumer does not come up, it is then asked once', async (world) => {
+    const { relay, numbers } = await waiting(world);
+    world.killDaemon();
+    world.faults.plan('consumer-ports.connect', 'hang', { times: 1_000 });
+    world.killConsumer();
+    await world.restart();
+    await world.advance(300_000);
+    assert.deepEqual(
+      world.consumers.filter(({ state }) => state.includes('serving')),
+      [],
+    );
+    world.faults.clear();
+    const asked = () => world.faults.seen.get('bus.request') ?? 0;
+    await world.until('another one comes up', () => world.consumers[0]?.state.includes('serving') === true, 100_000);
+    const before = asked();
+    await world.advance(20_000);
+    // Its hello, the rings of the session, one link: those that were given up meanwhile ask for nothing.
+    assert.ok(asked() - before <= 6, `${asked() - before} requests`);
+    relay.refusing = false;
+    await arrives(world, relay, numbers);
+  }),
+
   scenario('a note that cannot be taken away is of something that is there already', async (world) => {
     const { relay, program } = await keeping(world, RELAY);
     world.faults.plan('disk.removeParcel', 'fail');
@@ -117,6 +140,87 @@ const SNAPSHOTS_THERE: readonly Scenario[] = [
     assert.equal(world.parcels.size, 1);
     await world.restart();
     await world.until('the note is gone', () => world.parcels.size === 0, 60_000);
+  }),
+];
+
+/** The note of the one parcel there is. */
+const note = (world: World): ParcelDocument => JSON.parse([...world.parcels.values()][0]!) as ParcelDocument;
+
+const nothingIsLeft = async (world: World): Promise<void> => {
+  await world.until('nothing is left', () => world.parcels.size === 0, 5_000);
+  assert.deepEqual([spools(world), [...world.files.spools.keys()]], [[], []]);
+};
+
+const CUT_SHORT: readonly Scenario[] = [
+  scenario('the daemon dies while a snapshot for a relay is being written: what there is of it arrives', async (world) => {
+    const { relay, program } = await keeping(world, RELAY);
+    const numbers = world.record(program, 2);
+    world.faults.plan('reader.snapshot', 8_000);
+    void world.ask('snapshot.record', { session: 's' });
+    await world.until('the reader writes', () => world.faults.seen.get('reader.snapshot') === 1, 1_000);
+    assert.equal(note(world).complete, false);
+    await world.restart();
+    assert.ok(world.logged('a snapshot was cut short by the end of its daemon, and is sent'));
+    await arrives(world, relay, numbers);
+  }),
+
+  scenario('a snapshot for a relay that fails leaves nothing', async (world) => {
+    const { relay, program } = await keeping(world, RELAY);
+    const numbers = world.record(program, 2);
+    const record = { session: 's' };
+    for (const [port, code] of [
+      ['reader.snapshot', 'snapshot-failed'],
+      ['disk.writeParcel', 'internal'],
+      ['consumer-ports.writeMetadata', 'internal'],
+    ] as const) {
+      world.faults.plan(port, 'fail');
+      assert.equal(await world.refused('snapshot.record', record), code, port);
+      await nothingIsLeft(world);
+    }
+    assert.deepEqual(relay.opens, []);
+    await world.ok('snapshot.record', record);
+    assert.deepEqual(numbersAt(relay), numbers);
+  }),
+
+  scenario('a snapshot for a relay that comes too late leaves nothing', async (world) => {
+    const { relay, program } = await keeping(world, RELAY);
+    world.record(program, 2);
+    world.faults.plan('reader.snapshot', 70_000);
+    assert.equal(await world.refused('snapshot.record', { session: 's' }), 'timeout');
+    assert.equal(world.parcels.size, 1);
+    await world.advance(11_000);
+    await nothingIsLeft(world);
+    assert.deepEqual(relay.opens, []);
+  }),
+
+  scenario('what is left of a failed snapshot and cannot be removed is sent', async (world) => {
+    const { relay, program } = await keeping(world, RELAY);
+    world.record(program, 2);
+    world.faults.plan('reader.snapshot', 'fail');
+    world.faults.plan('consumer-ports.openSpool', 'fail');
+    assert.equal(await world.refused('snapshot.record', { session: 's' }), 'snapshot-failed');
+    await world.until('it is sent', () => relay.opens.length === 1, 5_000);
+    assert.ok(world.logged('a parcel cannot be removed, and is sent'));
+    await nothingIsLeft(world);
+  }),
+
+  scenario('so much may wait for relays: more snapshots are refused, and the status says for what', async (world) => {
+    const { relay, numbers } = await waiting(world);
+    const full = { ...note(world), bytes: 4 * 2 ** 30 };
+    world.killDaemon();
+    world.parcels.set(full.id, JSON.stringify(full));
+    await world.restart();
+    await world.until('the session is back', () => life(world) === 'active', 30_000);
+    assert.equal(await world.refused('snapshot.record', { session: 's' }), 'parcels-full');
+    assert.deepEqual(spools(world).length, 1);
+    const waits = { what: 'snapshot 0 of session s', uid: 1000 };
+    assert.deepEqual((await world.ok('daemon.status')).parcels, [{ ...waits, bytes: full.bytes, cause: null }]);
+    await world.advance(50_000);
+    const [{ cause, bytes }] = (await world.ok('daemon.status')).parcels as [{ cause: string; bytes: number }];
+    assert.deepEqual([typeof cause, bytes < 1_000], ['string', true], 'as the consumer says');
+    relay.refusing = false;
+    await arrives(world, relay, numbers);
+    assert.deepEqual((await world.ok('daemon.status')).parcels, []);
   }),
 ];
 
@@ -140,4 +244,4 @@ const LEFT: readonly Scenario[] = [
   }),
 ];
 
-export const PARCELS: readonly Scenario[] = [...SNAPSHOTS_THERE, ...LEFT];
+export const PARCELS: readonly Scenario[] = [...SNAPSHOTS_THERE, ...CUT_SHORT, ...LEFT];

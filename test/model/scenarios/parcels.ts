@@ -42,6 +42,7 @@ const arrives = async (world: World, relay: FakeRelay, numbers: readonly number[
   assert.deepEqual(numbersAt(relay), numbers);
   assert.equal(relay.operations.at(-1)?.op, 'close');
   assert.deepEqual([relay.complaints, spools(world)], [[], []]);
+  assert.deepEqual(Object.keys(world.daemon!.root.getSnapshot().context.parcels), [], 'nobody looks after it any more');
 };
 
 const SNAPSHOTS_THERE: readonly Scenario[] = [

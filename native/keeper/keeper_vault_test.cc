@@ -66,8 +66,9 @@ void vault_outlives_keeper() {
     CHECK(comes_true([&] { return vault_holds(keeper, {inode_of(ring), inode_of(reader), inode_of(map)}); }));
     CHECK_EQUAL(caller.call(record_of(WEFT_KEEPER_RELEASE, 1)).status, 0);
     CHECK(comes_true([&] { return vault_holds(keeper, {inode_of(map)}); }));
-    kill(vaults_of(keeper)[0], SIGKILL); // another one takes its place
-    CHECK(comes_true([&] { return vault_holds(keeper, {inode_of(map)}); }));
+    const pid_t killed = vaults_of(keeper).at(0);
+    kill(killed, SIGKILL); // another one takes its place
+    CHECK(comes_true([&] { return vault_holds(keeper, {inode_of(map)}) && vaults_of(keeper).at(0) != killed; }));
     kill(-keeper.pid, SIGKILL);
     kill(keeper.pid, SIGKILL);
     keeper.wait();

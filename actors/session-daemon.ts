@@ -153,6 +153,7 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   };
   opened.served = await parts.bus.serve(service, commandEndpoints(parts));
   opened.sockets = openSockets(parts);
+  parts.openedAtMs = parts.ports.clock.now();
   parts.ports.native.wakeApplications(parts.place.uid);
   parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });
 };

@@ -267,6 +267,8 @@ static int poll_timeout(const struct keeper *k)
     int64_t until = processes_next_due_ms(k);
     if (k->phase != RUNNING)
         until = k->phase_deadline_ms;
+    if (vault_next_due_ms(k) < until)
+        until = vault_next_due_ms(k);
     if (until == INT64_MAX)
         return -1;
     const int64_t left = until - now_ms();

@@ -88,6 +88,8 @@ export class Application {
   readonly connection: SeqpacketConnection;
   readonly points = new Map<number, Point>();
   identity: ApplicationIdentity | null = null;
+  /** Which program it was when it said hello (Host.image). */
+  image: string | null = null;
   /** UTF-16 units of all descriptions. */
   descriptionSize = 0;
   readonly #clock: Clock;
@@ -302,8 +304,6 @@ const settled = async (answers: readonly Promise<string | null>[]): Promise<read
   (await Promise.all(answers)).filter((answer) => answer !== null);
 
 export class ApplicationTable {
-  /** Pids by the ids of connections that ended before anybody knew their process to be gone. */
-  readonly absent = new Map<number, number>();
   readonly #applications = new Map<number, Application>();
 
   add(application: Application): void {

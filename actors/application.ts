@@ -4,7 +4,7 @@ import { fromPromise } from 'xstate';
 import { type ApplicationIdentity, applicationMachine } from '../machines/application.ts';
 import type { Application } from './application-table.ts';
 import type { DaemonParts } from './daemon-parts.ts';
-import { endDeadProcesses } from './dead-processes.ts';
+import { processLeft } from './dead-processes.ts';
 import { armCounts } from './map-counts.ts';
 import { countedSince } from './map-processes.ts';
 import { refusedFrom } from './refused.ts';
@@ -51,6 +51,7 @@ const takeHello: Taker<'hello'> = (parts, application, ref, message) => {
     return;
   }
   application.identity = identityOf(parts, application, message);
+  application.image = parts.ports.host.image(application.identity.pid);
   ref.send({ type: 'HelloReceived', identity: application.identity });
 };
 
@@ -122,6 +123,8 @@ const PASSES_MAX = 3;
 
 /** Every session that is interested has a pass that includes it. */
 const synchronise = async (parts: DaemonParts, application: number): Promise<void> => {
+  // It hears nothing of applications yet, and what they record for it may not be dropped.
+  if (parts.root.getSnapshot().context.recovering.length > 0) throw new Error('a session is not recovered yet');
   const found = parts.applications.find(application);
   const armed = found ? [parts.triggers.armAll(found), armCounts(parts, found)] : [];
   for (let pass = 1; parts.applications.find(application); pass++) {
@@ -146,8 +149,7 @@ const withdraw = (parts: DaemonParts, id: number): void => {
   parts.root.send({ type: 'ApplicationGone', application: id });
   if (!identity) return;
   parts.events.publish(identity.uid, 'application', String(identity.pid), 'gone', { procname: identity.procname });
-  parts.applications.absent.set(id, identity.pid);
-  endDeadProcesses(parts, identity.pid);
+  processLeft(parts, application);
 };
 
 export const provideApplication = (parts: DaemonParts) => {

@@ -6,6 +6,7 @@ import type { sessionDaemonMachine } from '../machines/session-daemon.ts';
 import type { Bus } from '../transport/bus.ts';
 import { ApplicationTable } from './application-table.ts';
 import { ConsumerLink } from './consumer-link.ts';
+import { AbsentProcesses } from './dead-processes.ts';
 import { DocumentStore } from './document-store.ts';
 import { EventPublisher } from './event-publisher.ts';
 import type { FleetSessions } from './fleet-sessions.ts';
@@ -43,6 +44,9 @@ export class DaemonParts {
   /** Null until this host belongs to a fleet. */
   fleetSessions: FleetSessions | null = null;
   keeperPid = 0;
+  /** When applications could come; until then never. */
+  openedAtMs = Number.POSITIVE_INFINITY;
+  readonly absent = new AbsentProcesses();
   /** Every application gets a duplicate. */
   clockPageFd = -1;
   #root: Root | null = null;

@@ -74,18 +74,28 @@ const groupMemory = (): number => {
   return max === null || max === 'max' || current === null ? Number.POSITIVE_INFINITY : Number(max) - Number(current);
 };
 
-/** The memory of a task that exits goes before its files are closed, which is what a peer hears; and the others of a process may go on. */
-const executes = (task: string): boolean => {
+/** Of /proc/PID/stat, behind the name. */
+const STAT = { state: 0, starttime: 19, vsize: 20, startcode: 23, startstack: 25 } as const;
+
+const statOf = (task: string): readonly string[] => {
   const text = readFileSync(`${task}/stat`, 'utf8');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return fields[0] !== 'Z' && fields[0] !== 'X' && fields[20] !== '0';
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
 };
 
-const lives = (pid: number): boolean => {
+/** The memory of a task that exits goes before its files are closed, which is what a peer hears; and the others of a process may go on. */
+const executes = (fields: readonly string[]): boolean =>
+  fields[STAT.state] !== 'Z' && fields[STAT.state] !== 'X' && fields[STAT.vsize] !== '0';
+
+const image = (pid: number): string | null => {
   try {
-    return readdirSync(`/proc/${pid}/task`).some((task) => executes(`/proc/${pid}/task/${task}`));
+    const started = statOf(`/proc/${pid}`)[STAT.starttime];
+    for (const task of readdirSync(`/proc/${pid}/task`)) {
+      const fields = statOf(`/proc/${pid}/task/${task}`);
+      if (executes(fields)) return `${started} ${fields[STAT.startcode]} ${fields[STAT.startstack]}`;
+    }
+    return null;
   } catch {
-    return false;
+    return null;
   }
 };
 
@@ -152,7 +162,7 @@ export const realHost = (options: RealHostOptions): Host => {
     monotonicNs: () => process.hrtime.bigint(),
     possibleCpus: Math.max(...cpus('possible')) + 1,
     onlineCpus: () => cpus('online'),
-    lives,
+    image,
     availableMemory,
     user,
     idOf: (database, name) => {

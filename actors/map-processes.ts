@@ -41,20 +41,17 @@ const endGroup = async (parts: DaemonParts, { sessionId, map: { name }, group: {
   await parts.releaseMap(mapId);
 };
 
-const lives = (parts: DaemonParts, { group: { process } }: Owned): boolean =>
-  process !== undefined && parts.ports.host.lives(process.pid);
-
 /**
  * The groups of processes that are gone, those of `pid` alone unless it is null. One that registered again meanwhile goes on with
  * what it has.
  */
-export const endDeadGroups = (parts: DaemonParts, pid: number | null): Promise<void> =>
+export const endDeadGroups = (parts: DaemonParts, pid: number | null, isGone: (pid: number) => boolean): Promise<void> =>
   inTurn(parts, GROUPS, async () => {
     for (const owned of ownedGroups(parts)) {
       if (pid !== null && owned.group.process?.pid !== pid) continue;
-      if (parts.applications.in(owned.scope).length > 0 || lives(parts, owned)) continue;
+      if (parts.applications.in(owned.scope).length > 0 || !isGone(owned.group.process!.pid)) continue;
       await endGroup(parts, owned).catch((thrown: unknown) =>
-        // A session that is destroyed meanwhile; else the counters stay as they are until the next daemon looks.
+        // A session that is destroyed meanwhile; else the counters stay as they are until somebody looks again.
         parts.ports.log.warn('the counters of a dead process stay', { map: owned.map.name, cause: String(thrown) }),
       );
     }

@@ -58,8 +58,11 @@ export interface Host {
   monotonicNs(): bigint;
   readonly possibleCpus: number;
   onlineCpus(): readonly number[];
-  /** Whether a process still executes anything: one that is on its way out does not, even before its parent hears of it. */
-  lives(pid: number): boolean;
+  /**
+   * Which program a process executes: another text after exec(), and for another process of that pid. Null: nothing any more; that of
+   * one that is on its way out is seen even before its parent hears of it.
+   */
+  image(pid: number): string | null;
   /** Bytes that can be allocated before somebody is killed for it. */
   availableMemory(): number;
   /** Null: nobody has this uid. */

@@ -27,6 +27,8 @@ export interface ApplicationContext {
   readonly application: number;
   readonly identity: ApplicationIdentity | null;
   readonly batch: number;
+  /** How often the sessions could not attach it in time. */
+  readonly lags: number;
   readonly reason: string | null;
 }
 
@@ -53,13 +55,21 @@ export const applicationMachine = setup({
     withdraw: notProvided<[unknown, { application: number }]>('action withdraw'),
     rememberIdentity: assign((_, params: { identity: ApplicationIdentity }) => ({ identity: params.identity })),
     rememberBatch: assign((_, params: { batch: number }) => ({ batch: params.batch })),
+    countLag: assign(({ context }) => ({ lags: context.lags + 1 })),
+    forgetLags: assign({ lags: 0 }),
     rememberReason: assign((_, params: { reason: string }) => ({ reason: params.reason })),
   },
-  delays: { helloTimeout: 5_000, registerTimeout: 30_000, synchroniseTimeout: 2_000, lagPause: 2_000, catchUpTimeout: 10_000 },
+  delays: {
+    helloTimeout: 5_000,
+    registerTimeout: 30_000,
+    synchroniseTimeout: 2_000,
+    lagPause: ({ context }) => Math.min(2_000 * 2 ** (context.lags - 1), 60_000),
+    catchUpTimeout: 10_000,
+  },
 }).createMachine({
   id: 'application',
   initial: 'connecting',
-  context: ({ input }) => ({ application: input.application, identity: null, batch: 0, reason: null }),
+  context: ({ input }) => ({ application: input.application, identity: null, batch: 0, lags: 0, reason: null }),
   on: {
     ConnectionClosed: '.gone',
     MalformedReceived: {
@@ -143,10 +153,13 @@ export const applicationMachine = setup({
     },
     // The program need not wait, but nothing that it records into may be dropped: it is not known yet what is wanted.
     lagging: {
-      entry: {
-        type: 'sendSynced',
-        params: ({ context }) => ({ application: context.application, batch: context.batch, complete: false }),
-      },
+      entry: [
+        'countLag',
+        {
+          type: 'sendSynced',
+          params: ({ context }) => ({ application: context.application, batch: context.batch, complete: false }),
+        },
+      ],
       on: { ReadyReceived: again },
       after: { lagPause: 'catchingUp' },
     },
@@ -162,10 +175,13 @@ export const applicationMachine = setup({
       after: { catchUpTimeout: 'lagging' },
     },
     synced: {
-      entry: {
-        type: 'sendSynced',
-        params: ({ context }) => ({ application: context.application, batch: context.batch, complete: true }),
-      },
+      entry: [
+        'forgetLags',
+        {
+          type: 'sendSynced',
+          params: ({ context }) => ({ application: context.application, batch: context.batch, complete: true }),
+        },
+      ],
       on: { ReadyReceived: again },
     },
     gone: {

@@ -25,6 +25,8 @@ export interface RingRegistryContext extends RingRegistryInput {
   readonly passing: number;
   readonly finished: number;
   readonly ended: boolean;
+  /** How often its rings could not be drained. */
+  readonly stuck: number;
   readonly refusal: Refusal | null;
 }
 
@@ -82,6 +84,7 @@ export const ringRegistryMachine = setup({
     endPass: assign(({ context }) => ({ finished: context.passing })),
     rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal })),
     rememberEnd: assign({ ended: true }),
+    countStuck: assign(({ context }) => ({ stuck: context.stuck + 1 })),
   },
   guards: {
     passWanted: ({ context }) => context.wanted > context.finished,
@@ -95,12 +98,12 @@ export const ringRegistryMachine = setup({
     drainTimeout: 15_000,
     retryPause: 10_000,
     // Nobody else has what a dead process recorded.
-    drainPause: 1_000,
+    drainPause: ({ context }) => Math.min(1_000 * 2 ** (context.stuck - 1), 30_000),
   },
 }).createMachine({
   id: 'ring-registry',
   initial: 'settled',
-  context: ({ input }) => ({ ...input, wanted: 0, passing: 0, finished: 0, ended: false, refusal: null }),
+  context: ({ input }) => ({ ...input, wanted: 0, passing: 0, finished: 0, ended: false, stuck: 0, refusal: null }),
   on: {
     PassRequested: { actions: { type: 'wantPass', params: ({ event }) => ({ pass: event.pass }) } },
     ScopeEnded: { actions: 'rememberEnd' },
@@ -173,7 +176,7 @@ export const ringRegistryMachine = setup({
       },
       after: { drainTimeout: { target: 'stuck', actions: log('its rings were not drained in time') } },
     },
-    stuck: { after: { drainPause: 'draining' } },
+    stuck: { entry: 'countStuck', after: { drainPause: 'draining' } },
     ended: { type: 'final', entry: { type: 'reportEnded', params: place } },
   },
 });

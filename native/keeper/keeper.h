@@ -24,6 +24,7 @@
 #define KEEPER_BACKOFF_LAST_MS 5000
 /* A process that lived this long had a good start: the next one begins without delay. */
 #define KEEPER_LIFE_GOOD_MS 10000
+#define KEEPER_VAULT_RETRY_MS 1000
 
 typedef struct weft_keeper_record record_t;
 
@@ -67,6 +68,7 @@ struct keeper {
     char *program;    /* argv[0] */
     pid_t vault;      /* 0: none */
     bool vault_stale; /* it does not hold what the deposits are now */
+    int64_t vault_retry_ms; /* the last start of a vault failed: not before then; else 0 */
     enum shutdown_phase phase;
     int64_t phase_deadline_ms;
     bool phase_killed; /* SIGKILL was sent in this phase */
@@ -105,6 +107,7 @@ int deposit_release(struct keeper *k, const uint8_t *id);
 
 /* vault.c: a child that holds the deposits' memory for whoever comes when this process was killed */
 void vault_renew(struct keeper *k);
+int64_t vault_next_due_ms(const struct keeper *k); /* INT64_MAX: nothing to try again */
 void vault_reaped(struct keeper *k, pid_t pid);
 void vault_end(struct keeper *k);
 

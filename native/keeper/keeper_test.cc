@@ -227,11 +227,35 @@ void spawned_program_is_clean() {
 }
 
 void session_daemon_sees_chosen_environment() {
-    TestKeeper keeper({"describe", 0, {}, {"SECRET=of the caller", "NODE_OPTIONS=-r x", "WEFT_X=1", "NODE_COMPILE_CACHE=/cache"}, "", 0});
+    TestKeeper keeper({"describe", 0, {}, {"SECRET=of the caller", "NODE_OPTIONS=-r x", "WEFT_X=1"}, "", 0});
     const std::string self = keeper.heard();
-    for (const std::string &part : {std::string(" WEFT_X=1"), std::string(" NODE_COMPILE_CACHE=/cache"), std::string(" PATH=")})
+    for (const std::string &part : {std::string(" WEFT_X=1"), std::string(" PATH=")})
         CHECK_EQUAL(self.find(part) != std::string::npos ? part : self, part);
     CHECK(self.find("SECRET") == std::string::npos && self.find("NODE_OPTIONS") == std::string::npos);
+}
+
+// Compiled files are code that the session daemon runs.
+void session_daemon_gets_only_a_cache_of_its_own() {
+    namespace fs = std::filesystem;
+    char name[] = "/tmp/weft-cache-XXXXXX";
+    const std::string own = mkdtemp(name);
+    const std::string open = own + "/open", link = own + "/link", strange = own + "/strange";
+    fs::create_directory(open);
+    fs::permissions(open, fs::perms::all);
+    fs::create_directory_symlink(own, link);
+    std::vector<std::pair<std::string, bool>> caches = {{own, true}, {own + "/later/cache/", true}, {open, false}, {open + "//later", false},
+                                                        {link + "/", false}, {"/tmp", false}, {"relative", false}};
+    if (getuid() == 0) {
+        fs::create_directory(strange);
+        CHECK_EQUAL(chown(strange.c_str(), 65534, 65534), 0);
+        caches.insert(caches.end(), {{strange, false}, {strange + "/later", false}});
+    }
+    for (const auto &[path, passed] : caches) {
+        TestKeeper keeper({"describe", 0, {}, {"NODE_COMPILE_CACHE=" + path}, "", 0});
+        const bool seen = keeper.heard().find(" NODE_COMPILE_CACHE=" + path) != std::string::npos;
+        CHECK_EQUAL(path + (seen ? " passed" : " kept"), path + (passed ? " passed" : " kept"));
+    }
+    fs::remove_all(own);
 }
 
 void socket_pair_connects_spawner() {
@@ -431,6 +455,7 @@ int main(int argc, char **argv) {
         {"keeper: the end of a spawned program is reported with pid and status", spawn_reports_exit},
         {"keeper: a spawned program has its uid, a session of its own, a clean environment, fds 0 to 3", spawned_program_is_clean},
         {"keeper: the session daemon sees the chosen part of the keeper's environment", session_daemon_sees_chosen_environment},
+        {"keeper: a cache of compiled files that others may write is not passed on", session_daemon_gets_only_a_cache_of_its_own},
         {"keeper: fd 3 of a spawned program and the deposit are two ends of one socket", socket_pair_connects_spawner},
         {"keeper: restart=1 starts a program again, FORGET leaves it alone", restarts_what_was_asked_for},
         {"keeper: LIST gives deposits, then processes, then ENOENT", lists_what_it_holds},

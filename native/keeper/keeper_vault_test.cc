@@ -5,8 +5,10 @@
 #include <cctype>
 #include <csignal>
 #include <filesystem>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace weft_test;
@@ -23,6 +25,12 @@ std::vector<pid_t> vaults_of(const TestKeeper &keeper) {
             found.push_back(std::stoi(entry.path().filename().string()));
     }
     return found;
+}
+
+// The only one; -1: there is none, or there are several.
+pid_t vault_of(const TestKeeper &keeper) {
+    const auto vaults = vaults_of(keeper);
+    return vaults.size() == 1 ? vaults[0] : -1;
 }
 
 std::vector<ino_t> files_of(pid_t pid) {
@@ -66,13 +74,14 @@ void vault_outlives_keeper() {
     CHECK(comes_true([&] { return vault_holds(keeper, {inode_of(ring), inode_of(reader), inode_of(map)}); }));
     CHECK_EQUAL(caller.call(record_of(WEFT_KEEPER_RELEASE, 1)).status, 0);
     CHECK(comes_true([&] { return vault_holds(keeper, {inode_of(map)}); }));
-    kill(vaults_of(keeper)[0], SIGKILL); // another one takes its place
-    CHECK(comes_true([&] { return vault_holds(keeper, {inode_of(map)}); }));
+    const pid_t killed = vault_of(keeper);
+    kill(killed, SIGKILL); // another one takes its place
+    CHECK(comes_true([&] { return vault_of(keeper) != killed && vault_holds(keeper, {inode_of(map)}); }));
     kill(-keeper.pid, SIGKILL);
     kill(keeper.pid, SIGKILL);
     keeper.wait();
     kill(orphan, SIGKILL);
-    const pid_t left = vaults_of(keeper).at(0);
+    const pid_t left = vault_of(keeper);
     CHECK(vault_holds(keeper, {inode_of(map)}));
     keeper.start({}); // the lock went with the keeper
     keeper.heard();
@@ -90,9 +99,54 @@ void vault_outlives_keeper() {
         close(fd);
 }
 
+// Only the user may, whose keeper it is: root of a container may lack CAP_SYS_RESOURCE.
+bool limit_processes(const TestKeeper &keeper, uid_t user, rlim_t count) {
+    const pid_t child = fork();
+    if (child == 0) {
+        rlimit limit;
+        const bool same = getuid() == user || (setgid(user) == 0 && setuid(user) == 0);
+        if (!same || prlimit(keeper.pid, RLIMIT_NPROC, nullptr, &limit))
+            _exit(1);
+        limit.rlim_cur = std::min(count, limit.rlim_max);
+        _exit(prlimit(keeper.pid, RLIMIT_NPROC, &limit, nullptr) ? 1 : 0);
+    }
+    int status = -1;
+    return waitpid(child, &status, 0) == child && status == 0;
+}
+
+// Under a user whom the limit binds: root may always fork.
+void vault_stays_until_there_is_another() {
+    const uid_t self = getuid(), bound = self == 0 ? 65534 : self;
+    TestKeeper keeper({"stay", self == 0 ? bound : 0, {}, {}, "", 0});
+    keeper.heard_pid("sessiond start");
+    CHECK_EQUAL(seteuid(bound), 0);
+    Caller caller(keeper.sockets());
+    CHECK_EQUAL(seteuid(self), 0);
+    hello(caller);
+    const int ring = memfd_with("ring"), map = memfd_with("map");
+    Record deposit = record_of(WEFT_KEEPER_DEPOSIT, 1);
+    deposit.role = WEFT_ROLE_DEPOSIT;
+    CHECK_EQUAL(caller.call(deposit, {ring}).status, 0);
+    CHECK(comes_true([&] { return vaults_of(keeper).size() == 1; }));
+    const pid_t former = vault_of(keeper);
+    CHECK(limit_processes(keeper, bound, 1));
+    deposit.id[0] = 2;
+    CHECK_EQUAL(caller.call(deposit, {map}).status, 0);
+    const std::string log = keeper.directory + "/log", complaint = "cannot start a vault";
+    CHECK(comes_true([&] { return file_text(log).find(complaint) != std::string::npos; }));
+    CHECK_EQUAL(caller.call(deposit, {map}).status, 0); // a further turn
+    CHECK(vaults_of(keeper) == std::vector<pid_t>{former});
+    CHECK(limit_processes(keeper, bound, RLIM_INFINITY)); // nobody tells the keeper
+    CHECK(comes_true([&] { const pid_t now = vault_of(keeper); return now > 0 && now != former; }));
+    CHECK_EQUAL(file_text(log).find(complaint), file_text(log).rfind(complaint));
+    for (const int fd : {ring, map})
+        close(fd);
+}
+
 } // namespace
 
 std::vector<Case> vault_cases() {
-    return {{"keeper: a vault holds the memory among the deposits, whoever is killed, until somebody ends it or the keeper ends in order",
+    return {{"keeper: a vault stays while there is no room for the next one, which is started when there is", vault_stays_until_there_is_another},
+            {"keeper: a vault holds the memory among the deposits, whoever is killed, until somebody ends it or the keeper ends in order",
              vault_outlives_keeper}};
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 
 #define ARGUMENTS_MAX 256
 #define ENVIRONMENT_MAX 512
+#define CACHE "NODE_COMPILE_CACHE="
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 extern char **environ;
@@ -87,18 +89,51 @@ static void set_pair(struct environment *env, const char *name, const char *valu
     free(entry);
 }
 
+static bool is_own_directory(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* Behind a slash, lstat would follow a link. */
+static void trim(char *path)
+{
+    for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
+        path[length - 1] = '\0';
+}
+
+static void to_parent(char *path)
+{
+    char *slash = strrchr(path, '/');
+    slash[slash == path] = '\0';
+    trim(path);
+}
+
+/* Compiled files are code: nobody else may write there. What is not there yet is as safe as the nearest directory that is. */
+static bool is_own_cache(const char *path)
+{
+    char nearest[PATH_MAX];
+    struct stat status;
+    if (path[0] != '/' || strlen(path) >= sizeof nearest)
+        return false;
+    strcpy(nearest, path);
+    trim(nearest);
+    while (nearest[1] && lstat(nearest, &status) && errno == ENOENT)
+        to_parent(nearest);
+    return is_own_directory(nearest);
+}
+
 /*
  * LD_PRELOAD, NODE_OPTIONS and the like of whoever typed the first command are not the session daemon's. The cache of compiled files is:
  * without it from the very first file on, the daemon would load what strips types, 15 MB for its whole life.
  */
 static bool session_daemon_may_see(const char *entry)
 {
-    static const char *const prefixes[] = { "PATH=", "HOME=", "USER=", "LANG=", "LC_", "TZ=", "TMPDIR=", "XDG_", "WEFT_",
-                                            "NODE_COMPILE_CACHE=" };
+    static const char *const prefixes[] = { "PATH=", "HOME=", "USER=", "LANG=", "LC_", "TZ=", "TMPDIR=", "XDG_", "WEFT_" };
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(entry, prefixes[i], strlen(prefixes[i])) == 0)
             return strchr(entry, '=') != NULL;
-    return false;
+    return strncmp(entry, CACHE, strlen(CACHE)) == 0 && is_own_cache(entry + strlen(CACHE));
 }
 
 static void make_environment(struct environment *env, const record_t *spec, const struct passwd *user)

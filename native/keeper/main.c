@@ -270,6 +270,8 @@ static int poll_timeout(struct keeper *k)
     const int64_t watchdog = watchdog_step(k);
     if (watchdog < until)
         until = watchdog;
+    if (vault_next_due_ms(k) < until)
+        until = vault_next_due_ms(k);
     if (until == INT64_MAX)
         return -1;
     const int64_t left = until - now_ms();

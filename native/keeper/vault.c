@@ -75,29 +75,44 @@ static void be_vault(const struct keeper *k, int *kept, unsigned count)
         pause();
 }
 
-static pid_t start(const struct keeper *k)
+/* 0 or an errno value. *pid is 0 when there is nothing to hold. */
+static int start(const struct keeper *k, pid_t *pid)
 {
     int *kept = calloc(2 * k->deposit_count + 1, sizeof *kept);
-    const unsigned count = kept ? list_memory(k, kept) : 0;
-    const pid_t pid = count ? fork() : 0;
-    if (count && pid == 0)
+    if (!kept)
+        return ENOMEM;
+    const unsigned count = list_memory(k, kept);
+    *pid = count ? fork() : 0;
+    const int error = *pid < 0 ? errno : 0;
+    if (count && *pid == 0)
         be_vault(k, kept, count);
-    if (pid < 0)
-        say("cannot start a vault: %s", strerror(errno));
     free(kept);
-    return pid > 0 ? pid : 0;
+    return error;
 }
 
 void vault_renew(struct keeper *k)
 {
-    if (!k->vault_stale)
+    pid_t next;
+    if (!k->vault_stale || now_ms() < k->vault_retry_ms)
         return;
-    /* The new one first: there is always one that holds what both have. */
-    const pid_t former = k->vault;
+    /* The new one first: there is always one that holds what both have. Without a new one the former is better than none. */
+    const int error = start(k, &next);
+    if (error) {
+        if (!k->vault_retry_ms)
+            say("cannot start a vault, so memory of now would be lost if this keeper and its daemon were killed; trying on: %s", strerror(error));
+        k->vault_retry_ms = now_ms() + KEEPER_VAULT_RETRY_MS;
+        return;
+    }
+    if (k->vault)
+        kill(k->vault, SIGKILL);
+    k->vault = next;
     k->vault_stale = false;
-    k->vault = start(k);
-    if (former)
-        kill(former, SIGKILL);
+    k->vault_retry_ms = 0;
+}
+
+int64_t vault_next_due_ms(const struct keeper *k)
+{
+    return k->vault_stale && k->vault_retry_ms ? k->vault_retry_ms : INT64_MAX;
 }
 
 void vault_reaped(struct keeper *k, pid_t pid)

@@ -127,7 +127,8 @@ test('what cannot be loaded is refused with its place, and leaves nothing behind
   const unknown = tried(minimal('wrong', '\n<surprise/>'));
   assert.equal(unknown.status, 1);
   assert.match(unknown.stderr, /line 5 .*surprise/);
-  const live = tried(minimal('wrong', '<live_timer_interval>1000000</live_timer_interval>'));
+  const timer = '<attributes><live_timer_interval>1000000</live_timer_interval></attributes>';
+  const live = tried(minimal('wrong', '').replace('</session>', `${timer}</session>`));
   assert.equal(live.status, 5);
   assert.match(live.stderr, /live_timer_interval.*not supported/);
   assert.deepEqual(names(), []);

@@ -1,7 +1,7 @@
 /** What a daemon takes from who outlived its keeper: memory that it made itself under that name, and nothing else. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -83,6 +83,71 @@ test('memory lies with the vault of a keeper that is gone; it is let go when it 
   survivors.releaseVaults(1);
   assert.equal(await ended, 'SIGKILL');
   assert.deepEqual([present.exitCode, present.signalCode], [null, null]);
+});
+
+/** Leaves no descriptor for anything while `act` runs. */
+const withoutDescriptors = (act: () => void): void => {
+  const limit = (soft: string): void =>
+    assert.equal(spawnSync('prlimit', ['--pid', String(process.pid), `--nofile=${soft}:`]).status, 0);
+  const taken: number[] = [];
+  const before = /open files +(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))![1]!;
+  limit('256');
+  try {
+    assert.throws(() => {
+      for (;;) taken.push(openSync('/dev/null', 'r'));
+    }, /EMFILE/);
+    act();
+  } finally {
+    for (const fd of taken) closeSync(fd);
+    limit(before);
+  }
+};
+
+test('without descriptors to look with, memory is not taken for lost: the start fails, and the vault stays for the next one', async (t) => {
+  const ringId = `${RING}9`;
+  const { fds } = memory(t, ringId);
+  const { runtime, survivors } = survivorsIn(t);
+  const left = await vault(t, fds, runtime);
+  withoutDescriptors(() => {
+    assert.throws(() => survivors.memoryOf(UID, ringId), { code: 'EMFILE' });
+    survivors.releaseVaults(1);
+  });
+  for (const fd of survivors.memoryOf(UID, ringId)!) closeSync(fd);
+  withoutDescriptors(() => assert.throws(() => survivors.memoryOf(UID, ringId), { code: 'EMFILE' }, 'it knows where it is'));
+  assert.equal(left.signalCode, null);
+});
+
+test('all vaults are looked through once, not again for every ring', async (t) => {
+  const ringId = `${RING}a`;
+  const { fds } = memory(t, ringId);
+  const { runtime, survivors } = survivorsIn(t);
+  assert.equal(survivors.memoryOf(UID, ringId), null);
+  await vault(t, fds, runtime);
+  assert.equal(survivors.memoryOf(UID, ringId), null);
+});
+
+test("a vault of another user, and one that sees other mounts, as a container's, are neither asked nor ended", async (t) => {
+  if (UID !== 0 || spawnSync('unshare', ['--mount', 'true']).status !== 0)
+    return t.skip('takes root that may unshare its mounts');
+  const ringId = `${RING}b`;
+  const { fds } = memory(t, ringId);
+  const { runtime, survivors } = survivorsIn(t);
+  const posing = `exec -a /opt/weft-vault sh -c 'echo ready; read line' sh --runtime '${runtime}'`;
+  const commands = [
+    ['unshare', '--mount', 'bash', '-c', posing],
+    ['setpriv', '--reuid=65534', 'bash', '-c', posing],
+  ] as const;
+  for (const [program, ...words] of commands) {
+    const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'ignore', ...fds] });
+    t.after(() => child.kill('SIGKILL'));
+    await new Promise<void>((resolve) => child.stdout!.once('data', () => resolve()));
+    const pid = child.pid!;
+    assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /^\/opt\/weft-vault\0/);
+    survivors.releaseVaults(1);
+    assert.equal(child.kill(0), true);
+    assert.deepEqual([child.exitCode, child.signalCode], [null, null]);
+  }
+  assert.equal(survivors.memoryOf(UID, ringId), null);
 });
 
 test('the counters of a map are found with whoever holds them read-only, writable again', async (t) => {

@@ -264,7 +264,8 @@ export const RECOVERY: readonly Scenario[] = [
   }),
 
   scenario('a session that cannot be recovered does not keep the daemon from serving the others', async (world) => {
-    await recording(world);
+    const program = await recording(world);
+    const before = world.record(program, 1);
     world.killDaemon();
     world.faults.plan('keeper.fetch', 'hang', { times: 100 });
     const time = await took(world, () => world.start());
@@ -277,6 +278,14 @@ export const RECOVERY: readonly Scenario[] = [
       );
       assert.ok(waited < 100, `${command}: ${waited} ms`);
     }
+    await world.until('the program goes on', () => program.synced === 1, 10_000);
+    const late = world.record(program, 2);
+    assert.equal(late.length, 2, 'and with what it records, though nobody has asked for it yet');
+    world.faults.clear();
+    await world.until('it is attached', () => program.complete, 120_000);
+    const last = world.record(program, 1);
+    await world.ok('session.stop', { session: 's' });
+    holds(world, [...before, ...late, ...last]);
   }),
 
   scenario('a restart that finds the consumer gone starts another; nothing is lost', async (world) => {

@@ -50,6 +50,7 @@ export class WorldApplication {
   #connection: SeqpacketConnection | null = null;
   id = 0;
   alive = true;
+  image = 'first';
   synced = 0;
   /** The daemon has asked for all that it wants. */
   complete = false;
@@ -130,6 +131,7 @@ export class WorldApplication {
     this.exit();
     this.alive = true;
     this.#procname = procname;
+    this.image = procname;
     this.register();
   }
 

@@ -81,7 +81,7 @@ export class WorldDaemon {
       monotonicNs: () => world.clock.monotonicNs(),
       possibleCpus: 2,
       onlineCpus: () => [0, 1],
-      lives: (pid) => world.applications.some((one) => one.pid === pid && one.alive),
+      image: (pid) => world.applications.find((one) => one.pid === pid && one.alive)?.image ?? null,
       availableMemory: () => world.memory,
       user: (uid) => ({ gid: uid, home: `/home/${uid}` }),
       idOf: (_, name) => (name === 'alice' ? 1000 : null),

@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { realHost } from '../../actors/host-ports.ts';
 
-const { image } = realHost({ host: null, group: 'tracing' });
+const { image } = realHost({ host: null, group: 'tracing', state: mkdtempSync(join(tmpdir(), 'weft-image-')), labels: {} });
 
 test('a process is the same program until exec(), and none when it has ended, reaped or not', async (t) => {
   const child = spawn('sh', ['-c', 'echo ready; read line; exec sleep 60'], { stdio: ['pipe', 'pipe', 'ignore'] });

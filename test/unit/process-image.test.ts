@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { realHost } from '../../actors/host-ports.ts';
 
-const { image } = realHost({ host: null, group: 'tracing', state: mkdtempSync(join(tmpdir(), 'weft-image-')), labels: {} });
+const state = mkdtempSync(join(tmpdir(), 'weft-image-'));
+after(() => rmSync(state, { recursive: true }));
+const { image } = realHost({ host: null, group: 'tracing', state, labels: {} });
 
 test('a process is the same program until exec(), and none when it has ended, reaped or not', async (t) => {
   const child = spawn('sh', ['-c', 'echo ready; read line; exec sleep 60'], { stdio: ['pipe', 'pipe', 'ignore'] });

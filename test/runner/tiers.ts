@@ -84,21 +84,21 @@ const killTier = (root: string): Tier => ({
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
   nodeTier(root, 'unit', 65, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 150, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
-  nodeTier(root, 'model', 110, ['test/model']),
-  nodeTier(root, 'simulation', 165, ['test/simulation']),
+  { name: 'native', budgetS: 125, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
+  nodeTier(root, 'model', 105, ['test/model']),
+  nodeTier(root, 'simulation', 145, ['test/simulation']),
   {
     name: 'sanitizers',
-    budgetS: 255,
+    budgetS: 290,
     parallel: 1,
     steps: () => [
       ...nativeSteps(root, ['SANITIZE=address,undefined'], (program) => !!process.env.WEFT_SOAK || !DEATHS.test(program)),
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 215, ['test/e2e']),
-  nodeTier(root, 'compat', 60, ['test/compat']),
+  nodeTier(root, 'e2e', 230, ['test/e2e']),
+  nodeTier(root, 'compat', 55, ['test/compat']),
   killTier(root),
-  nodeTier(root, 'users', 30, ['test/users']),
+  nodeTier(root, 'users', 25, ['test/users']),
   nodeTier(root, 'hosts', 140, ['test/hosts']),
 ];

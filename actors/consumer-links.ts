@@ -51,7 +51,7 @@ export const linkClose = async (parts: ConsumerProcessParts, request: ConsumerRe
   const left = await linkDrain(parts, { session, timeoutMs });
   refOf(parts, session)?.send({ type: 'CloseRequested' });
   await entry.closed.promise;
-  return left;
+  return { ...left, drained: entry.isDone };
 };
 
 export const spoolRemove = async (parts: ConsumerProcessParts, { output }: ConsumerRequest<'spool-remove'>): Promise<Body> => {

@@ -41,6 +41,8 @@ export class LinkEntry {
   readonly log: LinkLog;
   readonly queue: LinkQueue;
   readonly closed = deferred<void>();
+  /** At its end nothing was left that is worth to be kept. */
+  isDone = false;
   peer: LinkPeer | null = null;
   pump: LinkPump | null = null;
   relay: string | null = null;
@@ -297,7 +299,8 @@ const endLink = (parts: ConsumerProcessParts, session: string): void => {
   entry.pump?.pause();
   void entry.peer?.close();
   // Nobody comes back for what was not told: only packets are worth keeping, and whoever ends the session hears of them.
-  if ((entry.queue.empty && entry.log.closed) || entry.queue.holdsNothing) entry.spool.end();
+  entry.isDone = (entry.queue.empty && entry.log.closed) || entry.queue.holdsNothing;
+  if (entry.isDone) entry.spool.end();
   entry.settleAll();
   parts.root.send({ type: 'LinkEnded', sessionId: session });
   entry.closed.resolve();

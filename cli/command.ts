@@ -27,6 +27,8 @@ export interface Environment {
   readonly colour: boolean;
   readonly group: string;
   /** Sends a command to the session daemon (started if need be); throws FaultError. */
+  /** Commands go to hosts of the fleet, not to this one's daemon. */
+  readonly inFleet: boolean;
   request<C extends CommandName>(name: C, fields: CommandFields<C>): Promise<CommandAnswer<C>>;
   /** The session that commands without a name mean; throws UsageError when there is none. */
   currentSession(): string;

@@ -93,6 +93,10 @@ class Session implements Environment {
     return (await this.#daemon).live(owner, session, heard);
   }
 
+  get inFleet(): boolean {
+    return this.#fleet !== null;
+  }
+
   currentSession(): string {
     return needCurrentSession(this.env);
   }

@@ -36,6 +36,8 @@ const layoutOf = (environment: Environment): Layout => {
 
 /** Below it what no session shows: it waits for a relay, and nobody records into it (any more). */
 const withWaiting = async (environment: Environment, outcome: Outcome): Promise<Outcome> => {
+  // Of a fleet each host shows its own.
+  if (environment.inFleet) return outcome;
   const { parcels } = await environment.request('daemon.status', {});
   if (parcels.length === 0) return outcome;
   const each = parcels.map(({ what, bytes, cause }) => `  ${what}: ${bytes} bytes${cause === null ? '' : ` (${cause})`}`);

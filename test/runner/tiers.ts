@@ -84,21 +84,21 @@ const killTier = (root: string): Tier => ({
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
   nodeTier(root, 'unit', 65, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 125, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
-  nodeTier(root, 'model', 105, ['test/model']),
-  nodeTier(root, 'simulation', 145, ['test/simulation']),
+  { name: 'native', budgetS: 110, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
+  nodeTier(root, 'model', 80, ['test/model']),
+  nodeTier(root, 'simulation', 135, ['test/simulation']),
   {
     name: 'sanitizers',
-    budgetS: 290,
+    budgetS: 285,
     parallel: 1,
     steps: () => [
       ...nativeSteps(root, ['SANITIZE=address,undefined'], (program) => !!process.env.WEFT_SOAK || !DEATHS.test(program)),
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 230, ['test/e2e']),
+  nodeTier(root, 'e2e', 225, ['test/e2e']),
   nodeTier(root, 'compat', 55, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 25, ['test/users']),
-  nodeTier(root, 'hosts', 140, ['test/hosts']),
+  nodeTier(root, 'hosts', 170, ['test/hosts']),
 ];

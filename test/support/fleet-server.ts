@@ -57,11 +57,16 @@ export class TestFleet {
     this.keys = keys;
   }
 
-  static async start(servers = 1): Promise<TestFleet> {
+  /** Ports were free when they were asked for; a server that dials another may have one of them meanwhile. */
+  static async start(servers = 1, attempts = 5): Promise<TestFleet> {
     const directory = mkdtempSync(join(tmpdir(), 'weft-fleet-'));
     const fleet = new TestFleet(directory, await FleetKeys.create(join(directory, 'keys'), await serversFor(servers)));
-    await Promise.all(fleet.keys.servers.map(({ name }) => fleet.startServer(name)));
-    return fleet;
+    const started = await Promise.allSettled(fleet.keys.servers.map(({ name }) => fleet.startServer(name)));
+    const failed = started.find((one) => one.status === 'rejected');
+    if (!failed) return fleet;
+    await fleet.dispose();
+    if (attempts > 1 && String(failed.reason).includes('address already in use')) return TestFleet.start(servers, attempts - 1);
+    throw failed.reason;
   }
 
   async startServer(name: string): Promise<void> {

@@ -84,12 +84,12 @@ const killTier = (root: string): Tier => ({
 export const tiersOf = (root: string): Tier[] => [
   staticTier(root),
   nodeTier(root, 'unit', 60, ['test/unit', 'test/contract'], 2),
-  { name: 'native', budgetS: 170, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
+  { name: 'native', budgetS: 150, parallel: 1, steps: () => [...nativeSteps(root, []), aarch64Step] },
   nodeTier(root, 'model', 60, ['test/model']),
   nodeTier(root, 'simulation', 200, ['test/simulation']),
   {
     name: 'sanitizers',
-    budgetS: 270,
+    budgetS: 290,
     parallel: 1,
     steps: () => [
       ...nativeSteps(root, ['SANITIZE=address,undefined'], (program) => !!process.env.WEFT_SOAK || !DEATHS.test(program)),

@@ -123,8 +123,8 @@ const PASSES_MAX = 3;
 
 /** Every session that is interested has a pass that includes it. */
 const synchronise = async (parts: DaemonParts, application: number): Promise<void> => {
-  // It hears nothing of applications yet, and what they record for it may not be dropped.
-  if (parts.root.getSnapshot().context.recovering.length > 0) throw new Error('a session is not recovered yet');
+  // A session that is not recovered hears nothing of applications. The others attach it; what it records for that one may not be dropped.
+  const isComplete = parts.root.getSnapshot().context.recovering.length === 0;
   const found = parts.applications.find(application);
   const armed = found ? [parts.triggers.armAll(found), armCounts(parts, found)] : [];
   for (let pass = 1; parts.applications.find(application); pass++) {
@@ -133,6 +133,7 @@ const synchronise = async (parts: DaemonParts, application: number): Promise<voi
     }
     try {
       await Promise.all([...parts.passes.takeInclusions(application), ...armed]);
+      if (!isComplete) throw new Error('a session is not recovered yet');
       return;
     } catch (thrown) {
       if (pass === PASSES_MAX || refusedFrom(thrown).refusal.code !== 'consumer-failed') throw thrown;

@@ -408,13 +408,13 @@ export class ConsumerLink {
     }
   }
 
-  /** While nobody serves the subject (the consumer joins, or the bus is away) the question is put again. */
   /** Later than all before: what was long on its way is told by it. */
   #next(): number {
     this.#order++;
     return this.#order;
   }
 
+  /** While nobody serves the subject (the consumer joins, or the bus is away) the question is put again. */
   async #ask(verb: string, body: Body): Promise<Body> {
     const { clock, ids, place } = this.#around;
     const epoch = this.#epoch;

@@ -12,6 +12,7 @@ import { writeWhole } from '../transport/private-file.ts';
 import { makeDirectories } from './make-directories.ts';
 import { PARCEL_VERSION, type ParcelDocument } from './parcels.ts';
 import type { Clock, Disk, FleetDisk, Host, Ids, Log, ParcelDisk, TriggerDisk, User } from './ports.ts';
+import { statFields } from './process-stat.ts';
 
 export const VERSION = '0.1.0';
 
@@ -77,20 +78,15 @@ const groupMemory = (): number => {
 /** Of /proc/PID/stat, behind the name. */
 const STAT = { state: 0, starttime: 19, vsize: 20, startcode: 23, startstack: 25 } as const;
 
-const statOf = (task: string): readonly string[] => {
-  const text = readFileSync(`${task}/stat`, 'utf8');
-  return text.slice(text.lastIndexOf(')') + 2).split(' ');
-};
-
 /** The memory of a task that exits goes before its files are closed, which is what a peer hears; and the others of a process may go on. */
 const executes = (fields: readonly string[]): boolean =>
   fields[STAT.state] !== 'Z' && fields[STAT.state] !== 'X' && fields[STAT.vsize] !== '0';
 
 const image = (pid: number): string | null => {
   try {
-    const started = statOf(`/proc/${pid}`)[STAT.starttime];
+    const started = statFields(`/proc/${pid}`)[STAT.starttime];
     for (const task of readdirSync(`/proc/${pid}/task`)) {
-      const fields = statOf(`/proc/${pid}/task/${task}`);
+      const fields = statFields(`/proc/${pid}/task/${task}`);
       if (executes(fields)) return `${started} ${fields[STAT.startcode]} ${fields[STAT.startstack]}`;
     }
     return null;

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { writeWhole } from '../transport/private-file.ts';
 import type { Host, Log, Survivors } from './ports.ts';
+import { statFields } from './process-stat.ts';
 
 /** Node knows no name for it. */
 const O_PATH = 0o10000000;
@@ -40,7 +41,7 @@ const once = <T>(make: () => T): (() => T) => {
 
 /** In which tick of the machine's life a process began: with the pid it names one process for good. */
 const beganAt = (pid: number): string | null => {
-  const [state = 'X', ...fields] = unlessAbsent(() => fieldsOf(`/proc/${pid}`), []);
+  const [state = 'X', ...fields] = unlessAbsent(() => statFields(`/proc/${pid}`), []);
   return state === 'Z' || state === 'X' ? null : (fields[18] ?? null);
 };
 
@@ -70,12 +71,6 @@ const processes = (): readonly string[] => linksIn('/proc').filter((process) => 
 const wordsOf = (process: string): readonly string[] =>
   unlessAbsent(() => readFileSync(`${process}/cmdline`, 'utf8').split('\0'), []);
 
-/** The fields behind the name: state, parent, ... */
-const fieldsOf = (process: string): readonly string[] => {
-  const text = readFileSync(`${process}/stat`, 'utf8');
-  return text.slice(text.lastIndexOf(')') + 2).split(' ');
-};
-
 const ownerOf = (process: string): number | null => unlessAbsent(() => statSync(process).uid, null);
 
 /** In another mount namespace, a container's, the same path is another directory. */
@@ -93,7 +88,7 @@ const vaultsOf = (runtime: string, uid: number): readonly string[] =>
 
 /** The vault of the keeper that serves is its child. */
 const release = (vault: string, keeper: number): void => {
-  const parent = unlessAbsent(() => fieldsOf(vault)[1], undefined);
+  const parent = unlessAbsent(() => statFields(vault)[1], undefined);
   const pid = Number(vault.slice(vault.lastIndexOf('/') + 1));
   if (parent !== undefined && parent !== String(keeper)) unlessAbsent(() => process.kill(pid, 'SIGKILL'), false);
 };

@@ -119,11 +119,7 @@ export const applicationMachine = setup({
     synchronising: {
       on: {
         // A provider was loaded meanwhile: what it brought has to be attached too.
-        ReadyReceived: {
-          target: 'synchronising',
-          reenter: true,
-          actions: { type: 'rememberBatch', params: ({ event }) => ({ batch: event.batch }) },
-        },
+        ReadyReceived: { ...again, reenter: true },
       },
       invoke: {
         id: 'synchronise',

@@ -19,9 +19,9 @@ const TRACE = 'ust/uid/0/64-bit';
 const METADATA = '/* CTF 1.8 */\ntrace { uuid = "01234567-89ab-cdef-0123-456789abcdef"; };\n';
 const native = loadNative();
 
-const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
+const until = async (what: string | (() => string), holds: () => boolean | Promise<boolean>): Promise<void> => {
   for (const deadline = Date.now() + 15_000; !(await holds()); await new Promise((done) => setTimeout(done, 5)))
-    assert.ok(Date.now() < deadline, `waited too long: ${what}`);
+    assert.ok(Date.now() < deadline, `waited too long: ${typeof what === 'string' ? what : what()}`);
 };
 
 const freePort = (): Promise<number> =>
@@ -97,11 +97,21 @@ class World {
     return world;
   }
 
+  /** What happened to the link, for who waits in vain. */
+  get state(): string {
+    const { exitCode, signalCode } = this.#relay ?? {};
+    return `relay ${exitCode ?? signalCode ?? 'runs'}, ${this.cuts} cuts, ${this.queue.bytes} bytes in the spool, drained: ${this.pump.drained}`;
+  }
+
   async startRelay(): Promise<void> {
     const [ctrl, data, live] = this.ports.map((port) => `tcp://127.0.0.1:${port}`) as [string, string, string];
     const env = { ...process.env, LTTNG_HOME: this.home, HOME: this.home };
-    this.#relay = spawn('lttng-relayd', ['-o', this.base, '-C', ctrl, '-D', data, '-L', live], { env, stdio: 'ignore' });
-    await until('the relay listens', async () => (await listens(this.ports[0])) && (await listens(this.ports[1])));
+    const relay = spawn('lttng-relayd', ['-o', this.base, '-C', ctrl, '-D', data, '-L', live], { env, stdio: 'ignore' });
+    this.#relay = relay;
+    await until('the relay listens', async () => {
+      assert.equal(relay.exitCode, null, 'the relay does not start: has another program one of its ports?');
+      return (await listens(this.ports[0])) && (await listens(this.ports[1]));
+    });
   }
 
   kill(): void {
@@ -115,7 +125,10 @@ class World {
 
   async drained(): Promise<void> {
     this.pump.wake();
-    await until('all is there', () => this.pump.drained);
+    await until(
+      () => `all is there (${this.state})`,
+      () => this.pump.drained,
+    );
   }
 
   /** Files of the relay that end so, by path. */

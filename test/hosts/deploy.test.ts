@@ -5,8 +5,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { GenericContainer, Wait } from 'testcontainers';
 import { parse } from 'yaml';
 import { type KubernetesObject, renderChart } from '../support/chart.ts';
+import { startEngine } from '../support/container-engine.ts';
+import { Enclosure, enclosureMissing } from '../support/enclosure.ts';
 import { CLI, ROOT } from '../support/weft.ts';
 
 const DEPLOY = join(ROOT, 'deploy');
@@ -104,12 +107,22 @@ describe('container image', { timeout: 120_000 }, () => {
     assert.ok(Number.parseInt(bytes, 10) < 300, bytes);
   });
 
-  const engine = ['docker', 'podman'].find((one) => spawnSync(one, ['info'], { stdio: 'ignore' }).status === 0);
-  test('the engine builds and runs it', { skip: engine === undefined && 'no container engine answers' }, () => {
+  test('an engine builds it and runs it', { skip: enclosureMissing() }, async (t) => {
+    const enclosure = await Enclosure.start(join(directory, 'engine'));
+    t.after(() => enclosure.dispose());
+    const missing = await startEngine(enclosure);
+    if (missing !== null) return t.skip(missing);
     const built = spawnSync('sh', [join(DEPLOY, 'image/build.sh'), 'weft:test'], { encoding: 'utf8', cwd: directory });
-    assert.equal(built.status, 0, built.stderr);
-    const ran = spawnSync(engine!, ['run', '--rm', 'weft:test', 'version'], { encoding: 'utf8' });
-    assert.match(ran.stdout, /^weft version/, ran.stderr);
+    assert.match(built.stdout, /built weft:test with docker/, built.stderr);
+    // A command that comes before the daemon would start one of its own, and the container ends with the daemon that it is for.
+    const serves = Wait.forSuccessfulCommand('ls /run/weft/client.sock');
+    const container = await new GenericContainer('weft:test').withNetworkMode('none').withWaitStrategy(serves).start();
+    const weft = (...words: string[]) => container.exec(['weft', ...words]);
+    const made = await weft('create', 'inside');
+    assert.equal(made.exitCode, 0, made.output);
+    assert.match((await weft('list')).output, /1\) inside \[inactive\]/);
+    assert.match((await weft('version')).output, /^weft version/);
+    await container.stop();
   });
 });
 

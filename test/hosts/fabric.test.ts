@@ -1,11 +1,14 @@
 /** Two hosts, a relay and a NATS server, each with a network of its own: what is recorded is at the relay, whatever is cut or dies. */
 import assert from 'node:assert/strict';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { enclosureMissing } from '../support/enclosure.ts';
 import { Fabric, type Machine } from '../support/fabric.ts';
 import { until } from '../support/fleet-server.ts';
-import { sandboxMissing } from '../support/sandbox.ts';
+import { babeltrace } from '../support/weft.ts';
 
 const PERIOD_NS = 20_000;
 /** Longer than a link waits for an acknowledgement before it is stalled. */
@@ -16,7 +19,18 @@ const SOAK = process.env.WEFT_SOAK !== undefined;
 const KILLS = 100;
 const NOT_NOW = SOAK ? false : 'only with WEFT_SOAK=1: it takes minutes';
 
-describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: sandboxMissing() }, () => {
+const FLEET_SESSION = `
+weft: 1
+selector: '*'
+sessions:
+  - name: everywhere
+    started: true
+    output: 'relay:'
+    channels:
+      - { name: ch, subbuf-size: 64k, num-subbuf: 64, events: [{ name: 'weft_test:*' }] }
+`;
+
+describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: enclosureMissing() }, () => {
   let fabric: Fabric;
   let web1: Machine;
   let web2: Machine;
@@ -81,12 +95,57 @@ describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: sandboxMissing
     fabric.startRelay();
   };
 
-  test('hosts see each other; the network is cut, NATS is killed, then the relay: nothing is lost, nothing there twice', async () => {
+  test('hosts see each other; the network is cut, one way and both, NATS is killed, then the relay: nothing is lost, nothing there twice', async () => {
     await until(() => /web-1 +ready[\s\S]*web-2 +ready/.test(web2.weft('hosts')), 'both are there', 20_000);
     await underLoad('trouble', async () => {
       await cutNetwork('trouble');
       await killServers('trouble');
     });
+  });
+
+  test('a session that the fleet wants is recorded by every host until the fleet wants it no more', async () => {
+    const file = join(fabric.directory, 'everywhere.yaml');
+    writeFileSync(file, FLEET_SESSION);
+    const shown = (state: string) => {
+      const everyHost = new RegExp(fabric.hosts.map(({ host }) => `${host.name} .*${state}`).join('[^]*'));
+      return until(() => everyHost.test(fabric.fleet('status', 'everywhere')), `every host: ${state}`, 20_000);
+    };
+    fabric.fleet('apply', file);
+    await shown('following');
+    const counters = await Promise.all(fabric.hosts.map((host) => host.counter({ periodNs: PERIOD_NS })));
+    await Promise.all(counters.map((counter) => counter.advance(5_000)));
+    await Promise.all(counters.map((counter) => counter.stop()));
+    fabric.fleet('delete', 'everywhere');
+    await shown('deleted');
+    for (const [at, host] of fabric.hosts.entries()) whole(host, 'everywhere', counters[at]!.total());
+  });
+
+  test('a trigger on one host freezes the flight recorders of all; what they held is collected as one trace', async () => {
+    const outputs = fabric.hosts.map(({ home }) => join(home, 'frozen'));
+    const frozen = () => outputs.flatMap((output) => (existsSync(output) ? readdirSync(output) : []));
+    await everywhere((host) =>
+      host.each(
+        `create flight --snapshot -o ${join(host.home, 'frozen')}`,
+        'enable-event -u -s flight weft_test:*',
+        'start flight',
+      ),
+    );
+    const condition = '--condition=event-rule-matches --type=user --name=weft_test:count --filter=number==20000';
+    const action = '--action=snapshot-session flight --fleet --post-ms 20 --rate-policy=once-after:1';
+    await web2.each(`add-trigger --name=symptom ${condition} ${action}`);
+    const counters = await Promise.all(fabric.hosts.map((host) => host.counter({ periodNs: PERIOD_NS })));
+    await until(() => frozen().length === fabric.hosts.length, 'every host wrote what it held', 20_000);
+    await Promise.all(counters.map((counter) => counter.stop()));
+    // A copy is whole when its session can be stopped.
+    await everywhere((host) => host.each('stop flight', 'destroy flight'));
+    const [id, ...others] = new Set(frozen().map((name) => /^snapshot-([0-9a-f]{16})-/.exec(name)?.[1]));
+    assert.deepEqual(others, [], 'it has one id on all hosts');
+    const collected = join(fabric.directory, 'collected');
+    web1.weft('snapshot', 'collect', id!, '--output', collected, ...outputs.map((output) => `--from=${output}`));
+    assert.deepEqual(readdirSync(collected).sort(), ['web-1', 'web-2']);
+    const { events, complaints } = babeltrace(collected);
+    assert.equal(complaints, '');
+    assert.ok(events > 20_000, `${events} events of both`);
   });
 
   test('babeltrace2 watches at the relay while a host records, prints every event that it came in time for, and ends with the session', async () => {

@@ -171,6 +171,7 @@ export class Fabric {
     const keys = (...words: string[]) => this.nats.weft('keys', ...words, `--dir=${this.#keys}`);
     this.nats.weft('keys', 'init', this.#keys, `--server=nats,${this.nats.host.address}`);
     keys('relay', 'store');
+    keys('operator', 'alice');
     for (const { host } of this.hosts) keys('host', host.name);
     const from = join(this.#keys, 'relays/store');
     const to = join(this.relay.home, 'config/nats/context');
@@ -208,6 +209,11 @@ export class Fabric {
     const { name } = machine.host;
     const file = join(this.#keys, 'hosts', name, 'fleet.json');
     return machine.each(`sessiond --daemonize --host ${name} --fleet ${file}`);
+  }
+
+  /** `weft fleet`, as an operator calls it from a machine that is no host of the fleet. */
+  fleet(...words: readonly string[]): string {
+    return this.nats.weft('fleet', ...words, `--fleet-creds=${join(this.#keys, 'operators/alice')}`);
   }
 
   /** Where the relay put a host's session. */

@@ -92,6 +92,8 @@ export class Application {
   image: string | null = null;
   /** UTF-16 units of all descriptions. */
   descriptionSize = 0;
+  /** How often its points changed. */
+  changes = 0;
   readonly #clock: Clock;
   readonly #told = new Map<string, ToldChannel>();
   /** By watch, by point: what was said. */
@@ -211,12 +213,14 @@ export class Application {
     const text = JSON.stringify(description);
     this.points.set(point, { description, text });
     this.descriptionSize += text.length;
+    this.changes++;
   }
 
   /** The point is gone, and with it what was enabled. */
   forgetPoint(point: number): void {
     this.descriptionSize -= this.points.get(point)?.text.length ?? 0;
     this.points.delete(point);
+    this.changes++;
     for (const told of this.#told.values()) told.points.delete(point);
     for (const told of this.#watched.values()) told.delete(point);
     this.#counts.forgetPoint(point);

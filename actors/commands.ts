@@ -292,7 +292,11 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'session.destroy': (parts, caller, { session }, key) =>
     command(parts, caller, session, key, { type: 'DestroyRequested', requestId: key }),
   'session.start': (parts, caller, { session }, key) =>
-    command(parts, caller, session, key, { type: 'StartRequested', requestId: key, arranged: caller.arranged ?? false }),
+    commandTo(parts, caller, session, key, (machine) => {
+      const document = caller.arranged ? find(parts, caller, session) : undefined;
+      const arranged = document !== undefined && parts.isArranged(document);
+      machine.send({ type: 'StartRequested', requestId: key, arranged });
+    }),
   'session.stop': (parts, caller, { session }, key) =>
     command(parts, caller, session, key, { type: 'StopRequested', requestId: key }),
   'session.list': async (parts, caller) =>

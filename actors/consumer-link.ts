@@ -180,6 +180,11 @@ export class ConsumerLink {
     this.#spareFd = null;
   }
 
+  /** Counts those that were lost. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
   /** True: it follows one that was lost. */
   get isSuccessor(): boolean {
     return this.#epoch > 0;

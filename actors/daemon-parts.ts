@@ -5,6 +5,7 @@ import type { RegistryScope, SessionDocument } from '../machines/document.ts';
 import type { sessionDaemonMachine } from '../machines/session-daemon.ts';
 import type { Bus } from '../transport/bus.ts';
 import { ApplicationTable } from './application-table.ts';
+import { type Arrangement, Arrangements } from './arrangements.ts';
 import { ConsumerLink } from './consumer-link.ts';
 import { AbsentProcesses } from './dead-processes.ts';
 import { DocumentStore } from './document-store.ts';
@@ -53,6 +54,7 @@ export class DaemonParts {
   #bus: Bus | null = null;
   #keeper: KeeperLink | null = null;
   readonly #consumers = new Map<number, ConsumerLink>();
+  readonly arrangements = new Arrangements();
 
   constructor(ports: DaemonPorts) {
     this.ports = ports;
@@ -144,7 +146,7 @@ export class DaemonParts {
   }
 
   /** Asks the registry of a scope for a pass; resolves when it ended. */
-  async pass(sessionId: string, scope: RegistryScope): Promise<void> {
+  async pass(sessionId: string, scope: RegistryScope, arranged = false): Promise<void> {
     // Whoever asks may be an action of the session itself, which takes events only when it is done with this one.
     await null;
     const key = scopeKey(scope);
@@ -152,20 +154,33 @@ export class DaemonParts {
     if (!session) return;
     if (!session.getSnapshot().context.registries[key]) session.send({ type: 'ScopeSeen', scopeKey: key, scope });
     const { pass, ended } = this.passes.request(`${sessionId}/${key}`);
-    session.getSnapshot().context.registries[key]?.send({ type: 'PassRequested', pass });
+    session.getSnapshot().context.registries[key]?.send({ type: 'PassRequested', pass, arranged });
     await ended;
+  }
+
+  /** Nothing that a pass looks at has changed since the last one of all scopes, but what the applications are told. */
+  isArranged(document: SessionDocument): boolean {
+    return this.arrangements.stands(this.#arrangement(document));
   }
 
   /** One pass of every scope that the session has or will have with the applications of now. */
   async passAll(sessionId: string): Promise<void> {
     const document = this.documents.current(sessionId);
+    const before = this.#arrangement(document);
+    const arranged = this.arrangements.stands(before);
     const scopes = new Map<string, RegistryScope>();
     for (const { scope, ringSets } of document.registries) if (ringSets.length > 0) scopes.set(scopeKey(scope), scope);
     for (const { identity } of this.applications.registered()) {
       const scope = scopeFor(document, identity!);
       scopes.set(scopeKey(scope), scope);
     }
-    await Promise.all([...scopes.values()].map((scope) => this.pass(sessionId, scope)));
+    await Promise.all([...scopes.values()].map((scope) => this.pass(sessionId, scope, arranged)));
+    if (!arranged) this.arrangements.note(before, this.#arrangement(this.documents.current(sessionId)));
+  }
+
+  #arrangement(document: SessionDocument): Arrangement {
+    const applications = new Map(this.applications.registered().map((one) => [one, one.changes]));
+    return { document, consumer: this.consumer(document.owner.uid).epoch, applications };
   }
 
   /** One that knows that it is needed is there, or comes (again) by itself. */

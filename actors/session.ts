@@ -84,8 +84,7 @@ const memoryNeeded = (parts: DaemonParts, document: SessionDocument): number => 
     .reduce((total, bytes) => total + bytes, 0);
 };
 
-/** `arranged`: a pass was made just now, and arming makes another; only what could be missing since is looked for. */
-const prepareStart = async (parts: DaemonParts, sessionId: string, arranged: boolean): Promise<void> => {
+const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const document = parts.documents.current(sessionId);
   if (document.channels.length === 0 && mapsOf(document).length === 0) throw refuse('no-channel', { session: document.name });
   const neededBytes = memoryNeeded(parts, document);
@@ -96,7 +95,7 @@ const prepareStart = async (parts: DaemonParts, sessionId: string, arranged: boo
   const output = outputPathOf(document);
   if (output !== '') await consumer.open(sessionId, output);
   await ensureChunk(parts, sessionId);
-  if (!arranged) await parts.passAll(sessionId);
+  if (!parts.isArranged(parts.documents.current(sessionId))) await parts.passAll(sessionId);
 };
 
 const writePromise = (
@@ -243,9 +242,7 @@ const provideActors = (parts: DaemonParts) => ({
   redirectOutput: fromPromise<void, { sessionId: string; requestId: string; wanted: OutputWanted }>(({ input }) =>
     redirect(parts, input.sessionId, input.requestId, input.wanted),
   ),
-  prepareStart: fromPromise<void, { sessionId: string; arranged: boolean }>(({ input }) =>
-    prepareStart(parts, input.sessionId, input.arranged),
-  ),
+  prepareStart: fromPromise<void, { sessionId: string }>(({ input }) => prepareStart(parts, input.sessionId)),
   writePromise: fromPromise<
     void,
     { sessionId: string; requestId: string | null; operation: 'starting' | 'stopping' | 'destroying' }
@@ -266,6 +263,7 @@ const provideActors = (parts: DaemonParts) => ({
 const destroyed = (parts: DaemonParts, sessionId: string): void => {
   const document = parts.documents.find(sessionId);
   parts.documents.discard(sessionId);
+  parts.arrangements.forget(sessionId);
   parts.root.send({ type: 'SessionDestroyed', sessionId });
   if (!document) return;
   parts.ownerMayLeave(document.owner.uid);

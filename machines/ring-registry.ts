@@ -9,7 +9,8 @@ import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 
 export type RingRegistryEvent =
-  | { readonly type: 'PassRequested'; readonly pass: number }
+  /** `arranged`: all that it could find lacking was there a moment ago, except with the applications. */
+  | { readonly type: 'PassRequested'; readonly pass: number; readonly arranged?: boolean }
   /** The process of a per-process registry is gone: its rings are written out and given back. */
   | { readonly type: 'ScopeEnded' };
 
@@ -24,6 +25,8 @@ export interface RingRegistryContext extends RingRegistryInput {
   readonly wanted: number;
   readonly passing: number;
   readonly finished: number;
+  /** A pass that was asked for and has not begun looks at everything. */
+  readonly thorough: boolean;
   readonly ended: boolean;
   /** How often its rings could not be drained. */
   readonly stuck: number;
@@ -79,15 +82,19 @@ export const ringRegistryMachine = setup({
     reportPass: notProvided<[unknown, RegistryPlace & { pass: number; refusal: Refusal | null }]>('action reportPass'),
     reportEnded: notProvided<[unknown, RegistryPlace]>('action reportEnded'),
     logRegistry: notProvided<[unknown, RegistryPlace & { what: string }]>('action logRegistry'),
-    wantPass: assign(({ context }, params: { pass: number }) => ({ wanted: Math.max(context.wanted, params.pass) })),
-    beginPass: assign(({ context }) => ({ passing: context.wanted, refusal: null })),
+    wantPass: assign(({ context }, { pass, arranged }: { pass: number; arranged: boolean }) => ({
+      wanted: Math.max(context.wanted, pass),
+      thorough: context.thorough || !arranged,
+    })),
+    beginPass: assign(({ context }) => ({ passing: context.wanted, thorough: false, refusal: null })),
     endPass: assign(({ context }) => ({ finished: context.passing })),
-    rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal })),
+    rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal, thorough: true })),
     rememberEnd: assign({ ended: true }),
     countStuck: assign(({ context }) => ({ stuck: context.stuck + 1 })),
   },
   guards: {
     passWanted: ({ context }) => context.wanted > context.finished,
+    armingWanted: ({ context }) => context.wanted > context.finished && !context.thorough,
     scopeEnded: ({ context }) => context.ended,
     records: (_, params: { recording: boolean }) => params.recording,
   },
@@ -103,15 +110,27 @@ export const ringRegistryMachine = setup({
 }).createMachine({
   id: 'ring-registry',
   initial: 'settled',
-  context: ({ input }) => ({ ...input, wanted: 0, passing: 0, finished: 0, ended: false, stuck: 0, refusal: null }),
+  context: ({ input }) => ({
+    ...input,
+    wanted: 0,
+    passing: 0,
+    finished: 0,
+    thorough: false,
+    ended: false,
+    stuck: 0,
+    refusal: null,
+  }),
   on: {
-    PassRequested: { actions: { type: 'wantPass', params: ({ event }) => ({ pass: event.pass }) } },
+    PassRequested: {
+      actions: { type: 'wantPass', params: ({ event: { pass, arranged = false } }) => ({ pass, arranged }) },
+    },
     ScopeEnded: { actions: 'rememberEnd' },
   },
   states: {
     settled: {
       initial: 'standing',
       always: [
+        { guard: 'armingWanted', target: 'arming', actions: 'beginPass' },
         { guard: 'passWanted', target: 'describing' },
         { guard: 'scopeEnded', target: 'draining' },
       ],

@@ -49,17 +49,12 @@ const refuseEditError = {
   }),
 } as const;
 
-const arrangement = ({ context }: { context: SessionContext }) => ({
-  sessionId: context.sessionId,
-  arranged: context.arranged,
-});
-
 /** For a start that begins on many hosts at once: each prepares first. Given up, it leaves what a stopped session has. */
 export const arranging = sessionSetup.createStateConfig({
   invoke: {
     id: 'arrangeStart',
     src: 'prepareStart',
-    input: arrangement,
+    input: id,
     onDone: { target: INACTIVE, actions: answer },
     onError: { target: INACTIVE, actions: refuseError },
   },
@@ -91,7 +86,7 @@ export const starting = sessionSetup.createStateConfig({
       invoke: {
         id: 'prepareStart',
         src: 'prepareStart',
-        input: arrangement,
+        input: id,
         onDone: 'promising',
         onError: { target: INACTIVE, actions: refuseError },
       },

@@ -18,7 +18,7 @@ export type SessionEvent =
   | { readonly type: 'PrepareRequested'; readonly requestId: string }
   /** Of a stopped session: its traces go elsewhere from now on. */
   | { readonly type: 'RedirectRequested'; readonly requestId: string; readonly wanted: OutputWanted }
-  /** `arranged`: it was prepared a moment ago, for all that anybody knows. */
+  /** `arranged`: what it may fail of was done a moment ago, and has not changed since. */
   | { readonly type: 'StartRequested'; readonly requestId: string; readonly arranged?: boolean }
   | { readonly type: 'StopRequested'; readonly requestId: string }
   | { readonly type: 'DestroyRequested'; readonly requestId: string }
@@ -45,8 +45,6 @@ export interface SessionContext {
   readonly creates: boolean;
   /** The request under way, answered when its effect is there. */
   readonly requestId: string | null;
-  /** Of a start: what it may fail of was done already. */
-  readonly arranged: boolean;
   readonly edit: { readonly requestId: string; readonly edit: SessionEdit } | null;
   readonly snapshot: {
     readonly requestId: string;
@@ -84,7 +82,7 @@ export const sessionSetup = setup({
     freezeSnapshot: fromPromise<SnapshotPlace, Id & { wanted: SnapshotWanted }>(notProvided('actor freezeSnapshot')),
     recordSnapshot: fromPromise<void, Id & { requestId: string; place: SnapshotPlace }>(notProvided('actor recordSnapshot')),
     redirectOutput: fromPromise<void, Id & { requestId: string; wanted: OutputWanted }>(notProvided('actor redirectOutput')),
-    prepareStart: fromPromise<void, Id & { arranged: boolean }>(notProvided('actor prepareStart')),
+    prepareStart: fromPromise<void, Id>(notProvided('actor prepareStart')),
     writePromise: fromPromise<void, Id & { requestId: string | null; operation: Operation }>(notProvided('actor writePromise')),
     armApplications: fromPromise<void, Id>(notProvided('actor armApplications')),
     quietApplications: fromPromise<void, Id>(notProvided('actor quietApplications')),
@@ -108,10 +106,8 @@ export const sessionSetup = setup({
     takeRequest: assign((_, params: { requestId: string | null }) => ({
       requestId: params.requestId,
       fault: null,
-      arranged: false,
       flushAttempts: 0,
     })),
-    takeArranged: assign((_, params: { arranged: boolean }) => params),
     rememberActivity: assign((_, params: { active: boolean }) => ({ wasActive: params.active })),
     takeEdit: assign((_, params: { requestId: string; edit: SessionEdit }) => ({ edit: params })),
     takeOutput: assign((_, params: { wanted: OutputWanted }) => ({ output: params.wanted })),
@@ -155,6 +151,7 @@ export const sessionSetup = setup({
   },
   guards: {
     creates: ({ context }) => context.creates,
+    isArranged: (_, params: { arranged: boolean }) => params.arranged,
     wasActive: ({ context }) => context.wasActive,
     implies: (_, params: { implied: Implied; state: Implied }) => params.implied === params.state,
     flushesLeft: ({ context }) => context.flushAttempts < 3,

@@ -33,7 +33,6 @@ export const sessionMachine = sessionSetup.createMachine({
     name: input.name,
     creates: input.requestId !== null,
     requestId: input.requestId,
-    arranged: false,
     edit: null,
     snapshot: null,
     output: null,
@@ -125,10 +124,14 @@ export const sessionMachine = sessionSetup.createMachine({
               target: 'redirecting',
               actions: [take, { type: 'takeOutput', params: ({ event }) => ({ wanted: event.wanted }) }],
             },
-            StartRequested: {
-              target: 'starting',
-              actions: [take, { type: 'takeArranged', params: ({ event }) => ({ arranged: event.arranged ?? false }) }],
-            },
+            StartRequested: [
+              {
+                guard: { type: 'isArranged', params: ({ event }) => ({ arranged: event.arranged ?? false }) },
+                target: 'starting.promising',
+                actions: take,
+              },
+              { target: 'starting', actions: take },
+            ],
             StopRequested: { actions: refuseAtOnce('already-stopped') },
             DestroyRequested: { target: 'destroying', actions: [take, remember(false)] },
           },

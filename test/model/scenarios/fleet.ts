@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Body } from '../../../transport/bus.ts';
 import { beatSubject, callSubject, commandSubject, scatterSubject } from '../../../transport/subjects.ts';
+import type { WorldApplication } from '../../support/world/application.ts';
 import { UID, type World } from '../../support/world/world.ts';
 import { OUT, type Scenario, scenario, session } from './scenario.ts';
 
@@ -218,22 +219,45 @@ export const PHASES: readonly Scenario[] = [
     );
   }),
 
-  scenario('a start that was prepared is one pass over its rings, and what came meanwhile records too', async (world) => {
-    world.fleet = 'fleet';
-    let passes = 0;
-    world.inspectors.push(({ type, ...of }) => {
-      if (type === '@xstate.event' && 'event' in of && of.event.type === 'PassRequested') passes++;
-    });
-    await session(world);
-    await world.program();
-    const operation = { operation: 'o1', session: 's' };
-    await ask(world, 'session.start', { ...operation, phase: 'prepare' });
-    const late = await world.program();
-    const before = passes;
-    await ask(world, 'session.start', { ...operation, phase: 'commit' });
-    assert.equal(passes - before, 1);
-    assert.equal(world.record(late, 1).length, 1);
-  }),
+  scenario(
+    'a start that was prepared only arms; what came meanwhile, or changed, is looked at and records too',
+    async (world) => {
+      world.fleet = 'fleet';
+      let described = 0;
+      let prepared = 0;
+      let passes = 0;
+      world.inspectors.push(({ type, ...of }) => {
+        if (type !== '@xstate.event' || !('event' in of)) return;
+        if (of.event.type === 'PassRequested') passes++;
+        if (of.event.type === 'xstate.done.actor.describe') described++;
+        if (of.event.type === 'xstate.done.actor.prepareStart') prepared++;
+      });
+      await session(world);
+      const program = await world.program();
+      const operate = async (operation: string, meanwhile: () => Promise<unknown>): Promise<readonly number[]> => {
+        const words = { operation, session: 's' };
+        await ask(world, 'session.start', { ...words, phase: 'prepare' });
+        await meanwhile();
+        const before = [prepared, passes, described] as const;
+        assert.equal((await ask(world, 'session.start', { ...words, phase: 'commit' })).code, undefined);
+        return [prepared - before[0], passes - before[1], described - before[2]];
+      };
+      assert.deepEqual(await operate('o1', async () => {}), [0, 1, 0]);
+      assert.equal(world.record(program, 1).length, 1);
+      await world.ok('session.stop', { session: 's' });
+      const late: WorldApplication[] = [];
+      assert.deepEqual(await operate('o2', async () => void late.push(await world.program())), [1, 2, 1]);
+      assert.equal(world.record(late[0]!, 1).length, 1);
+      await world.ok('session.stop', { session: 's' });
+      await operate('o3', async () => world.consumerEnded(world.consumers[0]!, 'SIGKILL'));
+      const events = world.record(program, 1);
+      await world.ok('session.stop', { session: 's' });
+      for (const event of events)
+        assert.ok(world.files.numbers(OUT).includes(event), 'the consumer that came anew reads the rings');
+      await operate('o4', () => world.ok('event.disable', { session: 's', all: true }));
+      assert.equal(world.record(late[0]!, 1).length, 0, 'what was disabled between the phases');
+    },
+  ),
 
   scenario('a commit is for the session that was prepared, and for no other', async (world) => {
     world.fleet = 'fleet';

@@ -1,13 +1,14 @@
 /** The bus of a real host: our own nats-server as a child of the keeper, or the operator's. */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { type Access, connectAccess, connectExternal } from '../transport/access.ts';
+import { type Access, connectAccess, connectExternal, renewAccess } from '../transport/access.ts';
 import type { Bus } from '../transport/bus.ts';
 import { writeBusFile } from '../transport/bus-file.ts';
 import { failure } from '../transport/errors.ts';
 import { storedFleet, storeFleet } from '../transport/fleet-file.ts';
 import { grantAccess } from '../transport/grant.ts';
 import type { Role } from '../transport/identity.ts';
+import type { NatsBus } from '../transport/nats-bus.ts';
 import type { External } from '../transport/nats-context.ts';
 import { type PreparedServer, prepareServer } from '../transport/server-config.ts';
 import { keeperId, type ProcessSpec } from './keeper-client.ts';
@@ -87,6 +88,7 @@ const restartServer = async (keeper: KeeperLink, log: Log): Promise<void> => {
 
 export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => {
   let server: PreparedServer | null = null;
+  let connection: NatsBus | null = null;
   const grant = (role: Role, expiresAtS?: number): Promise<Access> =>
     grantAccess(server!, placeOf(host), role, { version: host.version, ...(expiresAtS !== undefined && { expiresAtS }) });
   const granted = new Map<string, { readonly access: Promise<Access>; readonly untilMs: number }>();
@@ -120,21 +122,19 @@ export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => 
       await start(keeper);
       const access = await grant({ kind: 'daemon' });
       const bus = await connectAccess(access, { name: 'weft-sessiond', waitMs: START_MS }, homes());
-      writeBusFile(runtime, {
-        v: 1,
-        host: host.hostname,
-        uid: host.uid,
-        urls: [...server!.urls],
-        ca: server!.ca,
-        pid: host.pid,
-      });
+      connection = bus;
+      writeBusFile(runtime, { v: 1, ...placeOf(host), urls: [...server!.urls], ca: server!.ca, pid: host.pid });
       return bus;
     },
     adopt: async (keeper) => void (await engage(keeper)),
     fleetDomain: () => storedFleet(state)?.domain ?? null,
-    setFleet: async (fleet, keeper) => {
+    setFleet: async (fleet, keeper, renewKeys) => {
       storeFleet(state, fleet);
       server = await prepareServer({ stateDirectory: state, running: true });
+      // Inboxes lie elsewhere from now on: only there answers from the fleet arrive.
+      granted.clear();
+      if (connection) renewAccess(connection, await grant({ kind: 'daemon' }));
+      await renewKeys();
       await restartServer(keeper, log);
     },
     grant: (role) => (role.kind === 'caller' ? grantCaller(role) : grant(role)),

@@ -162,8 +162,11 @@ export interface BusPort {
   grant(role: Exclude<Role, { kind: 'daemon' }>): Promise<Access>;
   /** The domain of the fleet's JetStream; null: this host belongs to no fleet. Known once `open` resolved. */
   fleetDomain(): string | null;
-  /** Joins a fleet, or leaves it (null): the server starts anew, and all its connections come back by themselves. */
-  setFleet(fleet: FleetFile | null, keeper: KeeperLink): Promise<void>;
+  /**
+   * Joins a fleet, or leaves it (null): the server starts anew, and all its connections come back by themselves. Before that
+   * `renewKeys` is called, for processes to come back with keys of the new kind.
+   */
+  setFleet(fleet: FleetFile | null, keeper: KeeperLink, renewKeys: () => Promise<void>): Promise<void>;
 }
 
 /** How a consumer is started, as the owner. */

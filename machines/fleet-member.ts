@@ -93,6 +93,9 @@ export const fleetMemberMachine = setup({
       context.hosts[host]?.send({ type: 'BeatSeen', beat }),
     tellHost: ({ context }, { host, machine }: { host: string; machine: string }) =>
       context.hosts[host]?.send({ type: 'HostLeft', machine }),
+    readAgain: ({ context: { sessions } }) => {
+      if (sessions.getSnapshot().context.cause !== null) sessions.send({ type: 'Announced' });
+    },
     countBeat: assign(({ context }) => ({ beats: context.beats + 1 })),
   },
   guards: { hasListened: ({ context }) => context.beats >= LISTENED_BEATS },
@@ -142,11 +145,12 @@ export const fleetMemberMachine = setup({
       after: { joinTimeout: { target: 'pausing', actions: log("the fleet's commands could not be served in time") } },
     },
     pausing: { after: { joinPause: 'joining' } },
-    // The way to the fleet may need a moment more than the local bus: who is there is asked twice.
+    // The way to the fleet may need a moment more than the local bus: who is there is asked twice, and what the fleet wants
+    // once more if that could not be read.
     arriving: {
       entry: ['publishCall', 'publishBeat'],
       on: { CallSeen: { actions: [caller, 'publishBeat'] } },
-      after: { arrival: { target: 'beating', actions: 'publishCall' } },
+      after: { arrival: { target: 'beating', actions: ['publishCall', 'readAgain'] } },
     },
     beating: {
       entry: 'publishBeat',

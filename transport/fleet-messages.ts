@@ -82,7 +82,7 @@ export const FLEET_COMMANDS = {
   'fleet.join': command(
     'Join the local bus to a fleet as a leaf node; for root and the daemon’s own user.',
     { fleet: fleetFile },
-    { domain: text },
+    { domain: text, host: text },
   ),
   'fleet.sessions': command('The sessions of the fleet, as this host follows them.', {}, { sessions: z.array(followedView) }),
   'fleet.leave': command('Leave the fleet.', {}, {}),

@@ -66,6 +66,15 @@ const commandsAs = (who: string): string => `weft.v1.*.*.cmd.fleet.${encodeToken
  */
 const withExample = (pattern: string): string[] => [pattern, pattern.replace(/[*>]/g, '0')];
 
+/**
+ * Hosts listen to `weft.v1.fleet.UID.cmd.fleet.>`, which is wider than one WHO: the leaf hears of them by a subject that lies within.
+ * WHO on a host is `UID@HOST`, who commands the daemons of root or those of the same uid.
+ */
+const carried = (who: string): string[] => {
+  const uids = new Set(['0', /^\d+/.exec(who)?.[0] ?? '0']);
+  return [commandsAs(who), ...[...uids].map((uid) => `weft.v1.fleet.${uid}.cmd.fleet.${encodeToken(who)}.0`)];
+};
+
 const hostPermissions = (host: string, carries: readonly string[]): FleetPermissions => {
   const token = encodeToken(host);
   return {
@@ -77,7 +86,7 @@ const hostPermissions = (host: string, carries: readonly string[]): FleetPermiss
       'weft.v1.fleet.*.clock.*',
       ...writing('weft_hosts', token),
       ...BUCKETS.flatMap(reading),
-      ...carries.map(commandsAs),
+      ...carries.flatMap(carried),
       `${INBOXES}.>`,
     ],
     subscribe: [

@@ -53,19 +53,26 @@ export class NatsBus extends WireBus {
   static async connect(server: OwnServer, credentials: Credentials, options: NatsBusOptions): Promise<NatsBus> {
     // Read anew at each attempt to connect: keys expire, and a certificate may be made anew.
     let current = credentials;
+    let { inboxPrefix } = server;
+    let wire: NatsWire | null = null;
     const tls = server.ca === null ? undefined : { ca: server.ca };
     const natsOptions: NatsOptions = {
       servers: [...server.urls],
       name: options.name,
-      inboxPrefix: server.inboxPrefix,
-      authenticator: (nonce?: string) => ({ jwt: current.jwt, nkey: '', sig: nonce ? signChallenge(current.seed, nonce) : '' }),
+      inboxPrefix,
+      authenticator: (nonce?: string) => {
+        wire?.moveInboxes(inboxPrefix);
+        return { jwt: current.jwt, nkey: '', sig: nonce ? signChallenge(current.seed, nonce) : '' };
+      },
       ...(tls && { tls }),
     };
-    const wire = await connectPatiently(natsOptions, options.onRefused, options.waitMs ?? 0);
-    return new NatsBus(wire, options, (next, renewed) => {
+    const connected = await connectPatiently(natsOptions, options.onRefused, options.waitMs ?? 0);
+    wire = connected;
+    return new NatsBus(connected, options, (next, renewed) => {
       current = renewed;
+      inboxPrefix = next.inboxPrefix;
       if (tls && next.ca !== null) tls.ca = next.ca;
-      wire.setServers(next.urls);
+      connected.setServers(next.urls);
     });
   }
 
@@ -76,7 +83,7 @@ export class NatsBus extends WireBus {
     return new NatsBus(wire, options, (next) => wire.setServers(next.urls));
   }
 
-  /** New key, port or certificate, for the next time that the connection is made. The inbox prefix stays. */
+  /** New key, with the inboxes that it allows, port or certificate, for the next time that the connection is made. */
   renew(server: OwnServer, credentials: Credentials): void {
     this.#keep(server, credentials);
   }

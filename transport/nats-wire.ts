@@ -105,7 +105,7 @@ export const connectNatsWire = async (
 
 export class NatsWire implements Wire {
   readonly #connection: NatsConnection;
-  readonly #inboxPrefix: string | undefined;
+  #inboxPrefix: string | undefined;
   readonly #listeners = new Set<(status: BusStatus) => void>();
   readonly #waiting = new Set<(answer: RawAnswer) => void>();
   readonly #onRefused: (fault: Fault) => void;
@@ -137,6 +137,18 @@ export class NatsWire implements Wire {
   /** The daemon moved to another port: the next attempt to connect goes there. */
   setServers(urls: readonly string[]): void {
     this.#connection.setServers([...urls]);
+  }
+
+  /** From the connection that is being made on: the key that it is made with allows no others. Whoever waited was told of the cut. */
+  moveInboxes(prefix: string): void {
+    if (prefix === this.#inboxPrefix || !(this.#connection instanceof NatsConnectionImpl)) return;
+    this.#inboxPrefix = prefix;
+    const { options, subscriptions } = this.#connection.protocol;
+    options.inboxPrefix = prefix;
+    // The client makes another one with the next request.
+    const answers = subscriptions.getMux();
+    if (answers) subscriptions.cancel(answers);
+    subscriptions.setMux(null);
   }
 
   send(subject: string, bytes: Uint8Array, extra: Extra = {}): boolean {

@@ -1,22 +1,46 @@
 /** fleet: the fleet that this host belongs to, and the sessions that a fleet has. */
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FaultError } from '../../transport/errors.ts';
 import { readFleet } from '../../transport/fleet-file.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { UsageError } from '../options.ts';
 import { HELP, noMoreWords } from './shared.ts';
 
+const WAIT_MS = 10_000;
+const LOOK_EVERY_MS = 50;
+
+/** The server of this host starts anew behind the answer: who gives the next command is not to meet that. */
+const settled = async (environment: Environment, host: string | null): Promise<boolean> => {
+  for (const deadline = Date.now() + WAIT_MS; Date.now() < deadline; await delay(LOOK_EVERY_MS)) {
+    try {
+      const { hosts } = await environment.request('hosts.list', {});
+      if (hosts.some((one) => one.host === host && one.state === 'ready')) return true;
+    } catch (thrown) {
+      if (!(thrown instanceof FaultError)) throw thrown;
+      if (host === null && thrown.fault.code === 'not-in-a-fleet') return true;
+    }
+  }
+  return false;
+};
+
+const notesOf = (done: boolean): string[] =>
+  done ? [] : [`Warning: its bus has not come back within ${WAIT_MS / 1000} s; see log/bus.log in the state directory`];
+
 const join = async (environment: Environment): Promise<Outcome> => {
   noMoreWords(environment, 2);
   const [, file] = environment.options.words;
   if (file === undefined) throw new UsageError('A file that describes the fleet is needed: fleet join FILE');
-  const { domain } = await environment.request('fleet.join', { fleet: readFleet(resolve(file)) });
-  return { lines: ['The bus of this host joins the fleet; see: weft hosts'], json: { joined: true, domain } };
+  const { domain, host } = await environment.request('fleet.join', { fleet: readFleet(resolve(file)) });
+  const notes = notesOf(await settled(environment, host));
+  return { lines: [`Host ${host} joins the fleet; see: weft hosts`], json: { joined: true, domain, host }, notes };
 };
 
 const leave = async (environment: Environment): Promise<Outcome> => {
   noMoreWords(environment, 1);
   await environment.request('fleet.leave', {});
-  return { lines: ['This host leaves the fleet; its sessions go on'], json: { joined: false } };
+  const notes = notesOf(await settled(environment, null));
+  return { lines: ['This host leaves the fleet; its sessions go on'], json: { joined: false }, notes };
 };
 
 const ACTIONS: Readonly<Record<string, (environment: Environment) => Promise<Outcome>>> = {

@@ -125,7 +125,7 @@ export const keys: Command = {
     },
     { long: 'ports', value: 'C,L,R', help: 'init: ports for clients, leaves, cluster (default: 4222,7422,6222)' },
     { long: 'expires', value: 'TIME', help: 'The key is good for so long: 12h, 90d, 1y (default: without end)' },
-    { long: 'carries', value: 'WHO,...', help: 'host: its people may send fleet commands as these operators' },
+    { long: 'carries', value: 'WHO,...', help: 'host: its people may send fleet commands as these, each UID@HOST' },
   ],
   run(environment) {
     const [what = ''] = environment.options.words;

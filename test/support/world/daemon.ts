@@ -200,8 +200,9 @@ export class WorldDaemon {
       },
       adopt: async () => world.note('bus adopted'),
       fleetDomain: () => world.fleet,
-      setFleet: async (fleet) => {
+      setFleet: async (fleet, _keeper, renewKeys) => {
         world.fleet = fleet?.domain ?? null;
+        await renewKeys();
       },
       grant: async (role) => ({
         host: world.hostname,

@@ -23,26 +23,57 @@ const fingerprintOf = ({ channels, active, schedules }: SessionDocument): string
     channels.map(({ name, enabled, attributes, contexts, rules }) => [name, enabled, attributes, contexts, rules]),
   ]);
 
+/** Null: whoever wrote it did not mean a session. */
+const documentAt = (key: string, value: unknown): FleetDocument | null => {
+  const document = parseFleetDocument(value);
+  return document && encodeToken(document.name) === key ? document : null;
+};
+
 export class FleetSessions {
   readonly #parts: DaemonParts;
   #followed: FollowedSessions | null = null;
   #watch: Subscription | null = null;
+  /** By news since the last look; null: something was written that is no session. */
+  #told: FleetDocument[] | null = [];
+  /** When the whole bucket was read; null: last time it could not be. */
+  #readAt: number | null = null;
 
   constructor(parts: DaemonParts) {
     this.#parts = parts;
   }
 
+  /**
+   * What news have told is taken from them: a thousand hosts that hear of one change would else ask the fleet's servers for it at
+   * once. What was missed is found by reading the bucket, which no news put off.
+   */
   async read(announced: () => void): Promise<void> {
+    const told = this.#told;
+    const due = this.#readAt === null || this.#parts.ports.clock.now() - this.#readAt >= PERIOD_MS;
+    this.#told = [];
     const known = await this.#load();
-    const bucket = new Bucket(this.#parts.bus, 'weft_sessions');
-    this.#watch ??= bucket.watch(announced);
-    const entries = await Promise.all((await bucket.keys()).map(async (key) => ({ key, entry: await bucket.get(key) })));
-    const read = entries.flatMap(({ key, entry }) => {
-      const document = parseFleetDocument(entry?.value);
-      return document && encodeToken(document.name) === key && document.spec.uid === this.#parts.place.uid ? [document] : [];
-    });
+    const read = told?.length && !due ? told : await this.#readAll(announced);
     const merged = withRead(known, read);
     if (JSON.stringify(merged) !== JSON.stringify(known)) await this.#keep(merged);
+  }
+
+  async #readAll(announced: () => void): Promise<readonly FleetDocument[]> {
+    const bucket = new Bucket(this.#parts.bus, 'weft_sessions');
+    this.#watch ??= bucket.watch((key, value) => {
+      const document = documentAt(key, value);
+      if (document && !this.#isOurs(document)) return;
+      this.#told = document && this.#told ? [...this.#told, document] : null;
+      announced();
+    });
+    this.#readAt = null;
+    const entries = await Promise.all((await bucket.keys()).map(async (key) => ({ key, entry: await bucket.get(key) })));
+    this.#readAt = this.#parts.ports.clock.now();
+    const documents = entries.flatMap(({ key, entry }) => documentAt(key, entry?.value) ?? []);
+    return documents.filter((document) => this.#isOurs(document));
+  }
+
+  /** Other users of this host have daemons of their own. */
+  #isOurs({ spec }: FleetDocument): boolean {
+    return spec.uid === this.#parts.place.uid;
   }
 
   /** All that are known, one after the other. */

@@ -58,7 +58,8 @@ export class FreezeNotes {
     const { ports, access, streams } = this.#parts;
     const session = streams.of(sessionId)[0]?.attach.sessionName ?? '';
     const { id, atNs, trigger, host: seenBy } = freeze;
-    const frozenAtNs = String(this.#frozenAt.get(sessionId) ?? 0n);
+    // Beside the time of the event, which is real time too: hosts have no other one in common.
+    const frozenAtNs = String((this.#frozenAt.get(sessionId) ?? 0n) + ports.clockOffsetNs());
     const note = { v: 1, id, aliases, host: access?.host ?? '', session, seenBy, trigger, atNs, frozenAtNs };
     try {
       ports.writeNote(join(path, FREEZE_NOTE), `${JSON.stringify(note)}\n`);

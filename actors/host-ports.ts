@@ -101,7 +101,7 @@ const availableMemory = (): number => {
 };
 
 /** Real time counts in whole milliseconds here, so the moment at which it steps is waited for: at most one. */
-const clockOffsetNs = (): bigint => {
+export const clockOffsetNs = (): bigint => {
   const before = Date.now();
   let now = before;
   while (now === before) now = Date.now();

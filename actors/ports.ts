@@ -279,6 +279,8 @@ export interface ConsumerPorts {
   compress(bytes: Buffer): Promise<Buffer>;
   /** CLOCK_MONOTONIC. */
   monotonicNs(): bigint;
+  /** Real time minus that. */
+  clockOffsetNs(): bigint;
   /** With the owner's rights. Throws what the system says. */
   makeDirectory(path: string): void;
   /** Written beside, fsynced, renamed. */

@@ -1,95 +1,90 @@
 /**
- * A fleet of emulated hosts on this machine, around a real nats-server: `node bench/fleet.ts [--hosts N] [--processes N] [--json]`. Prints
- * how long `start` and `status` take until the last host has answered, and where the time goes. Status 1: a target was missed.
+ * A fleet of emulated hosts on this machine, around a real nats-server: `node bench/fleet.ts [--hosts N] [--freezing N] [--processes N]
+ * [--json]`. Prints how long `start`, `status` and `fleet apply` take until the last host is done, and, of a smaller fleet, how long
+ * after an event the last host's rings stand still; beside it three real hosts whose buses are leaf nodes. Status 1: a target was missed.
  *
- * Emulated is what a host has besides its daemon: programs, rings, files, its own bus. Only the caller's host hears the beats of the
- * others, for hearing is a cost of each host alone: on this machine all would pay it at once.
+ * Emulated is what a host has besides its daemon and consumer: programs, rings, files, its own bus. Only the caller's host hears the
+ * beats of the others, for hearing is a cost of each host alone: on this machine all would pay it at once.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type Course, EmulatedFleet, type Operated } from '../test/support/emulated/fleet.ts';
+import { table } from '../cli/table.ts';
+import { EmulatedFleet } from '../test/support/emulated/fleet.ts';
 import { ROOT } from '../test/support/weft.ts';
+import { cpuText, type Figure, measureCommands } from './fleet-figures.ts';
+import { FREEZE_TARGET_MS, measureFreezes } from './freezes.ts';
+import { measureLeaves } from './leaves.ts';
 import { describeMachine } from './machine.ts';
-import { median } from './rows.ts';
 
 const ROUNDS = 5;
+const FREEZES = 20;
 
-interface Figure {
-  readonly what: string;
-  readonly seconds: number;
-  readonly target: number;
-  readonly holds: boolean;
-  readonly course: Course;
-}
-
-const must = ({ report, course }: Operated): Course => {
-  const [wrong] = report.hosts.filter(({ ok }) => !ok);
-  if (wrong) throw new Error(`${wrong.host}: ${wrong.error?.message ?? 'no answer'}`);
-  return course;
-};
-
-/** The round in the middle is the one that is shown. */
-const figureOf = (what: string, target: number, courses: readonly Course[]): Figure => {
-  const p50 = median(courses.map(({ wallMs }) => wallMs));
-  const course = [...courses].sort((a, b) => a.wallMs - b.wallMs)[courses.length >> 1];
-  if (!course) throw new Error('nothing was measured');
-  return { what, seconds: p50 / 1000, target, holds: p50 / 1000 <= target, course };
-};
-
-const measure = async (fleet: EmulatedFleet): Promise<Figure[]> => {
-  const session = 's';
-  must(await fleet.operate('session.create', { name: session }));
-  must(await fleet.operate('event.enable', { session, pattern: 'weft_test:*' }));
-  const starts: Course[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    if (round > 0) must(await fleet.operate('session.stop', { session }));
-    starts.push(must(await fleet.operate('session.start', { session }, { all: true })));
+const withFleet = async <T>(hosts: number, processes: number, measure: (fleet: EmulatedFleet) => Promise<T>): Promise<T> => {
+  const fleet = await EmulatedFleet.start(hosts, processes);
+  try {
+    return await measure(fleet);
+  } finally {
+    await fleet.dispose();
   }
-  const statuses: Course[] = [];
-  for (let round = 0; round < ROUNDS; round++) statuses.push(must(await fleet.operate('session.show', { session })));
-  const first = starts.slice(0, 1);
-  return [
-    figureOf('first start, acknowledged by all', 0.5, first),
-    figureOf(`start, acknowledged by all (p50 of ${ROUNDS})`, 0.5, starts),
-    figureOf(`status of all (p50 of ${ROUNDS})`, 1, statuses),
-  ];
 };
 
-const ms = (value: number): string => `${Math.round(value)} ms`;
-
-const textOf = ({ what, seconds, target, holds, course }: Figure): string => {
-  const { meantMs, phases, cpu } = course;
-  return [
-    `${what}: ${seconds.toFixed(3)} s, target <= ${target} s: ${holds ? 'holds' : 'MISSED'}`,
-    `  at ${ms(meantMs)} known who is meant`,
-    ...phases.map(({ sentMs, firstMs, lastMs }) => `  sent at ${ms(sentMs)}, answers from ${ms(firstMs)} to ${ms(lastMs)}`),
-    `  CPU: caller and its host ${ms(cpu.caller)}, all other hosts ${ms(cpu.hosts)}, server ${ms(cpu.server)}`,
-  ].join('\n');
+const measureFreeze = async (fleet: EmulatedFleet): Promise<Figure> => {
+  const { last, each, holds, rounds, cpu } = await measureFreezes(fleet, FREEZES);
+  return {
+    what: `event to last host frozen (p99 of ${rounds})`,
+    hosts: fleet.known,
+    seconds: last.p99 / 1000,
+    target: FREEZE_TARGET_MS / 1000,
+    holds,
+    course: [
+      `last host p50 ${last.p50.toFixed(1)} ms; each host p50 ${each.p50.toFixed(1)} ms, p99 ${each.p99.toFixed(1)} ms`,
+      `of a round with its copies, ${cpuText(cpu)}`,
+    ],
+  };
 };
+
+const courseOf = ({ what, hosts, course }: Figure): string =>
+  [`${what}, ${hosts} hosts`, ...course.map((line) => `  ${line}`)].join('\n');
+
+const tableOf = (figures: readonly Figure[], kind: string): string[][] =>
+  figures.map(({ what, hosts, seconds, target, holds }) => [
+    what,
+    `${hosts} ${kind}`,
+    `${seconds.toFixed(3)} s`,
+    `<= ${target} s`,
+    holds ? 'holds' : 'MISSED',
+  ]);
 
 const main = async (): Promise<number> => {
   const { values } = parseArgs({
     options: {
       hosts: { type: 'string', default: '1000' },
+      freezing: { type: 'string', default: '100' },
       processes: { type: 'string', default: String(2 * availableParallelism()) },
       json: { type: 'boolean', default: false },
     },
   });
   const machine = describeMachine(ROOT);
-  const fleet = await EmulatedFleet.start(Number(values.hosts), Number(values.processes));
-  try {
-    const figures = await measure(fleet);
-    if (values.json) process.stdout.write(`${JSON.stringify({ machine, ...values, figures }, null, 2)}\n`);
-    else {
-      const { cpu, cpus, load, commit } = machine;
-      process.stdout.write(`${cpu}, ${cpus} CPUs (load ${load.toFixed(1)} before), Weft commit ${commit}\n`);
-      process.stdout.write(`${values.hosts} emulated hosts in ${values.processes} processes beside the caller's\n\n`);
-      process.stdout.write(`${figures.map(textOf).join('\n')}\n`);
-    }
-    return figures.every(({ holds }) => holds) ? 0 : 1;
-  } finally {
-    await fleet.dispose();
+  const processes = Number(values.processes);
+  const commands = await withFleet(Number(values.hosts), processes, (fleet) => measureCommands(fleet, ROUNDS));
+  const freeze = await withFleet(Number(values.freezing), processes, measureFreeze);
+  const leaves = await measureLeaves(ROUNDS);
+  const emulated = [...commands, freeze];
+  if (values.json) process.stdout.write(`${JSON.stringify({ machine, ...values, emulated, leaves }, null, 2)}\n`);
+  else {
+    const { cpu, cpus, load, commit } = machine;
+    const rows = [['FIGURE', 'HOSTS', 'MEASURED', 'TARGET', ''], ...tableOf(emulated, 'emulated'), ...tableOf(leaves, 'real')];
+    const lines = [
+      `${cpu}, ${cpus} CPUs (load ${load.toFixed(1)} before), Weft commit ${commit}`,
+      `Emulated hosts run in ${values.processes} processes beside the caller's, real ones as leaf nodes`,
+      '',
+      ...[...emulated, ...leaves].map(courseOf),
+      '',
+      ...table(rows),
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
   }
+  return [...emulated, ...leaves].every(({ holds }) => holds) ? 0 : 1;
 };
 
 process.exitCode = await main().catch((error: unknown) => {

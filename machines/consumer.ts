@@ -91,6 +91,7 @@ export const consumerMachine = setup({
     greetTimeout: 10_000,
     flushTimeout: 30_000,
     endTimeout: 5_000,
+    rest: 1_000,
     killGrace: 2_000,
     /** 100 ms, doubled with each failure in a row, at most 5 s. */
     restartBackoff: ({ context }) => Math.min(100 * 2 ** Math.min(context.attempts, 16), 5_000),
@@ -146,9 +147,15 @@ export const consumerMachine = setup({
         consuming: {
           always: [
             { guard: 'flushDue', target: 'flushing' },
-            { guard: 'isNotNeeded', target: 'draining' },
+            { guard: 'isNotNeeded', target: 'resting' },
           ],
           on: { ConsumerExited: exited },
+        },
+        // Who replaces a session destroys it and makes another: that one finds the process still there.
+        resting: {
+          always: { guard: 'isNeeded', target: 'consuming' },
+          on: { ConsumerExited: 'stopped' },
+          after: { rest: 'draining' },
         },
         flushing: {
           on: { ConsumerExited: exited },

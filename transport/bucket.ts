@@ -74,9 +74,11 @@ export class Bucket {
     return seq;
   }
 
-  /** That something was written; what, is to be read. */
-  watch(written: () => void): Subscription {
-    return this.#bus.subscribe(bucketSubject(this.#name), written);
+  /** What is written from now on, while somebody is there to hear it. */
+  watch(written: (key: string, value: unknown) => void): Subscription {
+    const subject = bucketSubject(this.#name);
+    const prefix = subject.length - 1;
+    return this.#bus.subscribe(subject, (message) => written(message.subject.slice(prefix), message.body));
   }
 
   async #call(subject: string, body: object, headers?: Readonly<Record<string, string>>): Promise<ApiAnswer> {

@@ -44,12 +44,19 @@ export const parseMessage = <S extends z.ZodType>(schema: S, body: Body): Parsed
   return { ok: false, fault: versionFault(body) ?? fault('bad-message', { field: nameOf(issue.path), cause }) };
 };
 
-/** The schema as others read it, in the metadata of the service. */
-export const jsonSchema = (schema: z.ZodType): Body =>
-  z.toJSONSchema(schema, {
+const jsonSchemas = new WeakMap<z.ZodType, Body>();
+
+/** The schema as others read it, in the metadata of the service. Made once: that takes longer than all else of a service's start. */
+export const jsonSchema = (schema: z.ZodType): Body => {
+  const known = jsonSchemas.get(schema);
+  if (known) return known;
+  const made = z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema: target }) => {
       if (zodSchema._zod.def.type === 'bigint') target.type = 'integer';
     },
   }) as unknown as Body;
+  jsonSchemas.set(schema, made);
+  return made;
+};

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { OperationReport } from '../../actors/fleet-operation.ts';
+import { applyOnce } from '../support/emulated/applies.ts';
 import { EmulatedFleet } from '../support/emulated/fleet.ts';
 
 const HOSTS = 50;
@@ -30,6 +31,24 @@ describe('fifty emulated hosts', { timeout: 60_000 }, () => {
     assert.equal(report.state, 'done');
     for (const { host, answer } of report.hosts)
       assert.equal((answer?.session as { active: boolean } | undefined)?.active, true, host);
+  });
+
+  test('what an operator declares in the bucket of the fleet all follow, and the next generation as well', async () => {
+    for (const generation of [1, 2]) {
+      const applied = await applyOnce(fleet, 'declared', `weft_test:${generation}*`, 20_000);
+      assert.equal(applied.generation, generation);
+      assert.equal(applied.looks.at(-1)?.following, HOSTS);
+    }
+    const { report } = await fleet.operate('session.show', { session: 'declared' });
+    for (const { host, answer } of report.hosts) {
+      const shown = answer?.session as { active: boolean; channels: { rules: { pattern: string }[] }[] } | undefined;
+      assert.equal(shown?.active, true, host);
+      assert.deepEqual(
+        shown?.channels.flatMap(({ rules }) => rules.map(({ pattern }) => pattern)),
+        ['weft_test:2*'],
+        host,
+      );
+    }
   });
 
   test('hosts that are killed are named, and the others do not wait for them beyond the stall timer', async () => {

@@ -1,9 +1,10 @@
 /** The fleet's flight recorder: three hosts, each with daemon and bus of its own; a trigger on one freezes all. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { FREEZE_NOTE } from '../../actors/freeze.ts';
 import { findFrozen } from '../../cli/freeze-collect.ts';
 import { Fleet } from '../support/fleet.ts';
 import { babeltrace } from '../support/weft.ts';
@@ -51,6 +52,11 @@ describe('a flight recorder of three hosts', { timeout: 120_000 }, () => {
     }
     assert.equal(ids().size, 1, `${[...ids()]}`);
     const [id] = ids();
+    for (const { path } of findFrozen(outputs(), id!)) {
+      const { atNs, frozenAtNs } = JSON.parse(readFileSync(join(path, FREEZE_NOTE), 'utf8')) as Record<string, string>;
+      const afterMs = Number(BigInt(frozenAtNs!) - BigInt(atNs!)) / 1e6;
+      assert.ok(afterMs > 0 && afterMs < 5_000, `${path}: frozen ${afterMs} ms after the event`);
+    }
     // The copies are whole when a snapshot of the same session can be taken again.
     for (const host of HOSTS) fleet.at(host).ok('stop', 'flight');
 

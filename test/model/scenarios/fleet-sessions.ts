@@ -74,6 +74,20 @@ export const FLEET_SESSIONS: readonly Scenario[] = [
     assert.equal(await stateOf(world), '1 following');
   }),
 
+  following('news put off no look at the bucket', async (world, bucket) => {
+    await world.start();
+    await world.advance(CHANGES_MS);
+    bucket.tells = false;
+    bucket.write(declared(1));
+    bucket.tells = true;
+    const other = { ...declared(1, { selector: 'role=db' }), name: 'db' };
+    for (let minute = 1; minute <= 5; minute++) {
+      bucket.write({ ...other, generation: minute });
+      await world.advance(60_000);
+    }
+    assert.equal(await stateOf(world), '5 elsewhere,1 following');
+  }),
+
   following('a bucket that was put back to an older state changes nothing, also after a death', async (world, bucket) => {
     await world.start();
     bucket.write(declared(1));
@@ -153,7 +167,13 @@ export const FLEET_SESSIONS: readonly Scenario[] = [
     for (const generation of [1, 2, 3]) bucket.write(declared(generation));
     await world.advance(CHANGES_MS);
     assert.equal(await stateOf(world), '3 following');
-    assert.equal(bucket.reads, before + 2, 'many news are one more look');
+    assert.equal(bucket.reads, before, 'what news tell needs not be asked for');
+    bucket.put('rubbish', '{"v":9}');
+    await world.advance(CHANGES_MS);
+    assert.equal(bucket.reads, before + 1, 'what they do not tell does');
+    bucket.put('others', JSON.stringify({ ...declared(1), name: 'others', spec: { ...declared(1).spec, uid: 2_000 } }));
+    await world.advance(CHANGES_MS);
+    assert.equal(bucket.reads, before + 1, 'nor what is meant for another user');
     world.faults.plan('disk.writeFleetSessions', 'hang', { times: 1, after: 1 });
     bucket.write(declared(4));
     await world.advance(CHANGES_MS);

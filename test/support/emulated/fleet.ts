@@ -1,47 +1,28 @@
 /** Many emulated hosts around a real nats-server, several in a process, and whoever commands them: from a host that hears them all. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type OperationReport, runFleetOperation } from '../../../actors/fleet-operation.ts';
-import { realClock } from '../../../actors/host-ports.ts';
 import type { Body, Bus } from '../../../transport/bus.ts';
 import type { HostView } from '../../../transport/fleet-messages.ts';
+import { FLEET_DOMAIN } from '../../../transport/fleet-roles.ts';
 import { findServer } from '../../../transport/server-config.ts';
 import { UID, type World } from '../world/world.ts';
+import { type Commanded, type Cpu, type Operated, type OperateOptions, operateOver } from './commanded.ts';
 import { connectFleet, type EmulatedHost, type Frozen, frozenOn, startHost } from './host.ts';
 
 const MAIN = join(import.meta.dirname, 'hosts-main.ts');
 const TICKS_PER_S = 100;
-
-/** CPU time so far, in milliseconds. */
-export interface Cpu {
-  readonly caller: number;
-  readonly hosts: number;
-  readonly server: number;
-}
-
-/** Milliseconds since the command was given. */
-export interface Course {
-  readonly wallMs: number;
-  /** The registry was asked. */
-  readonly meantMs: number;
-  /** Per phase: sent, first and last answer. */
-  readonly phases: readonly { readonly sentMs: number; firstMs: number; lastMs: number }[];
-  readonly cpu: Cpu;
-}
-
-export interface Operated {
-  readonly report: OperationReport;
-  readonly course: Course;
-}
+/** What hundreds of hosts have at hand would be moved again and again in a young generation that is made for one. */
+const MANY_IN_ONE = ['--max-semi-space-size=64'];
 
 const startServer = async (directory: string): Promise<{ server: ChildProcess; url: string }> => {
   const binary = findServer(process.env.PATH ?? '');
   if (!binary) throw new Error('nats-server is not installed (npm run setup)');
-  const words = ['-a', '127.0.0.1', '-p', '-1', '--ports_file_dir', directory];
+  const config = join(directory, 'nats.conf');
+  writeFileSync(config, `jetstream { store_dir: "${join(directory, 'js')}", domain: ${FLEET_DOMAIN} }`);
+  const words = ['-a', '127.0.0.1', '-p', '-1', '--ports_file_dir', directory, '-c', config];
   const server = spawn(binary, words, { stdio: 'ignore' });
   for (const end = Date.now() + 10_000; Date.now() < end; ) {
     const file = readdirSync(directory).find((name) => name.endsWith('.ports'));
@@ -58,7 +39,8 @@ const cpuOf = (pid: number): number => {
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_S;
 };
 
-export class EmulatedFleet {
+export class EmulatedFleet implements Commanded {
+  readonly uid = UID;
   readonly #directory: string;
   readonly #server: ChildProcess;
   readonly #processes: ChildProcess[] = [];
@@ -94,39 +76,14 @@ export class EmulatedFleet {
     return hosts.filter((host) => host.getSnapshot().value === 'ready').length;
   }
 
-  async operate(name: string, fields: Body, options: { all?: boolean; stallMs?: number } = {}): Promise<Operated> {
-    const before = await this.cpu();
-    const begin = performance.now();
-    const since = (): number => performance.now() - begin;
-    const phases: Course['phases'][number][] = [];
-    let meantMs = 0;
-    const report = await runFleetOperation({
-      bus: this.#timed(phases, since),
-      clock: realClock,
-      uid: UID,
-      who: 'alice',
-      operation: randomUUID(),
-      name,
-      fields,
-      selector: '*',
-      all: options.all ?? false,
-      stallMs: options.stallMs ?? 30_000,
-      hosts: async () => {
-        const answer = await this.#caller.world.ask('hosts.list');
-        if (!answer.ok) throw new Error(answer.fault.message);
-        meantMs = since();
-        return answer.body.hosts as readonly HostView[];
-      },
-      progress: () => {},
-    });
-    const wallMs = since();
-    const after = await this.cpu();
-    const cpu = {
-      caller: after.caller - before.caller,
-      hosts: after.hosts - before.hosts,
-      server: after.server - before.server,
-    };
-    return { report, course: { wallMs, meantMs, phases, cpu } };
+  async operate(name: string, fields: Body, options: OperateOptions = {}): Promise<Operated> {
+    return operateOver(this, name, fields, options);
+  }
+
+  async hostsSeen(): Promise<readonly HostView[]> {
+    const answer = await this.#caller.world.ask('hosts.list');
+    if (!answer.ok) throw new Error(answer.fault.message);
+    return answer.body.hosts as readonly HostView[];
   }
 
   async cpu(): Promise<Cpu> {
@@ -142,6 +99,11 @@ export class EmulatedFleet {
   /** The caller's own host: it can see symptoms. */
   get host(): World {
     return this.#caller.world;
+  }
+
+  /** What an operator's command line connects with. */
+  get bus(): Bus {
+    return this.#bus;
   }
 
   /** All freezes of all hosts until now. */
@@ -173,7 +135,10 @@ export class EmulatedFleet {
     const ready = Array.from({ length: processes }, async (_, i) => {
       const first = 1 + Math.floor((i * count) / processes);
       const next = 1 + Math.floor(((i + 1) * count) / processes);
-      const child = fork(MAIN, [url, String(first), String(next - first)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      const child = fork(MAIN, [url, String(first), String(next - first)], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        execArgv: [...process.execArgv, ...MANY_IN_ONE],
+      });
       this.#processes.push(child);
       const ended = once(child, 'exit').then(() => Promise.reject(new Error('a process of emulated hosts ended')));
       await Promise.race([once(child, 'message'), ended]);
@@ -190,27 +155,5 @@ export class EmulatedFleet {
         return said;
       }),
     );
-  }
-
-  #timed(phases: Course['phases'][number][], since: () => number): Pick<Bus, 'gather'> {
-    return {
-      gather: (heard) => {
-        const gathering = this.#bus.gather((answer) => {
-          const phase = phases.at(-1);
-          if (phase) {
-            phase.lastMs = since();
-            phase.firstMs ||= phase.lastMs;
-          }
-          heard(answer);
-        });
-        return {
-          ask: (subject, body) => {
-            phases.push({ sentMs: since(), firstMs: 0, lastMs: 0 });
-            return gathering.ask(subject, body);
-          },
-          stop: () => gathering.stop(),
-        };
-      },
-    };
   }
 }

@@ -1,5 +1,6 @@
 /** The flight recorder of an emulated fleet: a symptom on one host, and when each host's rings stood still. */
-import type { Cpu, EmulatedFleet } from './fleet.ts';
+import { type Cpu, cpuSince } from './commanded.ts';
+import type { EmulatedFleet } from './fleet.ts';
 import type { Frozen } from './host.ts';
 
 const PATTERN = 'weft_test:*';
@@ -42,8 +43,8 @@ export const freezeOnce = async (fleet: EmulatedFleet, session: string, limitMs:
       if (performance.now() > end) throw new Error(`${rings.length} of ${known} hosts froze`);
       continue;
     }
-    const { caller, hosts, server } = await fleet.cpu();
+    const cpu = await cpuSince(fleet, used);
     await host.ok('trigger.remove', { name: 'symptom' });
-    return { rings, cpu: { caller: caller - used.caller, hosts: hosts - used.hosts, server: server - used.server } };
+    return { rings, cpu };
   }
 };

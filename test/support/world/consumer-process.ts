@@ -97,6 +97,7 @@ export class WorldConsumer {
       openSpool: (output) => new WorldSpool(output, files),
       compress: async (bytes) => bytes,
       monotonicNs: () => world.clock.monotonicNs(),
+      clockOffsetNs: () => world.clockOffsetNs,
       makeDirectory: (path) => void files.directories.add(path),
       writeNote: (path, text) => void files.notes.set(path, text),
       writeMetadata: (directory, text) => void files.metadata.set(directory, text),

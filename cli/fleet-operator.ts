@@ -1,0 +1,102 @@
+/** What a fleet wants of its hosts, as an operator declares it straight at the fleet, and what the hosts make of it. */
+import { randomUUID } from 'node:crypto';
+import type { FleetDocument } from '../machines/fleet-document.ts';
+import { Bucket, RevisionConflict } from '../transport/bucket.ts';
+import type { Bus } from '../transport/bus.ts';
+import { failure } from '../transport/errors.ts';
+import { type FollowedView, parseFleetDocument } from '../transport/fleet-messages.ts';
+import { encodeToken, scatterSubject } from '../transport/subjects.ts';
+
+/** Hosts answer at once; whoever is later than this after the others is shown by the next call. */
+const QUIET_MS = 400;
+const LISTEN_MS = 1_000;
+
+export interface FollowingHost {
+  readonly host: string;
+  readonly sessions: readonly FollowedView[];
+}
+
+/** A line per thing that is wanted. */
+const linesOf = (document: FleetDocument | null): string[] => {
+  if (!document || document.deleted) return [];
+  const { selector, commands } = document.spec;
+  return [`selector ${selector}`, ...commands.map(({ name, fields }) => `${name} ${JSON.stringify(fields)}`)];
+};
+
+const difference = (before: FleetDocument | null, after: FleetDocument | null): string[] => {
+  const [old, now] = [linesOf(before), linesOf(after)];
+  return [
+    ...old.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
+    ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`),
+  ];
+};
+
+export interface Declared {
+  readonly document: FleetDocument;
+  readonly changes: readonly string[];
+  readonly written: boolean;
+}
+
+export class FleetOperator {
+  readonly bucket: Bucket;
+  readonly #bus: Bus;
+  readonly #who: string;
+
+  constructor(bus: Bus, who: string) {
+    this.#bus = bus;
+    this.bucket = new Bucket(bus, 'weft_sessions');
+    this.#who = who;
+  }
+
+  /** What the hosts follow, whose daemons run as `uid`. */
+  async hosts(uid: number): Promise<readonly FollowingHost[]> {
+    const answers = new Map<string, FollowingHost>();
+    let last = Date.now();
+    const gathering = this.#bus.gather((body) => {
+      if (typeof body.host !== 'string' || body.ok !== true || !Array.isArray(body.sessions)) return;
+      answers.set(body.host, body as unknown as FollowingHost);
+      last = Date.now();
+    });
+    const begin = Date.now();
+    const subject = scatterSubject({ uid, who: this.#who, noun: 'fleet', verb: 'sessions' });
+    gathering.ask(subject, { v: 1, id: randomUUID(), selector: '*' });
+    while (Date.now() - last < QUIET_MS || (answers.size === 0 && Date.now() - begin < LISTEN_MS)) {
+      await new Promise((done) => setTimeout(done, 20));
+    }
+    gathering.stop();
+    return [...answers.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  async all(): Promise<readonly FleetDocument[]> {
+    const entries = await Promise.all((await this.bucket.keys()).map((key) => this.bucket.get(key)));
+    return entries.flatMap((entry) => parseFleetDocument(entry?.value) ?? []).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+  /** Written over what was read, and over the highest generation that a host ever saw: a bucket may have been put back. */
+  async declare(
+    name: string,
+    uid: number,
+    wanted: (before: FleetDocument | null) => Pick<FleetDocument, 'spec' | 'deleted'>,
+  ): Promise<Declared> {
+    const key = encodeToken(name);
+    const [entry, hosts] = await Promise.all([this.bucket.get(key), this.hosts(uid)]);
+    const before = parseFleetDocument(entry?.value);
+    const { spec, deleted } = wanted(before);
+    const seen = hosts.flatMap(({ sessions }) => sessions.filter((one) => one.name === name).map((one) => one.generation));
+    const highest = Math.max(0, before?.generation ?? 0, ...seen);
+    const same = before !== null && before.deleted === deleted && JSON.stringify(before.spec) === JSON.stringify(spec);
+    if (same && before.generation === highest) return { document: before, changes: [], written: false };
+    const uuid = before && !before.deleted ? before.uuid : randomUUID();
+    const document: FleetDocument = { v: 1, name, uuid, generation: highest + 1, spec, deleted };
+    try {
+      await this.bucket.put(key, { ...document }, entry?.revision ?? 0);
+    } catch (thrown) {
+      if (!(thrown instanceof RevisionConflict)) throw thrown;
+      const now = parseFleetDocument((await this.bucket.get(key))?.value);
+      throw failure('fleet-session-changed', {
+        session: name,
+        difference: difference(before, now).join('; ') || 'nothing else',
+      });
+    }
+    return { document, changes: difference(before, document), written: true };
+  }
+}

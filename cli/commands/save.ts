@@ -6,7 +6,7 @@ import type { TriggerView } from '../../transport/trigger-messages.ts';
 import { type Command, type Environment, partial } from '../command.ts';
 import { UsageError } from '../options.ts';
 import { type Format, faultIn, writeSaved } from '../session-file/files.ts';
-import { FileFault, type SavedFile, withoutDefaults } from '../session-file/model.ts';
+import { FileFault, type SavedFile, type SavedTrigger, withoutDefaults } from '../session-file/model.ts';
 import { userDirectory } from '../session-file/places.ts';
 import { belongsTo, savedSession, savedTrigger } from '../session-file/steps.ts';
 import { writeXml } from '../session-file/xml.ts';
@@ -43,18 +43,31 @@ const textOf = ({ sessions, triggers }: SavedFile, format: Format, file: string)
   }
 };
 
+const ofFleet = ({ actions }: SavedTrigger): boolean =>
+  actions.some((action) => action.kind === 'snapshot-session' && action.fleet !== undefined);
+
+const lostIn = (format: Format, name: string, triggers: readonly SavedTrigger[]): string[] =>
+  format === 'yaml'
+    ? []
+    : triggers
+        .filter(ofFleet)
+        .flatMap((trigger) => [
+          `Warning: trigger ${trigger.name} of session ${name} is saved without --fleet: once loaded, it freezes this host alone`,
+          '  The XML format has no word for it; save with --format=yaml',
+        ]);
+
 const saveOne = async (
   environment: Environment,
   name: string,
   to: { readonly directory: string; readonly format: Format },
   triggers: readonly TriggerView[],
-): Promise<string> => {
+): Promise<{ readonly file: string; readonly notes: readonly string[] }> => {
   const { session } = await environment.request('session.show', { session: name });
   const own = triggers.filter((trigger) => trigger.owner.uid === session.owner.uid).map(savedTrigger);
   const saved = { sessions: [savedSession(session)], triggers: own.filter((trigger) => belongsTo(name, trigger)) };
   const file = join(to.directory, `${name}.${to.format === 'xml' ? 'lttng' : 'yaml'}`);
   writeSaved(file, textOf(saved, to.format, file), environment.options.has('force'));
-  return file;
+  return { file, notes: lostIn(to.format, name, saved.triggers) };
 };
 
 export const save: Command = {
@@ -78,10 +91,12 @@ export const save: Command = {
     const all = named === null ? (await environment.request('session.list', {})).sessions.map(({ name }) => name) : [named];
     if (all.length === 0) return { lines: ['No session found, nothing to do.'], json: { sessions: [] } };
     const triggers = options.has('no-triggers') ? [] : (await environment.request('trigger.list', {})).triggers;
-    const [sessions, faults]: [{ name: string; file: string }[], Fault[]] = [[], []];
+    const [sessions, faults, warnings]: [{ name: string; file: string }[], Fault[], string[]] = [[], [], []];
     for (const name of all) {
       try {
-        sessions.push({ name, file: await saveOne(environment, name, to, triggers) });
+        const { file, notes } = await saveOne(environment, name, to, triggers);
+        sessions.push({ name, file });
+        warnings.push(...notes);
       } catch (error) {
         if (!(error instanceof FaultError)) throw error;
         faults.push(error.fault);
@@ -90,6 +105,7 @@ export const save: Command = {
     const each = sessions.map(({ name }) => `Session ${name} saved successfully in ${to.directory}.`);
     const lines = named === null && faults.length === 0 ? ['All sessions have been saved successfully.'] : each;
     const outcome = partial(lines, { sessions }, faults, Math.max(0, ...faults.map(({ code }) => exitStatusOf(code))));
-    return { ...outcome, mi: async () => (await import('../mi/saved.ts')).savedSessions(sessions) };
+    const notes = [...warnings, ...(outcome.notes ?? [])];
+    return { ...outcome, notes, mi: async () => (await import('../mi/saved.ts')).savedSessions(sessions) };
   },
 };

@@ -25,7 +25,12 @@ const placeElement = ({ name, path, maxSize }: SnapshotPlace): Element =>
     element('ctrl_url', path),
   ]);
 
-export const actionElement = (action: TriggerAction): Element => {
+/** Of no use to other readers of a file, which take nothing that they do not know. */
+const fleetElements = (action: TriggerAction): Element[] =>
+  action.kind === 'snapshot-session' && action.fleet ? [element('fleet', [element('post_ms', action.fleet.postMs)])] : [];
+
+/** `withFleet`: with what LTTng has no word for. */
+export const actionElement = (action: TriggerAction, withFleet = false): Element => {
   const rate = 'rate' in action ? [rateElement(action.rate)] : [];
   if (action.kind === 'notify') return element('action_notify', rate);
   if (action.kind === 'incr-map-value')
@@ -36,7 +41,12 @@ export const actionElement = (action: TriggerAction): Element => {
       element('key_template', action.key),
     ]);
   const place = action.kind === 'snapshot-session' && action.output !== null ? [placeElement(action.output)] : [];
-  return element(`action_${action.kind.replaceAll('-', '_')}`, [sessionName(action.session), ...place, ...rate]);
+  return element(`action_${action.kind.replaceAll('-', '_')}`, [
+    sessionName(action.session),
+    ...place,
+    ...(withFleet ? fleetElements(action) : []),
+    ...rate,
+  ]);
 };
 
 /** `$ctx.NAME`, `$app.PROVIDER:NAME`, `EXPR[INDEX]`, or a field of the payload. */
@@ -133,7 +143,7 @@ const triggerElement = ({ name, owner, condition, actions, errors }: TriggerView
     element('action', [
       element(
         'action_list',
-        actions.map((action, at) => element('action', [actionElement(action), ...(withErrors ? [failures(at)] : [])])),
+        actions.map((action, at) => element('action', [actionElement(action, true), ...(withErrors ? [failures(at)] : [])])),
       ),
     ]),
     ...(withErrors ? [element('error_query_results')] : []),

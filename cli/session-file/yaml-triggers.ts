@@ -33,6 +33,8 @@ const action = z.strictObject({
   channel: text.optional(),
   key: text.optional(),
   output: z.strictObject({ name: text.optional(), path: text, 'max-size': bytes.default(0) }).optional(),
+  fleet: z.boolean().default(false),
+  'post-ms': z.int().min(0).max(60_000).optional(),
   every: count.optional(),
   'once-after': count.optional(),
 });
@@ -51,6 +53,9 @@ const wrongAction = (one: z.output<typeof action>): string | null => {
   const counts = one.type === 'incr-map-value';
   if (counts !== (one.channel !== undefined) || counts !== (one.key !== undefined))
     return '`channel` and `key` belong to `incr-map-value`, which needs both';
+  if (one.fleet && one.type !== 'snapshot-session') return `\`${one.type}\` has no \`fleet\``;
+  if (one.fleet && one.output) return 'with `fleet` each host’s own output is used';
+  if (one['post-ms'] !== undefined && !one.fleet) return '`post-ms` needs `fleet: true`';
   if (one.output && one.type !== 'snapshot-session') return `\`${one.type}\` has no output`;
   return one.every !== undefined && one['once-after'] !== undefined ? '`every` and `once-after` exclude each other' : null;
 };
@@ -114,6 +119,10 @@ const rateIn = (one: z.output<typeof action>): RatePolicy => {
 const actionOut = (one: TriggerAction): object => {
   const session = 'session' in one ? { session: one.session } : {};
   if (one.kind === 'incr-map-value') return { type: one.kind, ...session, channel: one.channel, key: one.key };
+  if (one.kind === 'snapshot-session' && one.fleet) {
+    const { postMs } = one.fleet;
+    return { type: one.kind, ...session, fleet: true, ...(postMs === 0 ? {} : { 'post-ms': postMs }), ...rateOut(one.rate) };
+  }
   if (one.kind !== 'snapshot-session' || !one.output) return { type: one.kind, ...session, ...rateOut(one.rate) };
   const { name, path, maxSize } = one.output;
   const output = {
@@ -131,7 +140,8 @@ const actionIn = (one: z.output<typeof action>): TriggerAction => {
   if (one.type === 'incr-map-value') return { kind: one.type, session, channel: one.channel ?? '', key: one.key ?? '' };
   if (one.type !== 'snapshot-session') return { kind: one.type, session, rate };
   const place = output ? { name: output.name ?? null, path: output.path, maxSize: output['max-size'] } : null;
-  return { kind: one.type, session, output: place, rate };
+  const fleet = one.fleet ? { fleet: { postMs: one['post-ms'] ?? 0 } } : {};
+  return { kind: one.type, session, output: place, ...fleet, rate };
 };
 
 export const triggerOut = ({ name, condition: when, actions }: SavedTrigger): object => ({

@@ -108,6 +108,27 @@ test('sessions saved while they record do so again; triggers and snapshot output
   weft.ok('destroy', '-a');
 });
 
+test('a trigger of the fleet is saved and loaded as YAML; of the other format it is said what it leaves out', () => {
+  const directory = join(weft.home, 'of-fleet');
+  weft.ok('create', 'box', '--snapshot', '-o', weft.trace('box'));
+  const words = ['--name=wide', '--condition=event-rule-matches', '--type=user', '--name=app:*'];
+  weft.ok('add-trigger', ...words, '--action=snapshot-session', 'box', '--fleet', '--post-ms=250');
+  const triggers = weft.ok('list-triggers');
+  assert.match(triggers, /snapshot session `box` on all hosts, 250 ms after the event/);
+  assert.match(weft.ok('--mi=xml', 'list-triggers'), /<fleet>\s*<post_ms>250<\/post_ms>\s*<\/fleet>/);
+  const xml = weft.run('save', 'box', '-o', directory);
+  assert.equal(xml.status, 0);
+  assert.match(xml.stderr, /Warning: trigger wide of session box is saved without --fleet: .*\n {2}.*save with --format=yaml/);
+  const yaml = weft.run('save', 'box', '-o', directory, '--format=yaml');
+  assert.deepEqual([yaml.status, yaml.stderr], [0, '']);
+  weft.ok('destroy', 'box');
+  weft.ok('remove-trigger', 'wide');
+  weft.ok('load', '-i', join(directory, 'box.yaml'));
+  assert.equal(weft.ok('list-triggers'), triggers);
+  weft.ok('destroy', 'box');
+  weft.ok('remove-trigger', 'wide');
+});
+
 const minimal = (name: string, inside: string): string =>
   `<sessions>\n<session><name>${name}</name>\n<domains><domain><type>UST</type><buffer_type>PER_UID</buffer_type><channels>\n` +
   `<channel><name>c</name>${inside}</channel>\n</channels></domain></domains></session></sessions>`;

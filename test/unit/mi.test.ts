@@ -207,6 +207,12 @@ test('mi: triggers', () => {
   assert.match(listed, /<error_query_results\/><\/trigger><\/triggers>$/);
 });
 
+test('mi: a trigger of the fleet shows it, and after how long', () => {
+  const of = { kind: 'snapshot-session', session: 's', output: null, rate: { kind: 'every', count: 1 } } as const;
+  const listed = xml(triggers.triggersListed([{ ...trigger, actions: [{ ...of, fleet: { postMs: 250 } }, of] }]));
+  assert.equal(listed.match(/<fleet><post_ms>250<\/post_ms><\/fleet>/g)?.length, 1);
+});
+
 test('mi: conditions that are sampled, and those of rotations', () => {
   const of = (condition: TriggerView['condition']) =>
     /condition\{(.*?)\} action/.exec(shape(triggers.oneTrigger({ ...trigger, condition })))?.[1];

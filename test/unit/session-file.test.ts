@@ -155,6 +155,31 @@ test('YAML gives back what was written', () => {
   fc.assert(fc.property(file, (saved) => same(readYaml(writeYaml(saved)).file, saved)));
 });
 
+test('triggers of a fleet: YAML keeps them, and says what does not go with them; XML has no word for them', () => {
+  const rate = { kind: 'every' as const, count: 1 };
+  const whole = (postMs: number): SavedFile => ({
+    sessions: [],
+    triggers: [
+      {
+        name: 't',
+        condition: { kind: 'session-rotation-starts', session: 's' },
+        actions: [{ kind: 'snapshot-session', session: 's', output: null, fleet: { postMs }, rate }],
+      },
+    ],
+  });
+  for (const postMs of [0, 250]) same(readYaml(writeYaml(whole(postMs))).file, whole(postMs));
+  assert.match(writeYaml(whole(250)), /fleet: true\n +post-ms: 250\n/);
+  assert.doesNotMatch(writeXml(whole(250)), /fleet|post/);
+  const yaml = (words: string) =>
+    `weft: 1\ntriggers:\n  - name: t\n    condition: {type: session-rotation-starts, session: s}\n    actions:\n      - {${words}}\n`;
+  for (const [words, cause] of [
+    ['type: stop-session, session: s, fleet: true', /`stop-session` has no `fleet`/],
+    ['type: snapshot-session, session: s, post-ms: 1', /`post-ms` needs `fleet: true`/],
+    ['type: snapshot-session, session: s, fleet: true, output: {path: /x}', /each host’s own output is used/],
+  ] as const)
+    assert.match(fails(() => readYaml(yaml(words))).message, cause);
+});
+
 const fails = (read: () => unknown): FileFault => {
   try {
     read();

@@ -94,6 +94,11 @@ missing_clang_runtime() {
         printf 'libclang-rt-%s-dev\n' "$(clang -dumpversion | cut -d. -f1)"
 }
 
+# The engine's command line is a package of its own on newer systems, and part of the engine's on others.
+missing_docker_command() {
+    ! has dockerd || has docker || echo docker-cli
+}
+
 provide $(missing_programs "$NEEDED")
 exec 9<.
 flock 9
@@ -101,6 +106,6 @@ provide_npm_packages
 build
 if [ "${1:-}" = --tests ]; then
     { provide $(missing_programs "$FOR_TESTS") $(missing_libraries "$LIBRARIES_FOR_TESTS") &&
-        provide $(missing_clang_runtime); } ||
+        provide $(missing_clang_runtime) && provide $(missing_docker_command); } ||
         say 'going on without; the tests that need them say so and are skipped'
 fi

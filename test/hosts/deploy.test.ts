@@ -107,11 +107,12 @@ describe('container image', { timeout: 120_000 }, () => {
     assert.ok(Number.parseInt(bytes, 10) < 300, bytes);
   });
 
-  test('an engine builds it and runs it', { skip: enclosureMissing() }, async (t) => {
+  const missing = enclosureMissing() || (!has('docker') && 'needs the command line of an engine (docker)');
+  test('an engine builds it and runs it', { skip: missing }, async (t) => {
     const enclosure = await Enclosure.start(join(directory, 'engine'));
     t.after(() => enclosure.dispose());
-    const missing = await startEngine(enclosure);
-    if (missing !== null) return t.skip(missing);
+    const why = await startEngine(enclosure);
+    if (why !== null) return t.skip(why);
     const built = spawnSync('sh', [join(DEPLOY, 'image/build.sh'), 'weft:test'], { encoding: 'utf8', cwd: directory });
     assert.match(built.stdout, /built weft:test with docker/, built.stderr);
     // A command that comes before the daemon would start one of its own, and the container ends with the daemon that it is for.

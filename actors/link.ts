@@ -288,7 +288,7 @@ const beat = async (parts: ConsumerProcessParts, entry: LinkEntry): Promise<void
   entry.pump?.beat(now > SLACK_NS ? now - SLACK_NS : 0n);
 };
 
-/** Between looking at the clock and committing a thread may be interrupted. */
+/** Between looking at the clock and committing: in lock mode a thread may lose its CPU, in a virtual machine the CPU itself (ADR 0020). */
 const SLACK_NS = 8_000_000n;
 const US_PER_MS = 1_000;
 

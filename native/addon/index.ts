@@ -201,8 +201,9 @@ export interface Reader {
   flush(): Promise<void>;
   /**
    * Goes on in another chunk. When it resolves, the events up to `at` are in the files of the old directory, and later ones go to
-   * `directory`, where each ring's files begin with an empty packet. (An event whose thread is interrupted for more than a millisecond
-   * between looking at the clock and committing may be in the new chunk although its time is `at` or before.) Packet numbers and loss counts go on. The chunk is stored in
+   * `directory`, where each ring's files begin with an empty packet. (In lock mode, an event
+   * whose thread loses its CPU for more than a millisecond between looking at the clock and committing may be in the new chunk although
+   * its time is `at` or before.) Packet numbers and loss counts go on. The chunk is stored in
    * the reader page by the store that switches, so asking again (a successor, after the reader was killed) does nothing twice.
    * Rejects with the errno name when files cannot be written, with EBUSY under the plan `hold`; then the old chunk goes on whole.
    */

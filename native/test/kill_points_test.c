@@ -28,12 +28,12 @@
 
 #include "ring/format.h"
 #include "test/decode.h"
+#include "test/victim.h"
 #include "ust/clock.h"
 #include "ust/commit.h"
 #include "ust/context.h"
 #include "ust/record.h"
 
-#define POINTS_MAX 2000
 #define WORKERS 2u
 #define SETTINGS 4
 #define BATCH 64u                /* second victims in one ring set: few, for all that they recorded is read again after each */
@@ -61,7 +61,7 @@ static const struct setting settings[] = {
 struct shared {
     volatile uint64_t confirmed[WORKERS]; /* events that came back from weft_record */
     uint32_t cases, failures, missed;
-    uint8_t reached[SETTINGS][POINTS_MAX];
+    uint8_t reached[SETTINGS][VICTIM_POINTS_MAX];
 };
 
 /* What the ring held, and what was confirmed, when it was last looked at. */
@@ -70,9 +70,6 @@ struct books {
     uint64_t confirmed;
 };
 
-static uintptr_t points[POINTS_MAX];
-static const char *point_function[POINTS_MAX];
-static int point_count;
 static unsigned seed;
 static struct shared *shared;
 static struct weft_clock_page *clock_page;
@@ -84,45 +81,7 @@ static struct books books;
 static uint32_t worker; /* and its CPU */
 
 static const char *const functions[] = { "weft_record", "switch_subbuffer", "record_locked", "count_lost", "weft_context_write",
-                                         "weft_context_tid", "try_locked", "switch_rseq", "switch_locked", "put_long_header", "no_memory", "wake_reader" };
-
-static const char *recording_function(const char *name)
-{
-    for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
-        const size_t length = strlen(functions[i]);
-        if (strncmp(name, functions[i], length) == 0 && (name[length] == '>' || name[length] == '.'))
-            return functions[i];
-    }
-    return NULL;
-}
-
-static void find_points(void)
-{
-    char command[256], line[512], name[256];
-    snprintf(command, sizeof(command), "objdump -d --no-show-raw-insn -j .text /proc/%d/exe", (int)getpid());
-    FILE *listing = popen(command, "r");
-    const char *wanted = NULL;
-    unsigned long address;
-    while (listing && fgets(line, sizeof(line), listing)) {
-        if (sscanf(line, "%lx <%255[^\n]", &address, name) == 2)
-            wanted = recording_function(name);
-        else if (wanted && sscanf(line, " %lx:", &address) == 1 && point_count < POINTS_MAX) {
-            point_function[point_count] = wanted;
-            points[point_count++] = address;
-        }
-    }
-    if (!listing || pclose(listing) != 0 || !point_count) {
-        printf("not ok - the instructions of weft_record can be listed (objdump)\n");
-        exit(1);
-    }
-}
-
-static void calibrate_clock(void)
-{
-    clock_page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    clock_page->parameters[0] = (struct weft_clock_parameters){ weft_counter(), weft_clock_system(), 1ull << 31, 0 };
-    clock_page->valid = 1;
-}
+                                         "weft_context_tid", "try_locked", "switch_rseq", "switch_locked", "put_long_header", "no_memory", "wake_reader", NULL };
 
 static void open_set(const struct setting *s)
 {
@@ -185,40 +144,6 @@ static pid_t start_victim(uint32_t who, uint64_t events)
     _exit(0);
 }
 
-/* Lets the victim run to its `arrival`-th arrival at a point. 0: it ended before. */
-static int run_to(pid_t pid, uintptr_t point, int arrival)
-{
-    int status;
-    waitpid(pid, &status, 0);
-    const long text = ptrace(PTRACE_PEEKTEXT, pid, (void *)point, NULL);
-    const long trap = (text & ~0xffl) | 0xcc;
-    for (;;) {
-        ptrace(PTRACE_POKETEXT, pid, (void *)point, (void *)trap);
-        ptrace(PTRACE_CONT, pid, NULL, NULL);
-        if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-            return 0;
-        if (--arrival == 0)
-            return 1;
-        /* Past it: one step without the breakpoint. Inside the sequence that restarts the sequence, which arrives again. */
-        ptrace(PTRACE_POKETEXT, pid, (void *)point, (void *)text);
-        struct { long long words[27]; } registers;
-        ptrace(PTRACE_GETREGS, pid, NULL, &registers);
-        registers.words[16] -= 1; /* rip */
-        ptrace(PTRACE_SETREGS, pid, NULL, &registers);
-        ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
-        if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-            return 0;
-    }
-}
-
-static void finish_victim(pid_t pid)
-{
-    int status;
-    kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) == pid && !WIFSIGNALED(status) && !WIFEXITED(status))
-        ;
-}
-
 struct check {
     uint64_t next[SURVIVOR + 1];
     const char *wrong;
@@ -272,15 +197,15 @@ static void check(const struct setting *s, const char *wrong, int p, int q)
     if (!wrong)
         return;
     __atomic_fetch_add(&shared->failures, 1, __ATOMIC_RELAXED);
-    printf("not ok - %s, a victim at %s %#lx, another at %s %#lx: %s\n", s->name, point_function[p], (unsigned long)points[p],
-           point_function[q], (unsigned long)points[q], wrong);
+    printf("not ok - %s, a victim at %s %#lx, another at %s %#lx: %s\n", s->name, victim_point_function[p], (unsigned long)victim_points[p],
+           victim_point_function[q], (unsigned long)victim_points[q], wrong);
 }
 
 /* Lets a victim run to its point. 0: it ended before. */
 static int stop_at(const struct setting *s, uint32_t who, int p, int arrival, pid_t *pid)
 {
     *pid = start_victim(who, ring()->lock ? EVENTS_LOCKED_OUT : EVENTS);
-    const int there = run_to(*pid, points[p], arrival);
+    const int there = victim_run_to(*pid, victim_points[p], arrival);
     if (there && arrival == 1)
         shared->reached[s - settings][p] = 1;
     return there;
@@ -308,7 +233,7 @@ static void run_case(const struct setting *s, const int *at, uint32_t victims, i
         all &= there;
     }
     for (uint32_t i = 0; i < victims; i++) {
-        finish_victim(pids[i]);
+        victim_kill(pids[i]);
         free_lock_of(i);
     }
     survive(s, at[0], at[victims - 1]);
@@ -326,12 +251,12 @@ static void run_batch(const struct setting *s, int p, const int *at, uint32_t co
     check(s, judge((uint64_t)there), p, p);
     for (uint32_t i = 0; i < count; i++) {
         const int both = stop_at(s, i + 1, at[i], 1, &second);
-        finish_victim(second);
+        victim_kill(second);
         free_lock_of(i + 1);
         check(s, judge((uint64_t)both), p, at[i]);
         __atomic_fetch_add(both && there ? &shared->cases : &shared->missed, 1, __ATOMIC_RELAXED);
     }
-    finish_victim(first);
+    victim_kill(first);
     free_lock_of(0);
     survive(s, p, at[count - 1]);
     close_set();
@@ -349,7 +274,7 @@ static unsigned draw(unsigned a, unsigned b)
 static void singles(const struct setting *s, unsigned unused)
 {
     (void)unused;
-    for (int p = (int)worker; p < point_count; p += WORKERS) {
+    for (int p = (int)worker; p < victim_point_count; p += WORKERS) {
         run_case(s, &p, 1, 1);
         if (shared->reached[s - settings][p])
             run_case(s, &p, 1, 5);
@@ -359,10 +284,10 @@ static void singles(const struct setting *s, unsigned unused)
 static void pairs(const struct setting *s, unsigned one_in)
 {
     const uint8_t *reached = shared->reached[s - settings];
-    for (int p = (int)worker; p < point_count; p += WORKERS) {
+    for (int p = (int)worker; p < victim_point_count; p += WORKERS) {
         int at[BATCH];
         uint32_t count = 0;
-        for (int q = 0; reached[p] && q < point_count; q++) {
+        for (int q = 0; reached[p] && q < victim_point_count; q++) {
             if (!reached[q] || draw((unsigned)p, (unsigned)q) % one_in)
                 continue;
             at[count++] = q;
@@ -383,7 +308,7 @@ static void triples(const struct setting *unused, unsigned rounds)
         const unsigned setting = draw(i, 0) % SETTINGS;
         int at[3];
         for (unsigned k = 0, n = 1; k < 3; n++) {
-            at[k] = (int)(draw(i, n) % (unsigned)point_count);
+            at[k] = (int)(draw(i, n) % (unsigned)victim_point_count);
             k += shared->reached[setting][at[k]];
         }
         run_case(&settings[setting], at, 3, 1);
@@ -432,10 +357,10 @@ static void run_part(const char *what, void (*part)(const struct setting *, unsi
 /* Which instructions nobody got to: paths of the other mode, of overload, of errors. */
 static void print_unreached(void)
 {
-    for (int p = 0; p < point_count;) {
-        const char *const function = point_function[p];
+    for (int p = 0; p < victim_point_count;) {
+        const char *const function = victim_point_function[p];
         unsigned total = 0, counts[SETTINGS] = { 0 }, never = 0;
-        for (; p < point_count && point_function[p] == function; p++, total++) {
+        for (; p < victim_point_count && victim_point_function[p] == function; p++, total++) {
             int any = 0;
             for (int s = 0; s < SETTINGS; s++) {
                 any |= shared->reached[s][p];
@@ -457,9 +382,9 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     weft_context_init();
-    calibrate_clock();
-    find_points();
-    printf("# seed %u, %d instructions\n", seed, point_count);
+    clock_page = victim_clock_page();
+    victim_find_points(functions);
+    printf("# seed %u, %d instructions\n", seed, victim_point_count);
     for (int s = 0; s < SETTINGS; s++)
         run_part("a producer killed at any instruction loses at most that event", singles, &settings[s], 0);
     print_unreached();

@@ -5,7 +5,11 @@
 .PHONY: kill-points
 kill-points: $(B)/test/kill_points_test
 	./$<
-$(B)/test/kill_points_test: $(B)/test/kill_points_test.o $(B)/libweft-ust.a
+$(B)/test/kill_points_test: $(B)/test/kill_points_test.o $(B)/test/victim.o $(B)/libweft-ust.a
+	$(CC) $(LDFLAGS_ALL) -no-pie $^ -o $@ -lpthread
+
+TESTS += $(B)/test/preempted_test
+$(B)/test/preempted_test: $(B)/test/preempted_test.o $(B)/test/victim.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) -no-pie $^ -o $@ -lpthread
 
 TESTS += $(B)/test/accounting_test

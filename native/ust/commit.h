@@ -1,6 +1,7 @@
 /*
  * The commit as a restartable sequence (rseq). What every processor's version does, in this order:
  *
+ *     a record's: the mark that the caller made before it read the clock is still there (weft_commit_mark)?
  *     the thread still runs on `cpu`, the ring's position word is still `expected`, the sink's switch is still `generation`?
  *         no: leave with WEFT_COMMIT_CHANGED
  *     copy `length` bytes, rounded up to whole words, from `source` to `target` (the ring's tail)
@@ -53,6 +54,20 @@ struct weft_commit {
     uint64_t next;
     struct weft_slot *idle;
 };
+
+/* A descriptor that stands for no sequence that runs. */
+extern const char weft_commit_marker[] __attribute__((visibility("hidden")));
+
+/*
+ * Marks the thread: a kernel that preempts it, or delivers a signal to it, takes the mark away, for it finds a descriptor whose
+ * sequence the thread is not in. A record's sequence begins only with the mark in place (else: WEFT_COMMIT_CHANGED), so what was read
+ * since, the clock before all, is no older than the thread's uninterrupted run.
+ */
+static inline void weft_commit_mark(void)
+{
+    *(volatile uint64_t *)&weft_rseq_area()->rseq_cs = (uint64_t)(uintptr_t)weft_commit_marker;
+    __asm__ volatile("" ::: "memory");
+}
 
 #if defined(__x86_64__)
 #include "ust/commit_x86_64.h"

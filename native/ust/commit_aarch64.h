@@ -2,17 +2,51 @@
 #ifndef WEFT_UST_COMMIT_AARCH64_H
 #define WEFT_UST_COMMIT_AARCH64_H
 
-#define WEFT_RSEQ_BEGIN                                   \
+#define WEFT_RSEQ_DESCRIPTOR                              \
     ".pushsection __rseq_cs, \"aw\"\n\t"                  \
     ".balign 32\n\t"                                      \
     "3:\n\t"                                              \
     ".long 0, 0\n\t"                                      \
     ".quad 1f, 2f - 1f, 4f\n\t"                           \
-    ".popsection\n\t"                                     \
+    ".popsection\n\t"
+
+#define WEFT_RSEQ_BEGIN                                   \
+    WEFT_RSEQ_DESCRIPTOR                                  \
     "adrp x15, 3b\n\t"                                    \
     "add x15, x15, :lo12:3b\n\t"                          \
     "str x15, [%[rseq], #8]\n\t"                          \
     "1:\n\t"
+
+/* Whatever takes the CPU from the thread between looking for the mark and arming the sequence makes the exclusive store fail. */
+#define WEFT_RSEQ_BEGIN_MARKED                            \
+    WEFT_RSEQ_DESCRIPTOR                                  \
+    "adrp x15, weft_commit_marker\n\t"                    \
+    "add x15, x15, :lo12:weft_commit_marker\n\t"          \
+    "add x14, %[rseq], #8\n\t"                            \
+    "ldxr x13, [x14]\n\t"                                 \
+    "cmp x13, x15\n\t"                                    \
+    "b.ne %l[changed]\n\t"                                \
+    "adrp x15, 3b\n\t"                                    \
+    "add x15, x15, :lo12:3b\n\t"                          \
+    "stxr w13, x15, [x14]\n\t"                            \
+    "cbnz w13, %l[changed]\n\t"                           \
+    "1:\n\t"
+
+/* A descriptor as the kernel wants them, of a sequence that nobody ever runs. */
+#define WEFT_RSEQ_MARKER                                  \
+    ".pushsection __rseq_failure, \"ax\"\n\t"             \
+    "1: nop\n\t"                                          \
+    "2: .inst 0xd428bc00\n\t"                             \
+    "4: brk #0\n\t"                                       \
+    ".popsection\n\t"                                     \
+    ".pushsection __rseq_cs, \"aw\"\n\t"                  \
+    ".balign 32\n\t"                                      \
+    ".globl weft_commit_marker\n\t"                       \
+    ".hidden weft_commit_marker\n\t"                      \
+    "weft_commit_marker:\n\t"                             \
+    ".long 0, 0\n\t"                                      \
+    ".quad 1b, 2b - 1b, 4b\n\t"                           \
+    ".popsection\n\t"
 
 #define WEFT_RSEQ_CHECK                                   \
     "ldr w15, [%[rseq], #4]\n\t"                          \
@@ -45,7 +79,7 @@ static inline enum weft_commit_result weft_commit_record(const struct weft_commi
 {
     const size_t bytes = (length + 3) & ~(size_t)3;
     __asm__ volatile goto(
-        WEFT_RSEQ_BEGIN
+        WEFT_RSEQ_BEGIN_MARKED
         WEFT_RSEQ_CHECK
         "mov x15, xzr\n\t"
         "5:\n\t"
@@ -57,7 +91,7 @@ static inline enum weft_commit_result weft_commit_record(const struct weft_commi
         WEFT_RSEQ_END
         :
         : WEFT_RSEQ_INPUTS, [source] "r"(source), [target] "r"(target), [bytes] "r"(bytes)
-        : "memory", "cc", "x14", "x15"
+        : "memory", "cc", "x13", "x14", "x15"
         : changed, aborted);
     return WEFT_COMMIT_DONE;
 changed:

@@ -8,17 +8,46 @@
 #define WEFT_ASM_TEXT_(x) #x
 #define WEFT_ASM_TEXT(x) WEFT_ASM_TEXT_(x)
 
-/* Descriptor of the sequence between labels 1 and 2 with abort handler 4, then its arming. */
-#define WEFT_RSEQ_BEGIN                                                        \
+/* Descriptor of the sequence between labels 1 and 2 with abort handler 4. */
+#define WEFT_RSEQ_DESCRIPTOR                                                   \
     ".pushsection __rseq_cs, \"aw\"\n\t"                                       \
     ".balign 32\n\t"                                                           \
     "3:\n\t"                                                                   \
     ".long 0, 0\n\t"                                                           \
     ".quad 1f, 2f - 1f, 4f\n\t"                                                \
-    ".popsection\n\t"                                                          \
+    ".popsection\n\t"
+
+#define WEFT_RSEQ_BEGIN                                                        \
+    WEFT_RSEQ_DESCRIPTOR                                                       \
     "leaq 3b(%%rip), %%rax\n\t"                                                \
     "movq %%rax, 8(%[rseq])\n\t"                                               \
     "1:\n\t"
+
+/* One instruction looks for the mark and arms the sequence: between two the thread could be preempted. No other CPU has to see it. */
+#define WEFT_RSEQ_BEGIN_MARKED                                                 \
+    WEFT_RSEQ_DESCRIPTOR                                                       \
+    "leaq weft_commit_marker(%%rip), %%rax\n\t"                                \
+    "leaq 3b(%%rip), %%rcx\n\t"                                                \
+    "cmpxchgq %%rcx, 8(%[rseq])\n\t"                                           \
+    "jne %l[changed]\n\t"                                                      \
+    "1:\n\t"
+
+/* A descriptor as the kernel wants them, of a sequence that nobody ever runs. */
+#define WEFT_RSEQ_MARKER                                                       \
+    ".pushsection __rseq_failure, \"ax\"\n\t"                                  \
+    "1: nop\n\t"                                                               \
+    "2: .byte 0x0f, 0xb9, 0x3d\n\t"                                            \
+    ".long " WEFT_ASM_TEXT(WEFT_RSEQ_SIG) "\n\t"                                 \
+    "4: ud2\n\t"                                                               \
+    ".popsection\n\t"                                                          \
+    ".pushsection __rseq_cs, \"aw\"\n\t"                                       \
+    ".balign 32\n\t"                                                           \
+    ".globl weft_commit_marker\n\t"                                            \
+    ".hidden weft_commit_marker\n\t"                                           \
+    "weft_commit_marker:\n\t"                                                  \
+    ".long 0, 0\n\t"                                                           \
+    ".quad 1b, 2b - 1b, 4b\n\t"                                                \
+    ".popsection\n\t"
 
 #define WEFT_RSEQ_CHECK                                                        \
     "cmpl %[cpu], 4(%[rseq])\n\t"                                              \
@@ -55,7 +84,7 @@ static inline enum weft_commit_result weft_commit_words(const struct weft_commit
 {
     const size_t bytes = (length + 3) & ~(size_t)3;
     __asm__ volatile goto(
-        WEFT_RSEQ_BEGIN
+        WEFT_RSEQ_BEGIN_MARKED
         WEFT_RSEQ_CHECK
         "movq %[minus], %%rax\n\t"
         "5:\n\t"
@@ -79,7 +108,7 @@ static inline enum weft_commit_result weft_commit_string(const struct weft_commi
                                                          size_t length, uint64_t timestamp, uint64_t count)
 {
     __asm__ volatile goto(
-        WEFT_RSEQ_BEGIN
+        WEFT_RSEQ_BEGIN_MARKED
         WEFT_RSEQ_CHECK
         "movq %[source], %%rsi\n\t"
         "movq %[target], %%rdi\n\t"

@@ -221,6 +221,8 @@ static inline int has_ring(const struct weft_channel *c, uint32_t cpu)
     return cpu < c->cpu_count && __atomic_load_n(&weft_channel_ring(c, cpu)->ready, __ATOMIC_ACQUIRE);
 }
 
+__asm__(WEFT_RSEQ_MARKER);
+
 /* Stages header and contexts before the payload. Returns the record's first byte, and its timestamp. */
 static inline __attribute__((always_inline)) char *stage_head(const struct weft_target *target, const struct weft_channel *c,
                                                               uint32_t cpu, char *payload, void *ip, uint64_t last,
@@ -267,6 +269,7 @@ static inline __attribute__((always_inline)) enum outcome try_rseq(const struct 
     const uint64_t word = __atomic_load_n(&ring->position, __ATOMIC_ACQUIRE);
     const struct weft_slot *slot = &ring->slot[word & WEFT_SLOT_MASK];
     uint64_t timestamp;
+    weft_commit_mark();
     const char *record = stage_head(target, c, cpu, payload, ip, slot->last_timestamp, &timestamp);
     const uint64_t frozen = frozen_until(c, cpu);
     if (unlikely(timestamp < frozen) && lost_frozen(target, c, generation, cpu, frozen - timestamp))

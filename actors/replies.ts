@@ -78,6 +78,8 @@ export class Replies {
 
   answer(key: string | null, reply: Reply | undefined): void {
     if (key === null || !reply) return;
+    // To the end: those that were answered last are kept longest.
+    this.#known.delete(key);
     this.#known.set(key, { atMs: this.#clock.now(), reply: Promise.resolve(reply) });
     this.#waiting.get(key)?.resolve(reply);
     this.#prepared.delete(key);
@@ -90,12 +92,16 @@ export class Replies {
 
   /** Of one caller: the oldest go, so that nobody can fill the daemon's memory. */
   #forgetMany(caller: string): void {
+    if (this.#known.size <= KEPT_MAX) return;
     const keys = [...this.#known.keys()].filter((key) => key.startsWith(caller) && !this.#waiting.has(key));
     for (const key of keys.slice(0, Math.max(0, keys.length - KEPT_MAX))) this.#known.delete(key);
   }
 
   #forgetOld(): void {
     const limit = this.#clock.now() - KEPT_MS;
-    for (const [key, { atMs }] of this.#known) if (atMs < limit && !this.#waiting.has(key)) this.#known.delete(key);
+    for (const [key, { atMs }] of this.#known) {
+      if (atMs >= limit) return;
+      if (!this.#waiting.has(key)) this.#known.delete(key);
+    }
   }
 }

@@ -25,13 +25,13 @@ const must = ({ report, course }: Operated): Course => {
 
 const ms = (value: number): string => `${Math.round(value)} ms`;
 
-export const cpuText = ({ caller, hosts, server }: Cpu): string =>
-  `CPU: caller and its host ${ms(caller)}, all other hosts ${ms(hosts)}, server ${ms(server)}`;
+export const cpuText = (cpu: Cpu | null): string[] =>
+  cpu ? [`CPU: caller and its host ${ms(cpu.caller)}, all other hosts ${ms(cpu.hosts)}, server ${ms(cpu.server)}`] : [];
 
 const courseText = ({ meantMs, phases, cpu }: Course): string[] => [
   `at ${ms(meantMs)} known who is meant`,
   ...phases.map(({ sentMs, firstMs, lastMs }) => `sent at ${ms(sentMs)}, answers from ${ms(firstMs)} to ${ms(lastMs)}`),
-  cpuText(cpu),
+  ...cpuText(cpu),
 ];
 
 /** The round in the middle is the one whose course is shown. */
@@ -74,7 +74,7 @@ const measureApply = async (fleet: Commanded, rounds: number): Promise<Figure[]>
   const text = ({ askedMs, looks, cpu }: Applied): string[] => [
     `before the write ${ms(askedMs)}: what the hosts have seen`,
     ...looks.map(({ atMs, following }) => `asked all until ${ms(atMs)}: ${following} follow`),
-    cpuText(cpu),
+    ...cpuText(cpu),
   ];
   return [
     figureOf(fleet, 'first apply, followed by all', TARGETS.apply, applies.slice(0, 1), text),

@@ -38,7 +38,7 @@ const measureFreeze = async (fleet: EmulatedFleet): Promise<Figure> => {
     holds,
     course: [
       `last host p50 ${last.p50.toFixed(1)} ms; each host p50 ${each.p50.toFixed(1)} ms, p99 ${each.p99.toFixed(1)} ms`,
-      `of a round with its copies, ${cpuText(cpu)}`,
+      ...cpuText(cpu).map((text) => `of a round with its copies, ${text}`),
     ],
   };
 };

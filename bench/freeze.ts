@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { EmulatedFleet } from '../test/support/emulated/fleet.ts';
 import { ROOT } from '../test/support/weft.ts';
+import { cpuText } from './fleet-figures.ts';
 import { FREEZE_TARGET_MS, type Froze, measureFreezes } from './freezes.ts';
 import { describeMachine } from './machine.ts';
 
@@ -18,7 +19,7 @@ const textOf = ({ rounds, last, each, holds, cpu }: Froze): string =>
   [
     `event to last host frozen, of ${rounds} rounds: p50 ${ms(last.p50)}, p99 ${ms(last.p99)}, target p99 <= ${FREEZE_TARGET_MS} ms: ${holds ? 'holds' : 'MISSED'}`,
     `  each host: p50 ${ms(each.p50)}, p99 ${ms(each.p99)}`,
-    `  CPU of a round with its copies: host that saw the event ${ms(cpu.caller)}, all other hosts ${ms(cpu.hosts)}, server ${ms(cpu.server)}`,
+    ...cpuText(cpu).map((text) => `  of a round with its copies, ${text}`),
   ].join('\n');
 
 const main = async (): Promise<number> => {

@@ -22,20 +22,21 @@ export interface Froze {
   readonly each: { readonly p50: number; readonly p99: number };
   readonly holds: boolean;
   /** Of a round, with the copies. */
-  readonly cpu: Cpu;
+  readonly cpu: Cpu | null;
 }
 
 const resultOf = (freezes: readonly Freeze[]): Froze => {
   const lasts = freezes.map(({ rings }) => Math.max(...rings.map(({ afterMs }) => afterMs)));
   const all = freezes.flatMap(({ rings }) => rings.map(({ afterMs }) => afterMs));
   const p99 = quantile(lasts, 0.99);
-  const of = (part: keyof Cpu): number => median(freezes.map(({ cpu }) => cpu[part]));
+  const cpus = freezes.flatMap(({ cpu }) => cpu ?? []);
+  const of = (part: keyof Cpu): number => median(cpus.map((cpu) => cpu[part]));
   return {
     rounds: freezes.length,
     last: { p50: median(lasts), p99 },
     each: { p50: median(all), p99: quantile(all, 0.99) },
     holds: p99 <= FREEZE_TARGET_MS,
-    cpu: { caller: of('caller'), hosts: of('hosts'), server: of('server') },
+    cpu: cpus.length === 0 ? null : { caller: of('caller'), hosts: of('hosts'), server: of('server') },
   };
 };
 

@@ -42,8 +42,7 @@ const commanded = (bus: NatsBus): Commanded => {
       if (!answer.ok) throw new Error(answer.fault.message);
       return answer.body.hosts as readonly HostView[];
     },
-    // Each host has many processes; what they take is in bench/run.ts.
-    cpu: async () => ({ caller: 0, hosts: 0, server: 0 }),
+    cpu: async () => null,
   };
 };
 

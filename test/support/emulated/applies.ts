@@ -14,7 +14,7 @@ export interface Applied {
   readonly wallMs: number;
   /** When all hosts had been asked, and how many of them followed. */
   readonly looks: readonly { readonly atMs: number; readonly following: number }[];
-  readonly cpu: Cpu;
+  readonly cpu: Cpu | null;
 }
 
 /** One question to all: of each host what it follows of that name. */

@@ -23,7 +23,8 @@ export interface Commanded {
   /** What an operator's command line connects with. */
   readonly bus: Bus;
   hostsSeen(): Promise<readonly HostView[]>;
-  cpu(): Promise<Cpu>;
+  /** Null: nobody counts it. */
+  cpu(): Promise<Cpu | null>;
 }
 
 /** Milliseconds since the command was given. */
@@ -33,7 +34,7 @@ export interface Course {
   readonly meantMs: number;
   /** Per phase: sent, first and last answer. */
   readonly phases: readonly { readonly sentMs: number; firstMs: number; lastMs: number }[];
-  readonly cpu: Cpu;
+  readonly cpu: Cpu | null;
 }
 
 export interface OperateOptions {
@@ -46,8 +47,10 @@ export interface Operated {
   readonly course: Course;
 }
 
-export const cpuSince = async (fleet: Commanded, before: Cpu): Promise<Cpu> => {
-  const { caller, hosts, server } = await fleet.cpu();
+export const cpuSince = async (fleet: Commanded, before: Cpu | null): Promise<Cpu | null> => {
+  const after = await fleet.cpu();
+  if (!before || !after) return null;
+  const { caller, hosts, server } = after;
   return { caller: caller - before.caller, hosts: hosts - before.hosts, server: server - before.server };
 };
 

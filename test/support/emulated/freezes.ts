@@ -9,7 +9,7 @@ const POLL_MS = 50;
 export interface Freeze {
   /** One per host. */
   readonly rings: readonly Frozen[];
-  readonly cpu: Cpu;
+  readonly cpu: Cpu | null;
 }
 
 const must = async (fleet: EmulatedFleet, name: string, fields: Record<string, unknown>): Promise<void> => {

@@ -1,0 +1,89 @@
+/** Whoever commands a fleet dies between the two phases: what hosts had prepared for it ends by itself, and nothing was done. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { after, before, describe, test } from 'node:test';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { LEASE_MS } from '../../machines/lease.ts';
+import { decodeBody } from '../../transport/codec.ts';
+import { Fleet } from '../support/fleet.ts';
+import { until } from '../support/fleet-server.ts';
+import { CLI } from '../support/weft.ts';
+
+const HOSTS = ['db-1', 'web-1', 'web-2'] as const;
+
+interface Report {
+  readonly hosts: readonly { host: string; ok: boolean; error?: { code: string; message: string } }[];
+}
+
+describe('a command of a fleet of three hosts', { timeout: 120_000 }, () => {
+  let fleet: Fleet;
+  let watcher: NatsConnection;
+  before(async () => {
+    fleet = await Fleet.start();
+    for (const host of HOSTS) fleet.add(host);
+    await fleet.until('web-1', HOSTS.map((host) => `${host} ready`).join(', '));
+    watcher = await connect({ servers: `127.0.0.1:${fleet.port}` });
+  });
+  after(async () => {
+    await watcher?.close();
+    fleet.dispose();
+  });
+
+  /** Hosts whose answer to a `prepare` was seen on the fleet's server. */
+  const preparations = (): Set<string> => {
+    const seen = new Set<string>();
+    const callback = (_error: unknown, message: { data: Uint8Array }): void => {
+      const decoded = decodeBody(message.data);
+      if (decoded.ok && typeof decoded.body.lease === 'object') seen.add(String(decoded.body.host));
+    };
+    watcher.subscribe('_INBOX.>', { callback });
+    return seen;
+  };
+  const start = (selector: string): Report =>
+    JSON.parse(fleet.at('web-1').run('--json', '--on', selector, '--all', 'start', 's').stdout) as Report;
+  const said = ({ hosts }: Report): string =>
+    hosts.map(({ host, ok, error }) => `${host} ${ok ? 'ok' : error!.code}`).join(', ');
+
+  test('killed between prepare and commit: hosts are busy with it, say so, and are free again when their lease ends', async () => {
+    const web1 = fleet.at('web-1');
+    for (const session of ['s', 'other']) {
+      web1.ok('--on', '*', 'create', session);
+      web1.ok('--on', '*', 'enable-event', '-u', '-s', session, 'weft_test:*');
+    }
+    const prepared = preparations();
+    await watcher.flush();
+    const stopped = fleet.at('db-1').readPid('sessiond');
+    process.kill(stopped, 'SIGSTOP');
+    const words = ['--on', '*', '--all', '--stall', '60', 'start', 's'];
+    const caller = spawn(CLI, words, { env: web1.env, stdio: 'ignore' });
+    await until(() => prepared.has('web-1') && prepared.has('web-2'), 'two of three are prepared', 20_000);
+    const gone = once(caller, 'exit');
+    caller.kill('SIGKILL');
+    await gone;
+    const begin = Date.now();
+
+    const busy = start('host=web-*');
+    assert.ok(Date.now() < begin + LEASE_MS, 'the lease had ended before it was asked for');
+    assert.equal(said(busy), 'web-1 session-busy, web-2 session-busy');
+    assert.match(busy.hosts[0]!.error!.message, /`s` is prepared for another operation of the fleet/);
+    // Nothing else waits for it: other sessions, questions.
+    web1.ok('--on', 'host=web-*', 'start', 'other');
+    assert.match(web1.ok('--on', 'host=web-*', 'list'), /s: inactive[^\n]*\n.*s: inactive/);
+
+    process.kill(stopped, 'SIGCONT');
+    await until(() => prepared.has('db-1'), 'the third heard of it too late', 20_000);
+    const freed = Date.now() + LEASE_MS;
+    let answers = '';
+    const started = (): boolean => {
+      // All or none, so that nothing is started by the way.
+      answers = said(start('*'));
+      return answers === 'db-1 ok, web-1 ok, web-2 ok';
+    };
+    await until(started, 'all of them start', LEASE_MS + 8_000).catch((thrown: unknown) =>
+      assert.fail(`${thrown}: ${answers}`),
+    );
+    assert.ok(Date.now() < freed + 8_000);
+    for (const host of HOSTS) assert.match(fleet.at(host).ok('list'), /\bs .*active\b/);
+  });
+});

@@ -29,7 +29,7 @@ import type { DaemonParts } from './daemon-parts.ts';
 import { FLEET_HANDLERS } from './fleet-commands.ts';
 import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
-import { parcelViews } from './parcels.ts';
+import { PARCEL_HANDLERS, parcelsOf } from './parcel-commands.ts';
 import { reclaimChannels } from './reclaim.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { create, pathFault, snapshotPathFault } from './session-creation.ts';
@@ -249,7 +249,7 @@ const status: Handler<'daemon.status'> = async (parts, caller) => {
     consumers: consumersOf(parts),
     applications: parts.applications.registered().length,
     sessions: parts.documents.all().length,
-    parcels: parcelViews(parts).filter(({ uid }) => caller.all || uid === caller.uid),
+    parcels: parcelsOf(parts, caller),
     uptimeMs: clock.now() - parts.startedAtMs,
   });
 };
@@ -365,6 +365,7 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'relay.join': joinRelay,
   'inspect.watch': watch,
   ...FLEET_HANDLERS,
+  ...PARCEL_HANDLERS,
   ...TRIGGER_HANDLERS,
 };
 

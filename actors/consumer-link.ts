@@ -236,9 +236,11 @@ export class ConsumerLink {
     return { link: linkIn(body), drained: body.drained === true };
   }
 
-  /** With all that is in it; it has no link. */
-  async removeSpool(id: string, output: string): Promise<void> {
-    await this.#ask('spool-remove', { session: id, output });
+  /** With all that is in it, and its link. Answers how many bytes that were; null: it had no link, so nobody counted. */
+  async removeSpool(id: string, output: string): Promise<number | null> {
+    const { bytes } = await this.#ask('spool-remove', { session: id, output });
+    this.#links.delete(id);
+    return typeof bytes === 'number' ? bytes : null;
   }
 
   async writeMetadata(sessionId: string, directory: string, text: string, classes: number): Promise<void> {

@@ -54,7 +54,16 @@ export const linkClose = async (parts: ConsumerProcessParts, request: ConsumerRe
   return { ...left, drained: entry.isDone };
 };
 
-export const spoolRemove = async (parts: ConsumerProcessParts, { output }: ConsumerRequest<'spool-remove'>): Promise<Body> => {
+/** Whoever waits for its link has an answer before. */
+export const spoolRemove = async (
+  parts: ConsumerProcessParts,
+  { session, output }: ConsumerRequest<'spool-remove'>,
+): Promise<Body> => {
+  const entry = parts.links.get(session);
+  if (entry) {
+    refOf(parts, session)?.send({ type: 'CloseRequested' });
+    await entry.closed.promise;
+  }
   parts.ports.openSpool(output).end();
-  return {};
+  return entry ? { bytes: entry.queue.bytes } : {};
 };

@@ -174,12 +174,37 @@ export const discardParcel = async (parts: DaemonParts, parcelId: string): Promi
   }
 };
 
+/** It is on its way; else it is still being written. */
+export const isSent = (parts: DaemonParts, parcelId: string): boolean =>
+  parts.root.getSnapshot().context.parcels[parcelId] !== undefined;
+
+/** Not wanted any more. Returns how many bytes of it were here. */
+export const dropParcel = async (parts: DaemonParts, parcelId: string): Promise<number> => {
+  const parcel = parts.parcels.find(parcelId);
+  if (!parcel) throw refuse('parcel-not-found', { parcel: parcelId });
+  if (!isSent(parts, parcelId)) throw refuse('parcel-unfinished', { what: parcel.what });
+  const consumer = await parts.readyConsumerOf(parcel.owner);
+  // It may have arrived meanwhile.
+  if (!isSent(parts, parcelId)) throw refuse('parcel-not-found', { parcel: parcelId });
+  parts.root.send({ type: 'ParcelDropped', parcelId });
+  try {
+    const held = await consumer.removeSpool(parcelId, parcel.request.output);
+    await parts.parcels.forget(parcelId);
+    parts.ports.log.warn('a parcel was thrown away', { what: parcel.what, parcel: parcelId });
+    parts.ownerMayLeave(parcel.owner.uid);
+    return held ?? parcel.bytes;
+  } catch (thrown) {
+    parts.root.send({ type: 'ParcelLeft', parcelId });
+    throw thrown;
+  }
+};
+
 /** For people: what waits, and why. */
 export const parcelViews = (parts: DaemonParts) => {
   const { parcels } = parts.root.getSnapshot().context;
   return parts.parcels.all().map(({ id, what, owner: { uid }, bytes }) => {
     const refusal = parcels[id]?.getSnapshot().context.refusal ?? null;
-    return { what, uid, bytes, cause: refusal && String(refusal.params.cause ?? faultOfRefusal(refusal).message) };
+    return { id, what, uid, bytes, cause: refusal && String(refusal.params.cause ?? faultOfRefusal(refusal).message) };
   });
 };
 

@@ -26,6 +26,7 @@ export type SessionDaemonEvent =
   | { readonly type: 'TriggerRemoved'; readonly triggerId: string }
   | { readonly type: 'ParcelLeft'; readonly parcelId: string }
   | { readonly type: 'ParcelDelivered'; readonly parcelId: string }
+  | { readonly type: 'ParcelDropped'; readonly parcelId: string }
   | { readonly type: 'FleetJoined'; readonly host: string }
   | { readonly type: 'FleetLeft' }
   | { readonly type: 'WatchRequested'; readonly leaseMs: number }
@@ -356,6 +357,12 @@ export const sessionDaemonMachine = daemonSetup.createMachine({
         TriggerRemoved: { actions: { type: 'removeTrigger', params: ({ event }) => ({ triggerId: event.triggerId }) } },
         ParcelLeft: { actions: { type: 'addParcel', params: ({ event }) => ({ parcelId: event.parcelId }) } },
         ParcelDelivered: {
+          actions: [
+            { type: 'stopParcel', params: ({ event }) => ({ parcelId: event.parcelId }) },
+            { type: 'removeParcel', params: ({ event }) => ({ parcelId: event.parcelId }) },
+          ],
+        },
+        ParcelDropped: {
           actions: [
             { type: 'stopParcel', params: ({ event }) => ({ parcelId: event.parcelId }) },
             { type: 'removeParcel', params: ({ event }) => ({ parcelId: event.parcelId }) },

@@ -20,6 +20,7 @@ import { fault } from './errors.ts';
 import { FLEET_COMMANDS } from './fleet-messages.ts';
 import { freezeId } from './freeze-message.ts';
 import { MAP_COMMANDS, mapChannelView } from './map-messages.ts';
+import { PARCEL_COMMANDS, parcelView } from './parcel-messages.ts';
 import { count64, envelope, jsonSchema, type Parsed, parseMessage, text, uid } from './schema.ts';
 import { TRIGGER_COMMANDS } from './trigger-messages.ts';
 
@@ -374,8 +375,8 @@ export const COMMANDS = {
       consumers: z.array(z.object({ uid, pid: z.int().nullable(), state: text })),
       applications: z.int(),
       sessions: z.int(),
-      /** What waits for a relay when no session feeds it (any more); `cause`: why it is not there yet. */
-      parcels: z.array(z.object({ what: text, uid, bytes: size, cause: text.nullable() })).default([]),
+      /** What waits for a relay when no session feeds it (any more). */
+      parcels: z.array(parcelView).default([]),
       uptimeMs: size,
     },
   ),
@@ -392,6 +393,7 @@ export const COMMANDS = {
   ),
   ...FLEET_COMMANDS,
   ...MAP_COMMANDS,
+  ...PARCEL_COMMANDS,
   ...TRIGGER_COMMANDS,
 } as const;
 

@@ -20,7 +20,17 @@ export const RELAY_FAULTS = {
   'parcels-full': row<{ bytes: number; limit: number }>(
     'error',
     ({ bytes, limit }) => `Already ${bytes} bytes of snapshots and ended sessions wait for their relays; ${limit} may.`,
-    'See for what they wait: `weft status`. Until the relay is back, record into a directory: `weft snapshot record PATH`.',
+    'See for what they wait: `weft status`. Until the relay is back, record into a directory: `weft snapshot record PATH`; or throw some away: `weft parcels drop ID`.',
+  ),
+  'parcel-not-found': row<{ parcel: string }>(
+    'error',
+    ({ parcel }) => `Nothing of the id \`${parcel}\` waits for a relay: it has arrived, or never was.`,
+    'See: weft parcels',
+  ),
+  'parcel-unfinished': row<{ what: string }>(
+    'error',
+    ({ what }) => `It is still being written: ${what}.`,
+    'Give the command again in a moment.',
   ),
   'relay-full': row<{ relay: string; cause: string }>(
     'error',

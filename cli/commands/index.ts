@@ -25,6 +25,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   load: async () => (await import('./load.ts')).load,
   list: async () => (await import('./list.ts')).list,
   metadata: async () => (await import('./regenerate.ts')).metadata,
+  parcels: async () => (await import('./parcels.ts')).parcels,
   'reclaim-memory': async () => (await import('./reclaim-memory.ts')).reclaimMemory,
   regenerate: async () => (await import('./regenerate.ts')).regenerate,
   rotate: async () => (await import('./rotation.ts')).rotate,

@@ -43,7 +43,7 @@ const withWaiting = async (environment: Environment, outcome: Outcome): Promise<
   const each = parcels.map(({ what, bytes, cause }) => `  ${what}: ${bytes} bytes${cause === null ? '' : ` (${cause})`}`);
   return {
     ...outcome,
-    lines: [...outcome.lines, '', `Waiting for a relay: ${parcels.length}`, ...each],
+    lines: [...outcome.lines, '', `Waiting for a relay: ${parcels.length}`, ...each, '  See: weft parcels'],
     json: { ...(outcome.json as object), parcels },
   };
 };

@@ -1,10 +1,12 @@
 /** Traces that go to a relay when no session feeds them: snapshots, and what a session leaves whose relay was away. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { TestRelay } from '../support/relay.ts';
-import { babeltrace, Weft } from '../support/weft.ts';
+import { babeltrace, CLI, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
 let relay: TestRelay;
@@ -79,4 +81,38 @@ test('the relay is away: the snapshot is there when it is back, though the daemo
   );
   weft.ok('destroy', 'away');
   await until('nothing waits', () => !weft.ok('list').includes('Waiting for a relay'));
+});
+
+test('what waits is thrown away by its id, or all of it; nothing of it arrives', async () => {
+  await relay.kill();
+  const names = ['unwanted', 'other'];
+  for (const [at, name] of names.entries()) {
+    weft.ok('create', name, '--snapshot', `--set-url=${relay.url}`);
+    await recorded(name, 2 + at);
+  }
+  // Each waits eight seconds for its relay.
+  const records = names.map((name) => spawn(CLI, ['snapshot', 'record', '-s', name], { env: weft.env, stdio: 'ignore' }));
+  await Promise.all(records.map((record) => once(record, 'exit')));
+  assert.match(weft.ok('list'), /Waiting for a relay: 2\n(.*\n){2} {2}See: weft parcels/);
+  const { parcels } = weft.json<{ parcels: { id: string; what: string; bytes: number }[] }>('parcels');
+  assert.equal(parcels.length, 2);
+  const { id, bytes } = parcels.find(({ what }) => what === 'snapshot 0 of session unwanted')!;
+  assert.match(
+    weft.ok('parcels'),
+    new RegExp(`^ID +BYTES +WHAT +CAUSE\n(.*\n)*${id} +${bytes} +snapshot 0 of session unwanted`),
+  );
+  assert.equal(weft.ok('parcels', 'drop', id), `Thrown away: snapshot 0 of session unwanted, ${bytes} bytes\n`);
+  assert.equal(spools().length, 1);
+  assert.match(
+    weft.run('parcels', 'drop', id).stderr,
+    /waits for a relay: it has arrived, or never was\.\n {2}See: weft parcels/,
+  );
+  assert.match(weft.run('parcels', 'drop').stderr, /Either an ID or --all is needed/);
+  const all = weft.json<{ dropped: object[]; bytes: number }>('parcels', 'drop', '--all');
+  assert.deepEqual([all.dropped.length, all.bytes > 0], [1, true]);
+  assert.deepEqual([spools(), weft.ok('parcels')], [[], 'Nothing waits for a relay\n']);
+  await relay.up();
+  weft.ok('snapshot', 'record', '-s', 'unwanted');
+  assert.deepEqual(directories('unwanted').length, 1);
+  weft.ok('destroy', '-a');
 });

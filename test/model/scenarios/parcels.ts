@@ -214,7 +214,7 @@ const CUT_SHORT: readonly Scenario[] = [
     await world.until('the session is back', () => life(world) === 'active', 30_000);
     assert.equal(await world.refused('snapshot.record', { session: 's' }), 'parcels-full');
     assert.deepEqual(spools(world).length, 1);
-    const waits = { what: 'snapshot 0 of session s', uid: 1000 };
+    const waits = { id: full.id, what: 'snapshot 0 of session s', uid: 1000 };
     assert.deepEqual((await world.ok('daemon.status')).parcels, [{ ...waits, bytes: full.bytes, cause: null }]);
     await world.advance(50_000);
     const [{ cause, bytes }] = (await world.ok('daemon.status')).parcels as [{ cause: string; bytes: number }];
@@ -222,6 +222,55 @@ const CUT_SHORT: readonly Scenario[] = [
     relay.refusing = false;
     await arrives(world, relay, numbers);
     assert.deepEqual((await world.ok('daemon.status')).parcels, []);
+  }),
+];
+
+const DROPPED: readonly Scenario[] = [
+  scenario('what is not wanted any more is thrown away, and says how much that was', async (world) => {
+    const { relay } = await waiting(world);
+    const { parcels } = (await world.ok('parcel.list')) as { parcels: { id: string; bytes: number }[] };
+    const { id } = parcels[0]!;
+    assert.equal(await world.refused('parcel.drop', {}), 'bad-message');
+    assert.equal(await world.refused('parcel.drop', { parcel: 'f'.repeat(32) }), 'parcel-not-found');
+    const { dropped, bytes } = (await world.ok('parcel.drop', { parcel: id })) as { dropped: object[]; bytes: number };
+    assert.deepEqual(dropped, [{ id, what: 'snapshot 0 of session s', bytes }]);
+    assert.ok(bytes > 0);
+    await nothingIsLeft(world);
+    assert.deepEqual(Object.keys(world.daemon!.root.getSnapshot().context.parcels), []);
+    relay.refusing = false;
+    await world.advance(100_000);
+    assert.deepEqual(numbersAt(relay), []);
+    assert.deepEqual(await world.ok('parcel.drop', { all: true }), { dropped: [], bytes: 0 });
+    await world.ok('session.destroy', { session: 's' });
+    await world.until('the consumer ended', () => world.consumers.length === 0, 20_000);
+  }),
+
+  scenario('while it rests between two attempts it is thrown away too, after another daemon', async (world) => {
+    await waiting(world);
+    await world.advance(47_000);
+    assert.ok(world.logged('a parcel waits'));
+    await world.restart();
+    await world.until('it is seen', () => Object.keys(world.daemon!.root.getSnapshot().context.parcels).length === 1, 30_000);
+    const { bytes } = (await world.ok('parcel.drop', { all: true })) as { bytes: number };
+    assert.ok(bytes > 0);
+    await nothingIsLeft(world);
+  }),
+
+  scenario('what is still being written is not thrown away; what cannot be removed is sent', async (world) => {
+    const { relay, program } = await keeping(world, RELAY);
+    const numbers = world.record(program, 2);
+    relay.refusing = true;
+    world.faults.plan('reader.snapshot', 5_000);
+    void world.ask('snapshot.record', { session: 's' });
+    await world.until('the reader writes', () => world.faults.seen.get('reader.snapshot') === 1, 1_000);
+    const { id } = note(world);
+    assert.equal(await world.refused('parcel.drop', { parcel: id }), 'parcel-unfinished');
+    assert.deepEqual(await world.ok('parcel.drop', { all: true }), { dropped: [], bytes: 0 });
+    await world.advance(6_000);
+    world.faults.plan('consumer-ports.openSpool', 'fail');
+    assert.equal(await world.refused('parcel.drop', { parcel: id }), 'internal');
+    relay.refusing = false;
+    await arrives(world, relay, numbers);
   }),
 ];
 
@@ -245,4 +294,4 @@ const LEFT: readonly Scenario[] = [
   }),
 ];
 
-export const PARCELS: readonly Scenario[] = [...SNAPSHOTS_THERE, ...CUT_SHORT, ...LEFT];
+export const PARCELS: readonly Scenario[] = [...SNAPSHOTS_THERE, ...CUT_SHORT, ...DROPPED, ...LEFT];

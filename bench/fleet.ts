@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { table } from '../cli/table.ts';
 import { EmulatedFleet } from '../test/support/emulated/fleet.ts';
 import { ROOT } from '../test/support/weft.ts';
-import { cpuText, type Figure, measureCommands } from './fleet-figures.ts';
+import { cpuText, type Figure, measureCommands, measureFirstApply } from './fleet-figures.ts';
 import { FREEZE_TARGET_MS, measureFreezes } from './freezes.ts';
 import { measureLeaves } from './leaves.ts';
 import { describeMachine } from './machine.ts';
@@ -60,16 +60,17 @@ const main = async (): Promise<number> => {
     options: {
       hosts: { type: 'string', default: '1000' },
       freezing: { type: 'string', default: '100' },
-      processes: { type: 'string', default: String(2 * availableParallelism()) },
+      processes: { type: 'string', default: String(availableParallelism()) },
       json: { type: 'boolean', default: false },
     },
   });
   const machine = describeMachine(ROOT);
   const processes = Number(values.processes);
+  const first = await withFleet(Number(values.hosts), processes, measureFirstApply);
   const commands = await withFleet(Number(values.hosts), processes, (fleet) => measureCommands(fleet, ROUNDS));
   const freeze = await withFleet(Number(values.freezing), processes, measureFreeze);
   const leaves = await measureLeaves(ROUNDS);
-  const emulated = [...commands, freeze];
+  const emulated = [...commands, first, freeze];
   if (values.json) process.stdout.write(`${JSON.stringify({ machine, ...values, emulated, leaves }, null, 2)}\n`);
   else {
     const { cpu, cpus, load, commit } = machine;

@@ -1,5 +1,6 @@
 /** The verbs of links (docs/contracts-network.md). */
 import type { Body } from '../transport/bus.ts';
+import { FREEZE_NOTE, readFreezeNote } from '../transport/freeze-message.ts';
 import type { ConsumerRequest } from './consumer-messages.ts';
 import type { ConsumerProcessParts } from './consumer-process.ts';
 import { LinkEntry, linkView, wakeLink } from './link.ts';
@@ -47,6 +48,11 @@ export const linkClose = async (parts: ConsumerProcessParts, request: ConsumerRe
   if (parts.copies.some((directory) => directory.startsWith(`${entry.request.output}/`)))
     return { ...linkView(parts, session), cause: 'it is still being written', drained: false };
   wakeLink(parts, session);
+  const { output } = entry.request;
+  if (parts.freezes.mayGrow(output))
+    return { ...linkView(parts, session), cause: 'its freeze may get further names', drained: false };
+  const note = readFreezeNote(entry.spool.file(FREEZE_NOTE));
+  if (note) entry.log.add({ op: 'freeze', note });
   entry.log.add({ op: 'close' });
   const left = await linkDrain(parts, { session, timeoutMs });
   refOf(parts, session)?.send({ type: 'CloseRequested' });

@@ -2,16 +2,13 @@
 import { join } from 'node:path';
 import { type Freeze, freezeMachine } from '../machines/freeze.ts';
 import type { BusMessage } from '../transport/bus.ts';
-import { freezeMessage } from '../transport/freeze-message.ts';
+import { FREEZE_NOTE, type FreezeNote, freezeMessage } from '../transport/freeze-message.ts';
 import { parseMessage } from '../transport/schema.ts';
 import { parseFreezeSubject } from '../transport/subjects.ts';
 import type { ConsumerProcessParts } from './consumer-process.ts';
 
 /** The rings end it by themselves after as long. */
 const HOLD_MS = 5_000;
-
-/** Beside the traces of a snapshot: by it `weft snapshot collect` knows which event it is of. */
-export const FREEZE_NOTE = '.weft-freeze.json';
 
 interface Noted {
   readonly freeze: Freeze;
@@ -48,6 +45,14 @@ export class FreezeNotes {
     this.#write(sessionId);
   }
 
+  /** The copy in this directory may get further names. */
+  mayGrow(path: string): boolean {
+    const [found] = [...this.#noted].filter(([, noted]) => noted.path === path);
+    const snapshot = found && this.#parts.freeze(found[0])?.getSnapshot();
+    const names = snapshot?.value === 'copying' || snapshot?.value === 'resting';
+    return names && snapshot.context.freeze?.id === found?.[1].freeze.id;
+  }
+
   forget(sessionId: string): void {
     this.#noted.delete(sessionId);
     this.#frozenAt.delete(sessionId);
@@ -60,7 +65,17 @@ export class FreezeNotes {
     const { id, atNs, trigger, host: seenBy } = freeze;
     // Beside the time of the event, which is real time too: hosts have no other one in common.
     const frozenAtNs = String((this.#frozenAt.get(sessionId) ?? 0n) + ports.clockOffsetNs());
-    const note = { v: 1, id, aliases, host: access?.host ?? '', session, seenBy, trigger, atNs, frozenAtNs };
+    const note: FreezeNote = {
+      v: 1,
+      id,
+      aliases: [...aliases],
+      host: access?.host ?? '',
+      session,
+      seenBy,
+      trigger,
+      atNs,
+      frozenAtNs,
+    };
     try {
       ports.writeNote(join(path, FREEZE_NOTE), `${JSON.stringify(note)}\n`);
     } catch (thrown) {

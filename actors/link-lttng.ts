@@ -199,7 +199,7 @@ export class LttngPeer implements LinkPeer {
   async #takeOperation(relay: LttngRelay, operation: Operation): Promise<void> {
     if (operation.op === 'archive') await this.#endChunk(relay, CLOSE_ARCHIVES, timesIn(operation.to)[1]);
     else if (operation.op === 'clear') await this.#clear(relay);
-    else await this.#closeSession(relay);
+    else if (operation.op === 'close') await this.#closeSession(relay);
     this.#ops = operation.number;
   }
 

@@ -2,6 +2,7 @@
  * The other end of a link, whatever it speaks. The pump numbers what it sends from 1 on with each opening and wants it acknowledged;
  * how that travels is the peer's business (link-relay.ts: a relay of ours over a bus).
  */
+import type { FreezeNote } from '../transport/freeze-message.ts';
 import type { SpoolEntry } from './ports.ts';
 
 export interface LinkPosition {
@@ -35,6 +36,8 @@ export interface LinkAck {
 export type Operation =
   | { readonly op: 'archive'; readonly from: string; readonly to: string }
   | { readonly op: 'clear'; readonly directory: string }
+  /** Of the snapshot that this link is; replaces the one before. */
+  | { readonly op: 'freeze'; readonly note: FreezeNote }
   | { readonly op: 'close' };
 
 export type LinkContent =

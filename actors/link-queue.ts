@@ -305,7 +305,7 @@ export class LinkQueue {
   }
 
   #ready(operation: Operation): boolean {
-    if (operation.op === 'clear') return true;
+    if (operation.op === 'clear' || operation.op === 'freeze') return true;
     const waits = [...this.#streams.values()].filter(({ taken, count }) => taken < count);
     return operation.op === 'close' ? waits.length === 0 : !waits.some(({ chunk }) => chunk === operation.from);
   }

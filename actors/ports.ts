@@ -255,6 +255,8 @@ export interface Spool {
   /** Changes when the metadata does; null: there is none. */
   describe(trace: string): string | null;
   metadata(trace: string): string;
+  /** A small file in it; null: it is not there. */
+  file(name: string): string | null;
   /** What was noted, oldest first; outlives the process. */
   log(): readonly unknown[];
   note(line: unknown): void;

@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { FREEZE_NOTE, type FreezeNote } from '../transport/freeze-message.ts';
 import {
   LinkDataError,
   type MetadataMessage,
@@ -16,6 +17,8 @@ import type { RelayDisk } from './relay-disk.ts';
 import { type Limits, RelayStream } from './relay-stream.ts';
 
 export const RECORD = '.weft-link.json';
+/** Like the traces beside it. */
+const NOTE_MODE = 0o640;
 const STREAMS_MAX = 1 << 14;
 const TRACES_MAX = 1 << 12;
 const METADATA_BYTES_MAX = 64 << 20;
@@ -148,6 +151,7 @@ export class LinkStore {
     if (message.number <= this.record.ops) return;
     if (message.op === 'archive') this.#archive(message.from, message.to);
     if (message.op === 'clear' && this.allowClear) this.#clear(message.directory);
+    if (message.op === 'freeze') this.#writeNote(message.note);
     if (message.op === 'close') this.over = true;
     this.#write({ ops: message.number, closed: message.op === 'close' });
   }
@@ -246,6 +250,12 @@ export class LinkStore {
   #clear(directory: string): void {
     const root = directory === '' ? TRACES : directory;
     for (const [path, stream] of this.streams) if (inside(root, path)) stream.clear();
+  }
+
+  /** Its host is the one that the server vouches for. */
+  #writeNote(note: FreezeNote): void {
+    const path = join(this.root, FREEZE_NOTE);
+    writeWhole(path, `${JSON.stringify({ ...note, host: this.record.host })}\n`, NOTE_MODE, `${path}.tmp`);
   }
 
   #write(changes: Partial<LinkRecord>): void {

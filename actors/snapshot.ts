@@ -111,9 +111,9 @@ const parcelOf = (
   return { version: PARCEL_VERSION, id, owner, what, complete: false, bytes: 0, request };
 };
 
-const deliver = async (parts: DaemonParts, { id, destination }: NonNullable<SnapshotPlace['parcel']>) => {
+const deliver = async (parts: DaemonParts, { id, destination }: NonNullable<SnapshotPlace['parcel']>, waits: boolean) => {
   const { clock } = parts.ports;
-  const arrival = parts.parcels.delivery(id, DELIVER_MS, (task, ms) => clock.setTimeout(task, ms));
+  const arrival = waits ? parts.parcels.delivery(id, DELIVER_MS, (task, ms) => clock.setTimeout(task, ms)) : null;
   parts.root.send({ type: 'ParcelLeft', parcelId: id });
   const link = await arrival;
   if (link === null) return { path: destinationText(destination), delivered: false };
@@ -146,7 +146,8 @@ const record = async (
     if (parcel) await parts.parcels.complete(parcel.id, Number(copied.bytes));
     return copied;
   });
-  const sent = parcel ? await deliver(parts, parcel) : { path };
+  // Nobody waits for what a freeze recorded, and it may get further names for some seconds (consumer-links.ts).
+  const sent = parcel ? await deliver(parts, parcel, place.freeze === undefined) : { path };
   parts.replies.prepare(requestId, succeeded({ number, ...totals, ...sent }));
 };
 

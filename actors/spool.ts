@@ -144,6 +144,11 @@ class DiskSpool implements Spool {
     return readFileSync(join(this.output, trace, 'metadata'), 'utf8');
   }
 
+  file(name: string): string | null {
+    const path = join(this.output, name);
+    return existsSync(path) ? readFileSync(path, 'utf8') : null;
+  }
+
   log(): readonly unknown[] {
     return linesOf(join(this.output, LOG));
   }

@@ -1,10 +1,10 @@
 /** Three real hosts beside the emulated ones: daemons, consumers, programs and buses that are leaf nodes of one server. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { FREEZE_NOTE } from '../actors/freeze.ts';
 import { type Commanded, WHO } from '../test/support/emulated/commanded.ts';
 import { Fleet } from '../test/support/fleet.ts';
 import type { HostView } from '../transport/fleet-messages.ts';
+import { FREEZE_NOTE } from '../transport/freeze-message.ts';
 import { NatsBus } from '../transport/nats-bus.ts';
 import { commandSubject } from '../transport/subjects.ts';
 import { type Figure, measureCommands } from './fleet-figures.ts';

@@ -1,7 +1,7 @@
 /** Gathering what the hosts of a fleet recorded of one event: directories that a freeze left, below any of the given roots. */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { FREEZE_NOTE } from '../actors/freeze.ts';
+import { FREEZE_NOTE } from '../transport/freeze-message.ts';
 import { encodeToken } from '../transport/subjects.ts';
 
 export interface FrozenSnapshot {

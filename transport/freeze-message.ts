@@ -1,4 +1,4 @@
-/** The one message of a fleet trigger, from the host that saw the event to every consumer of a session of that name. */
+/** Freezes of a fleet: the message, the note that a copy has beside it. The message is the only one of a fleet trigger, from the host that saw the event to every consumer of a session of that name. */
 import { z } from 'zod';
 import { text } from './schema.ts';
 
@@ -20,3 +20,35 @@ export type FreezeMessage = z.output<typeof freezeMessage>;
 
 export const newFreezeId = (atMs: number, random: string): string =>
   `${Math.floor(atMs).toString(16).padStart(11, '0').slice(-11)}${random.slice(0, 5)}`;
+
+/** Beside the traces of a snapshot: by it `weft snapshot collect` knows which event it is of. */
+export const FREEZE_NOTE = '.weft-freeze.json';
+
+const ALIASES_MAX = 1024;
+const ns = z.string().regex(/^\d{1,20}$/);
+
+export const freezeNote = z.object({
+  v: z.literal(1),
+  id: freezeId,
+  aliases: z.array(freezeId).max(ALIASES_MAX),
+  host: text,
+  session: text,
+  seenBy: text,
+  trigger: text,
+  atNs: ns,
+  frozenAtNs: ns,
+});
+
+export type FreezeNote = z.output<typeof freezeNote>;
+
+/** Null: it is none. */
+export const parseFreezeNote = (value: unknown): FreezeNote | null => freezeNote.safeParse(value).data ?? null;
+
+/** The same of a file's text. */
+export const readFreezeNote = (written: string | null): FreezeNote | null => {
+  try {
+    return written === null ? null : parseFreezeNote(JSON.parse(written));
+  } catch {
+    return null;
+  }
+};

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { Body } from './bus.ts';
+import { type FreezeNote, parseFreezeNote } from './freeze-message.ts';
 import { envelope, hexId, type Parsed, parseMessage, text } from './schema.ts';
 
 export const PART_BYTES_MAX = 256 << 10;
@@ -55,6 +56,7 @@ export interface MetadataMessage {
 export type OpMessage = { readonly kind: 'op'; readonly number: number } & (
   | { readonly op: 'archive'; readonly from: string; readonly to: string }
   | { readonly op: 'clear'; readonly directory: string }
+  | { readonly op: 'freeze'; readonly note: FreezeNote }
   | { readonly op: 'close' }
 );
 
@@ -146,6 +148,7 @@ const op = (body: Body): OpMessage => {
   const number = integer(body, 'number', NUMBER_MAX);
   if (body.op === 'close') return { kind: 'op', number, op: 'close' };
   if (body.op === 'clear') return { kind: 'op', number, op: 'clear', directory: chunkPath(body, 'directory') };
+  if (body.op === 'freeze') return { kind: 'op', number, op: 'freeze', note: parseFreezeNote(body.note) ?? bad('note') };
   if (body.op !== 'archive') bad('op');
   return { kind: 'op', number, op: 'archive', from: chunkPath(body, 'from'), to: pathIn(body, 'to') };
 };

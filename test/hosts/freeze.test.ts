@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { FREEZE_NOTE } from '../../actors/freeze.ts';
 import { findFrozen } from '../../cli/freeze-collect.ts';
+import { FREEZE_NOTE } from '../../transport/freeze-message.ts';
 import { Fleet } from '../support/fleet.ts';
 import { babeltrace } from '../support/weft.ts';
 

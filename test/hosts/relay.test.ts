@@ -57,6 +57,31 @@ test('packets that were compressed on the way lie there as they were', async () 
   assert.deepEqual(filesBelow(sender.directory), filesBelow(trace));
 });
 
+test('the note of a freeze lies beside what it recorded: there it is collected, under any of its names', async () => {
+  const [id, alias] = ['019abc0000000001', '019abc0000000002'];
+  const sender = new LinkSender(await relay.connect(), options({ host: 'beta', session: 'flight' }), spool);
+  await sender.open();
+  sender.metadata();
+  sender.packets();
+  const note = { v: 1, id, aliases: [alias], host: 'somebody', session: 'flight', seenBy: 'gamma', trigger: 't' };
+  sender.op(1, { op: 'freeze', note: { ...note, atNs: '1', frozenAtNs: '2' } });
+  sender.op(2, { op: 'close' });
+  await sender.pump();
+  const output = join(weft.home, 'collected');
+  const from = ['--from', relay.output, '--output', output];
+  const { snapshots } = weft.json<{ snapshots: { host: string; path: string }[] }>('snapshot', 'collect', alias, ...from);
+  assert.deepEqual(
+    snapshots.map(({ host }) => host),
+    ['beta'],
+    'the host is the one that the link is of',
+  );
+  assert.equal(babeltrace(snapshots[0]!.path).events, EVENTS);
+  const wrong = new LinkSender(await relay.connect(), options({ host: 'beta', session: 'wrong' }), spool);
+  await wrong.open();
+  wrong.op(1, { op: 'freeze', note: { ...note, id: '../x' } });
+  await wrong.pump(() => wrong.acks.some(({ refused }) => refused !== undefined));
+});
+
 test('the relay is killed again and again: it goes on where its files end, and nothing is lost or there twice', async () => {
   const sender = new LinkSender(await relay.connect(), options({ session: 'killed' }), spool);
   let killing = true;

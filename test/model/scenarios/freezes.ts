@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Body } from '../../../transport/bus.ts';
 import { freezeSubject } from '../../../transport/subjects.ts';
+import { FakeRelay } from '../../support/fake-relay.ts';
 import { UID, type World } from '../../support/world/world.ts';
 import { type Scenario, scenario } from './scenario.ts';
 
@@ -62,6 +63,30 @@ export const FREEZES: readonly Scenario[] = [
       assert.deepEqual(Object.keys(root.getSnapshot().context.freezes), []);
     },
   ),
+
+  scenario('what a freeze records for a relay arrives with its note, and with the names it got meanwhile', async (world) => {
+    await world.start();
+    const relay = new FakeRelay();
+    await relay.start(world.connectBus());
+    await world.ok('session.create', { name: 's', snapshot: true, destination: { kind: 'relay', url: 'relay:' } });
+    await world.ok('event.enable', { session: 's', pattern: 'weft_test:*' });
+    await world.ok('session.start', { session: 's' });
+    const numbers = world.record(await world.program(), 2);
+    await hear(world, FIRST);
+    await lifted(world);
+    await world.until('it is on its way', () => relay.streams.size > 0, 5_000);
+    await hear(world, SECOND);
+    assert.equal(relay.operations.length, 0);
+    await world.until('it is there', () => relay.operations.length === 2 && world.parcels.size === 0, 30_000);
+    const [freeze, close] = relay.operations as [Body & { note: { id: string; aliases: string[]; session: string } }, Body];
+    assert.deepEqual([freeze.op, freeze.note.id, freeze.note.aliases, freeze.note.session], ['freeze', FIRST, [SECOND], 's']);
+    assert.equal(close.op, 'close');
+    assert.deepEqual(
+      [...relay.streams.values()].flat().map(({ number }) => number),
+      numbers,
+    );
+    assert.deepEqual(relay.complaints, []);
+  }),
 
   scenario('a trigger with --fleet publishes one message, which this host hears like any other', async (world) => {
     const { program } = await recorder(world);

@@ -66,6 +66,10 @@ export class WorldSpool implements Spool {
     return this.#files.metadata.get(`${this.#output}/${trace}`)!;
   }
 
+  file(name: string): string | null {
+    return this.#files.notes.get(`${this.#output}/${name}`) ?? null;
+  }
+
   log(): readonly unknown[] {
     return this.#lines.map((line) => JSON.parse(line) as unknown);
   }

@@ -26,16 +26,16 @@ export interface Environment {
   readonly verbose: boolean;
   readonly colour: boolean;
   readonly group: string;
-  /** Sends a command to the session daemon (started if need be); throws FaultError. */
-  /** Commands go to hosts of the fleet, not to this one's daemon. */
+  /** Hosts of the fleet are meant, not this one. */
   readonly inFleet: boolean;
+  /** Sends a command to the session daemon (started if need be); throws FaultError. */
   request<C extends CommandName>(name: C, fields: CommandFields<C>): Promise<CommandAnswer<C>>;
   /** The session that commands without a name mean; throws UsageError when there is none. */
   currentSession(): string;
   /** What happens, until the returned function is called; `noun`: of sessions, triggers, ...; null: of all. */
   listen(noun: string | null, heard: (subject: EventAddress, body: Body) => void): Promise<() => void>;
   /** Decoded events of a session, while a lease runs (session.watch), until the returned function is called. */
-  live(owner: string, session: string, heard: (body: Body) => void): Promise<() => void>;
+  live(owner: string, session: string, heard: (body: Body, host: string) => void): Promise<() => void>;
   /** Null, or a sentence that says why it could not be stored. */
   setCurrentSession(name: string | null): string | null;
   knownCurrentSession(): string | null;

@@ -12,7 +12,17 @@ import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
 import { type Access, connectAccess, parseAccess } from '../transport/access.ts';
 import type { Body, Bus, Fault } from '../transport/bus.ts';
 import { FaultError, failure } from '../transport/errors.ts';
-import { ANY, commandSubject, type EventAddress, liveSubject, parseEventSubject, subtree } from '../transport/subjects.ts';
+import type { HostView } from '../transport/fleet-messages.ts';
+import {
+  ANY,
+  commandSubject,
+  type EventAddress,
+  fleetWho,
+  liveSubject,
+  parseEventSubject,
+  subtree,
+} from '../transport/subjects.ts';
+import type { FleetCaller } from './fleet-run.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const START_TIMEOUT_MS = 15_000;
@@ -207,11 +217,20 @@ export class Daemon {
   }
 
   /** Decoded events of a session, while a lease runs (session.watch). */
-  async live(owner: string, session: string, heard: (body: Body) => void): Promise<() => void> {
+  async live(owner: string, session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
     const { host, uid } = this.access;
-    const subscription = this.bus.subscribe(liveSubject({ host, uid, owner, session, event: ANY }), ({ body }) => heard(body));
+    const subscription = this.bus.subscribe(liveSubject({ host, uid, owner, session, event: ANY }), ({ body }) =>
+      heard(body, host),
+    );
     await this.bus.flush();
     return () => subscription.stop();
+  }
+
+  /** Commands of the fleet as this host's bus carries them. */
+  get fleetCaller(): FleetCaller {
+    const { host, uid, who } = this.access;
+    const hosts = async () => (await this.request('hosts.list', {})).hosts as readonly HostView[];
+    return { bus: this.bus, uid, who: fleetWho(who, host), hosts };
   }
 
   close(): Promise<void> {

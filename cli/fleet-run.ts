@@ -3,21 +3,27 @@ import { randomUUID } from 'node:crypto';
 import { type HostReport, type OperationReport, runFleetOperation } from '../actors/fleet-operation.ts';
 import { realClock } from '../actors/host-ports.ts';
 import { localStamp } from '../actors/local-time.ts';
-import type { Body, Fault } from '../transport/bus.ts';
+import type { Body, Bus, Fault } from '../transport/bus.ts';
 import { FaultError } from '../transport/errors.ts';
 import { type HostView, TWO_PHASE } from '../transport/fleet-messages.ts';
-import { fleetWho } from '../transport/subjects.ts';
 import type { Outcome } from './command.ts';
-import type { Daemon } from './connect.ts';
 import { UsageError } from './options.ts';
 import { table } from './table.ts';
 
 /** Commands about sessions, which every host has; the others are about this host. */
 const COMMANDS =
-  /^(create|destroy|start|stop|list|status|rotate|clear|regenerate|metadata|snapshot|track|untrack|add-context|show-maps|add-map-channel|(enable|disable)-(channel|event|rotation)|(add|remove)-trigger|list-triggers)$/;
+  /^(create|destroy|start|stop|list|status|rotate|clear|regenerate|metadata|snapshot|track|untrack|add-context|show-maps|add-map-channel|(enable|disable)-(channel|event|rotation)|(add|remove)-trigger|list-triggers|listen|view)$/;
 const DEFAULT_STALL_S = 5;
 const PROGRESS_MS = 50;
 const EXIT = { done: 0, partial: 4, failed: 1 } as const;
+
+/** Who commands: over this host's bus, or straight at the fleet. */
+export interface FleetCaller {
+  readonly bus: Pick<Bus, 'gather'>;
+  readonly uid: number;
+  readonly who: string;
+  hosts(): Promise<readonly HostView[]>;
+}
 
 export interface OnOptions {
   readonly selector: string;
@@ -86,20 +92,19 @@ export class FleetRun {
   }
 
   /** The merged answer of all hosts that did it; throws FaultError when none did. */
-  async request(daemon: Daemon, name: string, fields: Body): Promise<Body> {
-    const { host, uid, who } = daemon.access;
+  async request(caller: FleetCaller, name: string, fields: Body): Promise<Body> {
     const report = await runFleetOperation({
-      bus: daemon.bus,
+      bus: caller.bus,
       clock: realClock,
-      uid,
-      who: fleetWho(who, host),
+      uid: caller.uid,
+      who: caller.who,
       operation: randomUUID(),
       name,
       fields: this.#completed(name, fields),
       selector: this.#options.selector,
       all: this.#options.all && TWO_PHASE.includes(name),
       stallMs: this.#stallMs,
-      hosts: async () => (await daemon.request('hosts.list', {})).hosts as readonly HostView[],
+      hosts: () => caller.hosts(),
       progress: (answered, meant) => this.#show(answered, meant),
     });
     this.#options.terminal?.write('\r\x1b[K');

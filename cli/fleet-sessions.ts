@@ -1,16 +1,13 @@
 /** `weft fleet apply|list|status|delete`: what a fleet wants of its hosts, written with an operator's key straight to the fleet. */
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { credsAuthenticator } from '@nats-io/transport-node';
+import { resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import type { FleetCommand, FleetDocument, FleetSpec } from '../machines/fleet-document.ts';
 import { parseSelector } from '../rules/selector.ts';
 import { failure } from '../transport/errors.ts';
-import type { FleetAccess } from '../transport/fleet-keys.ts';
 import type { FollowedView } from '../transport/fleet-messages.ts';
-import { NatsBus } from '../transport/nats-bus.ts';
-import type { NatsOptions } from '../transport/nats-wire.ts';
 import type { Environment, Outcome } from './command.ts';
+import { connectOperator, meantUid } from './fleet-link.ts';
 import { FleetOperator } from './fleet-operator.ts';
 import { UsageError } from './options.ts';
 import { FileFault } from './session-file/model.ts';
@@ -18,36 +15,10 @@ import { startSteps, stepsOf, triggerStep } from './session-file/steps.ts';
 import { readYaml } from './session-file/yaml.ts';
 import { table } from './table.ts';
 
-/** Without key and certificate on a server that asks for none. */
-type OperatorAccess = Pick<FleetAccess, 'name' | 'clientUrls'> &
-  Partial<Pick<FleetAccess, 'ca' | 'credentials' | 'inboxPrefix'>>;
-
-/** With the directory that `weft keys operator` made. */
-const connect = async ({ options: given, env }: Environment): Promise<{ readonly bus: NatsBus; readonly who: string }> => {
-  const place = given.get('fleet-creds') ?? env.WEFT_FLEET;
-  if (!place) throw new UsageError("An operator's key is needed: --fleet-creds=DIRECTORY, or WEFT_FLEET");
-  const directory = resolve(place);
-  let options: NatsOptions;
-  let who: string;
-  try {
-    const access = JSON.parse(readFileSync(join(directory, 'fleet.json'), 'utf8')) as OperatorAccess;
-    const { credentials, ca, clientUrls, inboxPrefix } = access;
-    who = access.name;
-    options = {
-      servers: [...clientUrls],
-      ...(inboxPrefix !== undefined && { inboxPrefix }),
-      ...(credentials !== undefined && { authenticator: credsAuthenticator(readFileSync(join(directory, credentials))) }),
-      ...(ca !== undefined && { tls: { ca: readFileSync(join(directory, ca), 'utf8') } }),
-    };
-  } catch (thrown) {
-    const cause = thrown instanceof Error ? thrown.message : String(thrown);
-    throw failure('fleet-file-invalid', { path: directory, cause });
-  }
-  return { bus: await NatsBus.connectExternal(options, { name: 'weft' }), who };
-};
-
 const withFleet = async (environment: Environment, act: (fleet: FleetOperator) => Promise<Outcome>): Promise<Outcome> => {
-  const { bus, who } = await connect(environment);
+  const place = environment.options.get('fleet-creds') ?? environment.env.WEFT_FLEET;
+  if (!place) throw new UsageError("An operator's key is needed: --fleet-creds=DIRECTORY, or WEFT_FLEET");
+  const { bus, who } = await connectOperator(place);
   try {
     return await act(new FleetOperator(bus, who));
   } finally {
@@ -75,11 +46,7 @@ const specOf = (file: string, uid: number): { readonly name: string; readonly sp
   }
 };
 
-const uidOf = ({ options }: Environment): number => {
-  const text = options.get('uid');
-  if (text !== undefined && !/^\d{1,10}$/.test(text)) throw new UsageError(`--uid=${text}: a number is needed`);
-  return text === undefined ? (process.getuid?.() ?? 0) : Number(text);
-};
+const uidOf = ({ options }: Environment): number => meantUid(options.get('uid'));
 
 export const apply = (environment: Environment): Promise<Outcome> => {
   const [, file] = environment.options.words;

@@ -12,9 +12,15 @@ export const GENERAL: readonly OptionSpec[] = [
   { long: 'no-sessiond', short: 'n', help: 'Do not start a session daemon' },
   { long: 'sessiond-path', value: 'PATH', help: 'Session daemon', unsupported: 'the session daemon is part of this program' },
   { long: 'relayd-path', value: 'PATH', help: 'Relay daemon', unsupported: 'there is no relay daemon that it could start' },
-  { long: 'on', value: 'SELECTOR', help: "On all hosts of the fleet that match: 'role=db,zone!=a', 'host=web-*'" },
+  {
+    long: 'on',
+    value: 'SELECTOR',
+    help: "On all hosts of the fleet that match: 'role=db,zone!=a', 'host=web-*'; also behind the command",
+  },
   { long: 'all', help: 'With --on: do nothing anywhere unless every host is ready' },
   { long: 'stall', value: 'SECONDS', help: 'With --on: how long to wait after the last answer (default: 5)' },
+  { long: 'fleet-creds', value: 'DIRECTORY', help: "With --on, hosts, fleet: an operator's key (default: $WEFT_FLEET)" },
+  { long: 'uid', value: 'UID', help: 'With an operator’s key: of the session daemons that are meant (default: your own)' },
   { long: 'list-options', help: 'List the general options' },
   { long: 'list-commands', help: 'List the commands' },
 ];

@@ -40,6 +40,19 @@ const commandHelp = (command: Command): string[] => [
   ...describeOptions([...command.options, JSON_OPTION]),
 ];
 
+/** An operator's key, and whose session daemons are meant. */
+interface Operator {
+  readonly place: string;
+  readonly uid: string | undefined;
+}
+
+/** Beyond this host: what `--on` makes of a command, and the key with which the fleet is asked itself. */
+interface Reach {
+  readonly fleet: import('./fleet-run.ts').FleetRun | null;
+  readonly operator: Operator | null;
+  readonly selector: string;
+}
+
 class Session implements Environment {
   readonly options: Parsed;
   readonly words: readonly string[];
@@ -49,16 +62,12 @@ class Session implements Environment {
   readonly verbose: boolean;
   readonly colour: boolean;
   readonly group: string;
-  readonly #fleet: import('./fleet-run.ts').FleetRun | null;
+  readonly #reach: Reach;
   #daemon: Promise<import('./connect.ts').Daemon> | null = null;
+  #link: Promise<import('./fleet-link.ts').FleetLink> | null = null;
 
-  constructor(
-    general: Parsed,
-    options: Parsed,
-    words: readonly string[],
-    fleet: import('./fleet-run.ts').FleetRun | null = null,
-  ) {
-    this.#fleet = fleet;
+  constructor(general: Parsed, options: Parsed, words: readonly string[], reach: Reach) {
+    this.#reach = reach;
     this.words = words;
     this.options = options;
     this.json = general.has('json') || options.has('json');
@@ -72,29 +81,42 @@ class Session implements Environment {
     name: C,
     fields: import('../transport/messages.ts').CommandFields<C>,
   ): Promise<import('../transport/messages.ts').CommandAnswer<C>> {
-    const { Daemon } = await import('./connect.ts');
-    this.#daemon ??= Daemon.connect({ env: this.env, group: this.group, start: !this.noSessiond });
-    const daemon = await this.#daemon;
-    if (this.#fleet) {
-      return (await this.#fleet.request(daemon, name, fields)) as import('../transport/messages.ts').CommandAnswer<C>;
-    }
-    return (await daemon.request(name, fields)) as import('../transport/messages.ts').CommandAnswer<C>;
+    return (await this.#ask(name, fields)) as import('../transport/messages.ts').CommandAnswer<C>;
+  }
+
+  async #ask(name: string, fields: Body): Promise<Body> {
+    const { fleet, operator } = this.#reach;
+    const link = operator && (await this.#connectFleet(operator));
+    if (fleet) return fleet.request(link ?? (await this.#connect()).fleetCaller, name, fields);
+    return link ? { hosts: await link.hosts() } : (await this.#connect()).request(name, fields);
   }
 
   async listen(noun: string | null, heard: (of: EventAddress, body: Body) => void): Promise<() => void> {
-    const { Daemon } = await import('./connect.ts');
-    this.#daemon ??= Daemon.connect({ env: this.env, group: this.group, start: !this.noSessiond });
-    return (await this.#daemon).listen(noun, heard);
+    const { operator, selector } = this.#reach;
+    if (operator) return (await this.#connectFleet(operator)).listen(selector, noun, heard);
+    return (await this.#connect()).listen(noun, heard);
   }
 
-  async live(owner: string, session: string, heard: (body: Body) => void): Promise<() => void> {
+  async live(owner: string, session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
+    const { operator } = this.#reach;
+    if (operator) return (await this.#connectFleet(operator)).live(session, heard);
+    return (await this.#connect()).live(owner, session, heard);
+  }
+
+  async #connect(): Promise<import('./connect.ts').Daemon> {
     const { Daemon } = await import('./connect.ts');
     this.#daemon ??= Daemon.connect({ env: this.env, group: this.group, start: !this.noSessiond });
-    return (await this.#daemon).live(owner, session, heard);
+    return this.#daemon;
+  }
+
+  async #connectFleet({ place, uid }: Operator): Promise<import('./fleet-link.ts').FleetLink> {
+    const { FleetLink, meantUid } = await import('./fleet-link.ts');
+    this.#link ??= FleetLink.connect(place, meantUid(uid));
+    return this.#link;
   }
 
   get inFleet(): boolean {
-    return this.#fleet !== null;
+    return this.#reach.fleet !== null || this.#reach.operator !== null;
   }
 
   currentSession(): string {
@@ -111,6 +133,7 @@ class Session implements Environment {
 
   async close(): Promise<void> {
     if (this.#daemon) await (await this.#daemon).close();
+    if (this.#link) await (await this.#link).close();
   }
 }
 
@@ -161,6 +184,9 @@ const rawWords = (argv: readonly string[]) =>
     argv.filter((word) => ['--json', '--help', '-h', '--list-options'].includes(word)),
   );
 
+/** They show what hosts say, and not what came of a command. */
+const HEARING = ['listen', 'view'];
+
 const fleetRun = async (general: Parsed, command: string): Promise<import('./fleet-run.ts').FleetRun | null> => {
   const selector = general.get('on');
   if (selector === undefined) {
@@ -169,8 +195,51 @@ const fleetRun = async (general: Parsed, command: string): Promise<import('./fle
     return null;
   }
   const { FleetRun } = await import('./fleet-run.ts');
-  const terminal = process.stderr.isTTY && !general.has('quiet') ? process.stderr : null;
+  const quiet = general.has('quiet') || HEARING.includes(command);
+  const terminal = process.stderr.isTTY && !quiet ? process.stderr : null;
   return new FleetRun({ selector, all: general.has('all'), stall: general.get('stall'), command, terminal });
+};
+
+const reachOf = async (general: Parsed, command: string): Promise<Reach> => {
+  const selector = general.get('on');
+  const given = general.get('fleet-creds');
+  if (selector === undefined && command !== 'hosts') {
+    const alone = ['fleet-creds', 'uid'].find((name) => general.has(name));
+    if (alone !== undefined && command === 'fleet') throw new UsageError(`--${alone} stands behind: fleet --${alone}=...`);
+    if (alone !== undefined) throw new UsageError(`--${alone} of ${command} needs --on`);
+    return { fleet: await fleetRun(general, command), operator: null, selector: '' };
+  }
+  const place = given ?? process.env.WEFT_FLEET;
+  if (!place && HEARING.includes(command))
+    throw new UsageError(`--on of ${command} needs an operator's key: --fleet-creds=DIRECTORY, or WEFT_FLEET`);
+  const operator = place ? { place, uid: general.get('uid') } : null;
+  return { fleet: await fleetRun(general, command), operator, selector: selector ?? '*' };
+};
+
+const BEHIND = ['on', 'stall', 'fleet-creds', 'uid'];
+
+/** General options that are about the fleet may stand behind the command too, where it has none of that name itself. */
+const takeBehind = (general: Parsed, argv: readonly string[], own: readonly OptionSpec[]) => {
+  const specs = GENERAL.filter(({ long }) => BEHIND.includes(long) && !own.some((one) => one.long === long));
+  const [taken, left]: [string[], string[]] = [[], []];
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at]!;
+    if (word === '--') {
+      left.push(...argv.slice(at));
+      break;
+    }
+    const spec = specs.find(({ long }) => word === `--${long}` || word.startsWith(`--${long}=`));
+    if (!spec) left.push(word);
+    else taken.push(word, ...(word.includes('=') ? [] : argv.slice(++at, at + 1)));
+  }
+  const { parsed } = parseOptions(specs, taken);
+  const all: Parsed = {
+    words: general.words,
+    has: (long) => parsed.has(long) || general.has(long),
+    get: (long) => parsed.get(long) ?? general.get(long),
+    all: (long) => [...general.all(long), ...parsed.all(long)],
+  };
+  return { all, left };
 };
 
 /** What the hosts did is told, whether the command got all it wanted or not. */
@@ -184,19 +253,21 @@ const runOnFleet = async (command: Command, session: Session, fleet: import('./f
 };
 
 const runCommand = async (general: Parsed, words: readonly string[]): Promise<Outcome> => {
-  const [name, ...argv] = words as [string, ...string[]];
+  const [name, ...given] = words as [string, ...string[]];
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (name === 'help') return argv[0] ? runCommand(general, [argv[0], '--help']) : text(await generalHelp());
+  if (name === 'help') return given[0] ? runCommand(general, [given[0], '--help']) : text(await generalHelp());
   if (!load) return { ...text([`weft: ${name} is not a weft command. See 'weft --help'.`]), status: 2 };
   const command = await load();
+  const { all, left: argv } = takeBehind(general, given, command.options);
   const behind = argv.filter((word) => word !== '--json');
   const { parsed } = command.raw ? rawWords(argv) : parseOptions([...command.options, JSON_OPTION], argv);
   if (parsed.has('help')) return text(commandHelp(command));
   if (parsed.has('list-options')) return text(listOptions([...command.options, JSON_OPTION]));
-  const fleet = await fleetRun(general, name);
-  const session = new Session(general, parsed, behind, fleet);
+  const reach = await reachOf(all, name);
+  const session = new Session(all, parsed, behind, reach);
   try {
-    return fleet ? await runOnFleet(command, session, fleet) : await command.run(session);
+    const tells = reach.fleet !== null && !HEARING.includes(name);
+    return tells ? await runOnFleet(command, session, reach.fleet) : await command.run(session);
   } finally {
     await session.close().catch(() => {});
   }

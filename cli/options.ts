@@ -115,5 +115,5 @@ export const describeOptions = (specs: readonly OptionSpec[]): string[] =>
     const value = spec.value === undefined ? '' : spec.optional ? `[=${spec.value}]` : `=${spec.value}`;
     const left = `  ${spec.short ? `-${spec.short}, ` : '    '}--${spec.long}${value}`;
     const note = spec.unsupported === undefined ? '' : ' (not in this version)';
-    return `${left.padEnd(38)}${spec.help}${note}`;
+    return `${left.length < 38 ? left.padEnd(38) : `${left}  `}${spec.help}${note}`;
   });

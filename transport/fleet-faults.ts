@@ -47,6 +47,11 @@ export const FLEET_FAULTS = {
     ({ host, machines }) => `More than one machine calls itself ${host}: ${machines}.`,
     'Give one of them another name: `weft sessiond --host NAME`.',
   ),
+  'fleet-silent': row<{ uid: string }>(
+    'error',
+    ({ uid }) => `No host of the fleet answers whose session daemon runs as user ${uid}.`,
+    'Daemons of another user are meant with --uid=UID (root: 0). A host joins with `weft fleet join FILE`, or `weft sessiond --fleet=FILE`.',
+  ),
   'host-silent': row<{ host: string; ms: number }>(
     'error',
     ({ host, ms }) => `Host ${host} did not answer within ${ms} ms.`,

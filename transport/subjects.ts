@@ -81,6 +81,15 @@ export const liveSubject = ({
   event,
 }: Place & { owner: Part; session: Part; event: Part }): string => join(host, uid, 'live', owner, session, event);
 
+export const parseLiveSubject = (
+  subject: string,
+): { readonly host: string; readonly uid: string; readonly session: string } | null => {
+  const texts = textsOf(subject, 'live', 3);
+  if (!texts) return null;
+  const [host, uid, , session] = texts as [string, string, string, string];
+  return { host, uid, session };
+};
+
 export const inspectSubject = ({ host, uid, process }: Place & { process: Part }): string =>
   join(host, uid, 'inspect', process);
 

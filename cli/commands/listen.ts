@@ -7,12 +7,12 @@ import { HELP, noMoreWords } from './shared.ts';
 
 const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
 
-const line = ({ noun, name, what }: EventAddress, { v: _v, n: _n, at, ...rest }: Body): string => {
+const line = ({ noun, name, what }: EventAddress, { v: _v, n: _n, at, ...rest }: Body, host: string | null): string => {
   const when = new Date(Number(at)).toISOString();
   const words = Object.entries(rest).map(
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value, plain)}`,
   );
-  return [when, noun, name, what, ...words].join(' ');
+  return [when, ...(host === null ? [] : [host]), noun, name, what, ...words].join(' ');
 };
 
 const waited = (options: { get(long: string): string | undefined }): number | null => {
@@ -55,7 +55,9 @@ export const listen: Command = {
     const stop = await environment.listen(options.has('all') ? null : 'trigger', (subject, body) => {
       if (heard >= limit || (name !== undefined && subject.name !== name)) return;
       const { host, uid, ...address } = subject;
-      process.stdout.write(`${json ? JSON.stringify({ ...address, ...body }, plain) : line(subject, body)}\n`);
+      const of = environment.inFleet ? { host } : {};
+      const text = json ? JSON.stringify({ ...of, ...address, ...body }, plain) : line(subject, body, of.host ?? null);
+      process.stdout.write(`${text}\n`);
       if (++heard >= limit) done();
     });
     const timer = ms === null ? null : setTimeout(done, ms);

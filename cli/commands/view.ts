@@ -163,6 +163,7 @@ const run = async (environment: Environment): Promise<Outcome> => {
   const wrong = filter === undefined ? null : wrongFilter(filter, 'trace');
   if (wrong) return wrong;
   if (environment.options.has('live')) return live(environment);
+  if (environment.inFleet) throw new UsageError('--on is for view --live: traces lie on their hosts, or at a relay');
   if (environment.options.has('rate')) throw new UsageError("Option '--rate' needs --live");
   const given = environment.options.get('viewer');
   const command = given === undefined ? null : viewer(given);

@@ -105,17 +105,27 @@ export const viewLive = async (environment: Environment, session: string, style:
   const ended = new Promise<unknown>((resolve) => {
     done = resolve;
   });
-  const lines = new LiveLines(style);
+  const sources = new Map<string, LiveLines>();
+  const linesOf = (host: string): LiveLines => {
+    const lines = sources.get(host) ?? new LiveLines(style);
+    sources.set(host, lines);
+    return lines;
+  };
   const tellMissing = (): void => {
-    for (const one of lines.notes()) process.stderr.write(`Warning: ${one}\n`);
+    for (const [host, lines] of sources) {
+      const where = environment.inFleet ? `${host}: ` : '';
+      for (const one of lines.notes()) process.stderr.write(`Warning: ${where}${one}\n`);
+    }
   };
   // What comes before it is said that we watch.
   let early: string[] | null = [];
   const write = (text: string): void => void (early ? early.push(text) : process.stdout.write(text));
-  const stop = await environment.live(String(view.owner.uid), view.name, (body) => {
+  const stop = await environment.live(String(view.owner.uid), view.name, (body, host) => {
     // Others may watch the same session with another filter.
     if (body.filter !== filter) return;
-    const room = lines.take(body).slice(0, limit - shown);
+    const room = linesOf(host)
+      .take(body)
+      .slice(0, limit - shown);
     shown += room.length;
     if (room.length > 0) write(`${room.join('\n')}\n`);
     if (shown >= limit) done(null);

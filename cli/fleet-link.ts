@@ -1,0 +1,141 @@
+/** Straight to a fleet with an operator's key, from a machine that need not be one of its hosts. */
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { credsAuthenticator } from '@nats-io/transport-node';
+import { parseSelector } from '../rules/selector.ts';
+import type { Body, Bus } from '../transport/bus.ts';
+import { failure } from '../transport/errors.ts';
+import type { FleetAccess } from '../transport/fleet-keys.ts';
+import type { HostView } from '../transport/fleet-messages.ts';
+import { NatsBus } from '../transport/nats-bus.ts';
+import type { NatsOptions } from '../transport/nats-wire.ts';
+import {
+  ANY,
+  commandSubject,
+  type EventAddress,
+  parseEventSubject,
+  parseLiveSubject,
+  scatterSubject,
+  subtree,
+} from '../transport/subjects.ts';
+import { UsageError } from './options.ts';
+
+/** Hosts answer at once. */
+const FIRST_ANSWER_MS = 2_000;
+const ANSWER_MS = 5_000;
+
+/** Without key and certificate on a server that asks for none. */
+type OperatorAccess = Pick<FleetAccess, 'name' | 'clientUrls'> &
+  Partial<Pick<FleetAccess, 'ca' | 'credentials' | 'inboxPrefix'>>;
+
+/** `place`: the directory that `weft keys operator` made. Throws FaultError. */
+export const connectOperator = async (place: string): Promise<{ readonly bus: NatsBus; readonly who: string }> => {
+  const directory = resolve(place);
+  let options: NatsOptions;
+  let who: string;
+  try {
+    const access = JSON.parse(readFileSync(join(directory, 'fleet.json'), 'utf8')) as OperatorAccess;
+    const { credentials, ca, clientUrls, inboxPrefix } = access;
+    who = access.name;
+    options = {
+      servers: [...clientUrls],
+      ...(inboxPrefix !== undefined && { inboxPrefix }),
+      ...(credentials !== undefined && { authenticator: credsAuthenticator(readFileSync(join(directory, credentials))) }),
+      ...(ca !== undefined && { tls: { ca: readFileSync(join(directory, ca), 'utf8') } }),
+    };
+  } catch (thrown) {
+    const cause = thrown instanceof Error ? thrown.message : String(thrown);
+    throw failure('fleet-file-invalid', { path: directory, cause });
+  }
+  return { bus: await NatsBus.connectExternal(options, { name: 'weft' }), who };
+};
+
+/** Of the session daemons that are meant. Throws UsageError. */
+export const meantUid = (text: string | undefined): number => {
+  if (text !== undefined && !/^\d{1,10}$/.test(text)) throw new UsageError(`--uid=${text}: a number is needed`);
+  return text === undefined ? (process.getuid?.() ?? 0) : Number(text);
+};
+
+export class FleetLink {
+  readonly bus: Bus;
+  readonly uid: number;
+  /** As whom the fleet's server lets commands pass. */
+  readonly who: string;
+
+  private constructor(bus: Bus, who: string, uid: number) {
+    this.bus = bus;
+    this.who = who;
+    this.uid = uid;
+  }
+
+  static async connect(place: string, uid: number): Promise<FleetLink> {
+    const { bus, who } = await connectOperator(place);
+    return new FleetLink(bus, who, uid);
+  }
+
+  /** All that a host knows of the fleet: of the first that says something. */
+  async hosts(): Promise<readonly HostView[]> {
+    for await (const host of this.#answering()) {
+      const { uid, who } = this;
+      const subject = commandSubject({ host, uid, realm: 'fleet', who, noun: 'hosts', verb: 'list' });
+      const reply = await this.bus.request(subject, { v: 1, id: randomUUID() }, ANSWER_MS);
+      if (reply.ok) return reply.body.hosts as readonly HostView[];
+    }
+    throw failure('fleet-silent', { uid: String(this.uid) });
+  }
+
+  /** What happens on hosts that match. */
+  async listen(selector: string, noun: string | null, heard: (of: EventAddress, body: Body) => void): Promise<() => void> {
+    const selected = parseSelector(selector);
+    if (!selected.ok) throw failure('selector-invalid', { selector, column: selected.column, cause: selected.cause });
+    const labels = new Map((await this.hosts()).map((view) => [view.host, view.labels]));
+    // Narrower, no leaf would pass it on.
+    const subscription = this.bus.subscribe(subtree({ host: ANY, uid: ANY }, 'evt'), ({ subject, body }) => {
+      const address = parseEventSubject(subject);
+      if (!address || address.uid !== String(this.uid) || (noun !== null && address.noun !== noun)) return;
+      if (selected.matches({ host: address.host, labels: labels.get(address.host) ?? {} })) heard(address, body);
+    });
+    await this.bus.flush();
+    return () => subscription.stop();
+  }
+
+  /** Decoded events of sessions of that name, on hosts where a lease runs (session.watch), each with its host. */
+  async live(session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
+    const subscription = this.bus.subscribe(subtree({ host: ANY, uid: ANY }, 'live'), ({ subject, body }) => {
+      const address = parseLiveSubject(subject);
+      if (address?.uid === String(this.uid) && address.session === session) heard(body, address.host);
+    });
+    await this.bus.flush();
+    return () => subscription.stop();
+  }
+
+  close(): Promise<void> {
+    return this.bus.close();
+  }
+
+  /** Hosts as they answer; ends when nobody has for a while. */
+  async *#answering(): AsyncGenerator<string> {
+    const names: string[] = [];
+    let wake: () => void = () => {};
+    const gathering = this.bus.gather((body) => {
+      if (body.ok === true && typeof body.host === 'string') names.push(body.host);
+      wake();
+    });
+    try {
+      const subject = scatterSubject({ uid: this.uid, who: this.who, noun: 'fleet', verb: 'sessions' });
+      gathering.ask(subject, { v: 1, id: randomUUID(), selector: '*' });
+      for (;;) {
+        if (names.length === 0) {
+          const late = new Promise<void>((done) => setTimeout(done, FIRST_ANSWER_MS).unref());
+          await Promise.race([new Promise<void>((done) => (wake = done)), late]);
+        }
+        const name = names.shift();
+        if (name === undefined) return;
+        yield name;
+      }
+    } finally {
+      gathering.stop();
+    }
+  }
+}

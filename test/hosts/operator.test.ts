@@ -1,0 +1,94 @@
+/** Who has nothing but an operator's key commands and watches a fleet, from a machine on which no session daemon runs. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { FleetHost } from '../support/fleet.ts';
+import { TestFleet, until } from '../support/fleet-server.ts';
+import { CLI, Weft } from '../support/weft.ts';
+
+const UID = String(process.getuid!());
+
+describe('an operator', { timeout: 120_000 }, () => {
+  const home = mkdtempSync(join(tmpdir(), 'weft-operator-'));
+  const hosts = new Map([
+    ['web-1', new Weft()],
+    ['db-1', new Weft()],
+  ]);
+  const running: ChildProcess[] = [];
+  let fleet: TestFleet;
+  let env: NodeJS.ProcessEnv;
+
+  const weft = (...words: string[]) => spawnSync(CLI, words, { env, encoding: 'utf8', timeout: 20_000 });
+  const ok = (...words: string[]): string => {
+    const { status, stdout, stderr } = weft(...words);
+    assert.equal(status, 0, stderr);
+    return stdout;
+  };
+
+  /** A command that goes on; what it printed so far. */
+  const start = async (...words: string[]): Promise<() => string> => {
+    const child = spawn(CLI, words, { env });
+    running.push(child);
+    let [said, complained] = ['', ''];
+    child.stdout.on('data', (text) => (said += text));
+    child.stderr.on('data', (text) => (complained += text));
+    await until(() => /^(Listening|Watching)/m.test(complained), `${words.join(' ')} is there: ${complained}`);
+    return () => said;
+  };
+
+  before(async () => {
+    fleet = await TestFleet.start();
+    for (const [name, host] of hosts) {
+      const file = join(await fleet.mint({ kind: 'host', name }), 'fleet.json');
+      host.ok('sessiond', '--daemonize', '--host', name, '--label', `role=${name.split('-')[0]}`, '--fleet', file);
+    }
+    env = { ...process.env, WEFT_HOME: home, WEFT_FLEET: await fleet.mint({ kind: 'operator', name: 'alice' }) };
+    await until(() => /db-1 +ready[\s\S]*web-1 +ready/.test(weft('hosts').stdout), 'both hosts are there', 20_000);
+  });
+  after(async () => {
+    for (const child of running) child.kill('SIGKILL');
+    for (const host of hosts.values()) host.dispose();
+    await fleet.dispose();
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  test('sees the hosts that a selector matches, and starts no daemon of its own', () => {
+    const { hosts: shown } = JSON.parse(ok('--json', 'hosts', 'role=db')) as { hosts: FleetHost[] };
+    assert.deepEqual(
+      shown.map(({ host, state }) => [host, state]),
+      [['db-1', 'ready']],
+    );
+    assert.ok(!existsSync(join(home, 'run')));
+  });
+
+  test('commands hosts, with --on before the command or behind it; and sees their events and what they record', async () => {
+    assert.match(ok('create', 's', '--on', 'role=web'), /^HOST +RESULT +DETAIL\nweb-1 +ok +s: inactive\n$/);
+    ok('--on=role=web', 'enable-event', '-u', '-s', 's', 'weft_test:*');
+    const heard = await start('listen', '--all', '--on', '*');
+    ok('--on', 'host=web-*', 'start', 's');
+    await until(() => / web-1 session s started$/m.test(heard()), 'the event of that host');
+    const counter = await hosts.get('web-1')!.counter({ periodNs: 1_000_000 });
+    const shown = await start('view', '--live', 's', '--on', 'role=web');
+    await until(() => /weft_test:count: /.test(shown()), 'events of that host');
+    await counter.stop();
+    assert.match(ok('list', 's', '--on', 'role=web', '--uid', UID).replaceAll(/ +/g, ' '), /^web-1 ok s: active, \d+ events$/m);
+    ok('destroy', 's', '--on=role=web');
+    assert.match(hosts.get('web-1')!.ok('list'), /no available/);
+  });
+
+  test('is told what is wrong: nobody answers, no key, no selector, a command that is not for many', () => {
+    const complaint = (...words: string[]): string => weft(...words).stderr;
+    assert.match(complaint('hosts', '--uid=4000000'), /No host of the fleet answers.* user 4000000/);
+    assert.match(complaint('hosts', '--fleet-creds', home), /does not describe a fleet: ENOENT/);
+    assert.match(complaint('list', '--uid=1'), /--uid of list needs --on/);
+    assert.match(complaint('sessiond', '--on', '*'), /--on is for commands about sessions/);
+    assert.match(complaint('view', '/tmp', '--on', '*'), /--on is for view --live/);
+    assert.match(complaint('--fleet-creds', home, 'fleet', 'status'), /stands behind/);
+    const { WEFT_FLEET: _key, ...keyless } = env;
+    const listened = spawnSync(CLI, ['listen', '--on', '*'], { env: keyless, encoding: 'utf8', timeout: 20_000 });
+    assert.match(listened.stderr, /needs an operator's key/);
+  });
+});

@@ -49,12 +49,15 @@ export const hostMachine = setup({
       beat,
       former: context.beat && context.beat.machine !== beat.machine ? context.beat.machine : context.former,
     })),
+    forgetFormer: assign({ former: null }),
   },
   guards: {
     /** The other machine of this name was no predecessor: it lives. */
     isRival: ({ context, event }) =>
       event.type === 'BeatSeen' && event.beat.machine !== context.beat?.machine && event.beat.machine === context.former,
     isItself: ({ context, event }) => event.type === 'HostLeft' && event.machine === context.beat?.machine,
+    isOneOfTwo: ({ context, event }) =>
+      event.type === 'HostLeft' && [context.beat?.machine, context.former].includes(event.machine),
   },
   delays: { silence: SILENCE_MS },
 }).createMachine({
@@ -68,9 +71,12 @@ export const hostMachine = setup({
       on: { BeatSeen: [{ guard: 'isRival', target: 'conflict', actions: remember }, heard], HostLeft: left },
       after: { silence: 'unreachable' },
     },
-    // Over when one of them was silent long enough.
+    // Over when one of them left, or was silent long enough.
     conflict: {
-      on: { BeatSeen: [{ guard: 'isRival', target: 'conflict', reenter: true, actions: remember }, { actions: remember }] },
+      on: {
+        BeatSeen: [{ guard: 'isRival', target: 'conflict', reenter: true, actions: remember }, { actions: remember }],
+        HostLeft: { guard: 'isOneOfTwo', target: 'ready', actions: 'forgetFormer' },
+      },
       after: { silence: 'ready' },
     },
     unreachable: { on: { BeatSeen: heard } },

@@ -119,6 +119,20 @@ const HOSTS: readonly Scenario[] = [
     assert.ok(view.lastBeatMs >= heardAt - 1, 'the other one was heard meanwhile');
   }),
 
+  scenario('of two that live under one name one leaves: the other is ready at once, and stays so', async (world) => {
+    await member(world);
+    for (const machine of ['b1', 'b2', 'b1']) await beat(world, 'db-1', machine);
+    await beat(world, 'db-1', 'another', { leaving: true });
+    assert.equal(await stateOf(world, 'db-1'), 'conflict', 'it was somebody else of that name who left');
+    await beat(world, 'db-1', 'b1', { leaving: true });
+    assert.equal(await stateOf(world, 'db-1'), 'ready');
+    for (let n = 0; n < 3; n++) {
+      await world.advance(5_000);
+      await beat(world, 'db-1', 'b2');
+      assert.equal(await stateOf(world, 'db-1'), 'ready', 'its beats are nobody’s answer any more');
+    }
+  }),
+
   scenario('two hosts of this name: both are named, and the fleet gets nothing done here', async (world) => {
     await member(world);
     await beat(world, 'host', 'b1');

@@ -73,6 +73,8 @@ export interface PeerListener {
   acked(ack: LinkAck): void;
   /** It knows nothing of this opening: it was started anew. */
   forgotten(): void;
+  /** It can never take what was sent, and has closed this opening; why, and the way out. */
+  refused(cause: string): void;
   /** Nothing arrives any more; what was sent may be lost. */
   cut(): void;
   connected(): void;

@@ -37,6 +37,12 @@ const ackOf = ({ upTo, durable, ops, missing, full }: Body): LinkAck => ({
   full: full === true,
 });
 
+const refusalText = (relay: string, refused: unknown): string => {
+  const { message } = refused as { message?: unknown };
+  const cause = typeof message === 'string' ? message.slice(0, 500) : 'it does not say why';
+  return `relay ${relay} refuses what is sent: ${cause} Are both of one version? What waits stays in the spool; another relay may take it`;
+};
+
 export class RelayPeer implements LinkPeer {
   readonly #bus: Bus;
   readonly #link: RelayLink;
@@ -97,7 +103,9 @@ export class RelayPeer implements LinkPeer {
     this.#subject = linkSubject('data', { ...this.#link, relay });
     this.#acks = this.#bus.subscribe(linkSubject('ack', { ...this.#link, relay }), ({ body }) => {
       if (body.reopen === true) this.#listener.forgotten();
-      else if (body.epoch === this.#epoch) this.#listener.acked(ackOf(body));
+      else if (body.epoch !== this.#epoch) return;
+      else if (body.refused) this.#listener.refused(refusalText(relay, body.refused));
+      else this.#listener.acked(ackOf(body));
     });
   }
 }

@@ -47,6 +47,8 @@ export class LinkEntry {
   pump: LinkPump | null = null;
   relay: string | null = null;
   directory: string | null = null;
+  /** What the relay could not take, until it has taken everything. */
+  refused: string | null = null;
   cause: string | null = null;
   #waiters: Waiter[] = [];
   #beating: Beating | null = null;
@@ -184,11 +186,20 @@ const listenerOf = (parts: ConsumerProcessParts, entry: LinkEntry): PeerListener
       const { pump } = entry;
       if (!pump) return;
       pump.acked(ack);
+      if (pump.quiet) entry.refused = null;
       if (entry.settleDone()) send({ type: 'SpoolDrained' });
       send({ type: 'LinkAcknowledged', outstanding: !pump.quiet, full: ack.full });
       look(parts, entry);
     },
     forgotten: () => send({ type: 'PositionLost' }),
+    // The link goes on trying, as with one that is silent: the next relay may be another one.
+    refused: (cause) => {
+      if (cause === entry.refused) return;
+      const { session } = entry.request;
+      entry.refused = cause;
+      parts.ports.log.error('link refused', { session, cause });
+      parts.tell('link', session, 'refused', { session, ...linkView(parts, session) });
+    },
     cut: () => send({ type: 'PeerCut' }),
     connected: () => send({ type: 'PeerConnected' }),
   };
@@ -360,6 +371,6 @@ export const linkView = (parts: ConsumerProcessParts, session: string): Body => 
     ackedBytes: entry.pump?.ackedBytes ?? 0,
     spoolBytes: entry.queue.bytes,
     lostPackets: entry.queue.lostPackets,
-    cause: entry.cause,
+    cause: entry.refused ?? entry.cause,
   };
 };

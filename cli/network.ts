@@ -73,7 +73,7 @@ export const networkFields = (options: Parsed, destination: Destination | undefi
 export const linkLines = (link: LinkView | null): string[] => {
   if (!link) return [];
   const to = link.relay === null ? '' : ` to ${link.relay}`;
-  const why = link.cause === null || link.state === 'open' ? '' : ` (${link.cause.replace(/\.$/, '')})`;
+  const why = link.cause === null ? '' : ` (${link.cause.replace(/\.$/, '')})`;
   const full = link.spool === 'full' ? '; the spool is full: events are lost' : '';
   return [`Link: ${link.state}${to}, ${link.spoolBytes} bytes wait${full}${why}`];
 };

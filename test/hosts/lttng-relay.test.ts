@@ -69,6 +69,7 @@ class World {
     const listener = {
       acked: (ack: Parameters<LinkPump['acked']>[0]) => this.pump.acked(ack),
       forgotten: () => {},
+      refused: () => {},
       cut: () => {
         this.cuts++;
         this.pump.pause();

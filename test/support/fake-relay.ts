@@ -117,6 +117,13 @@ export class FakeRelay {
     });
   }
 
+  /** As a relay does with what it can never take. */
+  refuse(message: string): void {
+    const { subject, epoch, next } = this.#link!;
+    const refused = { code: 'bad-message', message, hint: '' };
+    this.#bus?.publish(subject, { v: 1, epoch, upTo: next - 1, durable: [], ops: 0, refused });
+  }
+
   #settle(): void {
     for (const [path, held] of this.streams) {
       const last = held.at(-1);

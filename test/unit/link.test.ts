@@ -55,6 +55,7 @@ class Sender {
     this.queue = new LinkQueue(spool, this.log, (path) => world.settled.get(path) ?? null);
     this.peer = new RelayPeer(world.bus, place, {
       acked: (ack) => this.life > 0 && this.pump.acked(ack),
+      refused: () => {},
       forgotten: () => {
         this.forgotten++;
       },

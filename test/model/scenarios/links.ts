@@ -145,6 +145,24 @@ const CARRYING: readonly Scenario[] = [
     await sent(world, relay, [...before, ...after]);
   }),
 
+  scenario('what a relay can never take is said, once, with its cause, until it has taken everything', async (world) => {
+    const { program, relay } = await linked(world);
+    relay.silent = true;
+    const numbers = world.record(program, 2);
+    await flush(world);
+    await world.until('it is there', () => relay.streams.size > 0, 5_000);
+    for (let n = 0; n < 2; n++) relay.refuse('Field `path` is wrong.');
+    await world.rest();
+    const { cause } = await done(world, 'link-status', { session: idOf(world) });
+    assert.match(String(cause), /^relay relay1 refuses what is sent: Field `path` is wrong\. .*stays in the spool/);
+    assert.equal(world.published('link', 'refused').length, 1);
+    relay.silent = false;
+    relay.forget();
+    await world.advance(15_000);
+    await sent(world, relay, numbers);
+    assert.equal((await done(world, 'link-status', { session: idOf(world) })).cause, null);
+  }),
+
   scenario('a live link says, every period, until when nothing older will come', async (world) => {
     const { program, relay } = await linked(world, { liveTimerUs: 100_000 });
     world.record(program, 1);

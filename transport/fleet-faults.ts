@@ -30,7 +30,7 @@ export const FLEET_FAULTS = {
   'fleet-session-invalid': row<{ file: string; cause: string }>(
     'error',
     ({ file, cause }) => `${file}: ${cause}.`,
-    'It is what `weft save --format=yaml` writes of one session, with `selector: KEY=VALUE` besides.',
+    'It is what `weft save --format=yaml` writes of one session, with `selector: KEY=VALUE` besides; docs/fleet.md has all keys.',
   ),
   'fleet-session-unknown': row<{ session: string }>(
     'error',

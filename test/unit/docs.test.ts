@@ -5,6 +5,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { parse, stringify } from 'yaml';
+import { readYaml } from '../../cli/session-file/yaml.ts';
 import { projectFiles, ROOT } from '../tidy/files.ts';
 
 interface Document {
@@ -85,5 +87,20 @@ test('docs: every sample of instrumenting.md compiles without a warning as it is
     }
   } finally {
     rmSync(cwd, { recursive: true, force: true });
+  }
+});
+
+test('a session file that a document shows can be loaded, or applied to a fleet', () => {
+  const documents = projectFiles().filter(({ path }) => path.endsWith('.md'));
+  const shown = documents.flatMap(({ path, text }) =>
+    [...text.matchAll(/^```yaml\n([\s\S]*?)^```/gm)]
+      .map((match) => ({ path, block: match[1]! }))
+      .filter(({ block }) => /^weft: /m.test(block)),
+  );
+  assert.ok(shown.length > 0);
+  for (const { path, block } of shown) {
+    const { selector: _selector, ...file } = parse(block) as Record<string, unknown>;
+    const { sessions } = readYaml(stringify(file)).file;
+    assert.equal(sessions.length, 1, path);
   }
 });

@@ -130,8 +130,22 @@ export class DaemonParts {
 
   /** An owner of nothing needs no consumer. */
   ownerMayLeave(uid: number): void {
-    if (this.parcels.of(uid).length > 0 || this.documents.all().some(({ owner }) => owner.uid === uid)) return;
+    if (this.#ownsSomething(uid)) return;
     this.root.send({ type: 'OwnerLeft', uid });
+  }
+
+  #ownsSomething(uid: number): boolean {
+    return this.parcels.of(uid).length > 0 || this.documents.all().some(({ owner }) => owner.uid === uid);
+  }
+
+  /** Those of a daemon that died before it told them to end. */
+  async endLeftConsumers(): Promise<void> {
+    const { processes } = await this.keeper.list();
+    for (const { role, pid, uid, gid } of processes) {
+      if (role !== 'consumer' || pid === null || this.#ownsSomething(uid)) continue;
+      this.#needConsumer({ uid, gid });
+      this.ownerMayLeave(uid);
+    }
   }
 
   /** The memory of a map is with its owner's consumer too, as soon as that is there. */

@@ -159,6 +159,9 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   opened.sockets = openSockets(parts);
   if (parts.ports.bus.fleetDomain() !== null) parts.root.send({ type: 'FleetJoined', host: parts.place.host });
   await loadParcels(parts);
+  void parts
+    .endLeftConsumers()
+    .catch((thrown: unknown) => parts.ports.log.warn('who was left is not known', { cause: String(thrown) }));
   parts.openedAtMs = parts.ports.clock.now();
   parts.ports.native.wakeApplications(parts.place.uid);
   parts.ports.log.info('serving', { pid: parts.ports.host.pid, version });

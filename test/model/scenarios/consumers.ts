@@ -241,6 +241,23 @@ const SUPERVISION: readonly Scenario[] = [
     assert.deepEqual(world.consumers, []);
   }),
 
+  scenario('a shutdown ends a consumer that has no session any more, too', async (world) => {
+    await recording(world);
+    await world.ok('session.destroy', { session: 's' });
+    await world.ok('daemon.shutdown');
+    await world.until('the daemon ended', () => world.daemon!.ended, RESTS_MS);
+    await world.advance(RESTS_MS);
+    assert.deepEqual(world.consumers, []);
+  }),
+
+  scenario('a daemon that dies while its consumer has no session leaves none', async (world) => {
+    await recording(world);
+    await world.ok('session.destroy', { session: 's' });
+    await world.restart();
+    await world.advance(10 * RESTS_MS);
+    assert.deepEqual(world.consumers, []);
+  }),
+
   scenario('a consumer that dies without a session is started again for the next one only', async (world) => {
     await recording(world);
     await world.ok('session.destroy', { session: 's' });

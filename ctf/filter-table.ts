@@ -50,10 +50,17 @@ const typeOf = (layout: Layout): RecordedType | null => {
 const memberOf = (struct: StructLayout | null, name: string): Layout | undefined =>
   struct?.members.find((member) => member.name.replace(/^_/, '') === name)?.layout;
 
-const layoutOf = ({ kind, name }: Mention, stream: StreamDescription, event: EventDescription): Layout | undefined => {
+export const layoutOf = ({ kind, name }: Mention, stream: StreamDescription, event: EventDescription): Layout | undefined => {
   if (kind === 'field') return memberOf(event.fields, name);
   const recorded = memberOf(event.context, name) ?? memberOf(stream.eventContext, name);
   return recorded ?? (name === 'cpu_id' ? memberOf(stream.packetContext, name) : undefined);
+};
+
+/** Of all classes, as people write them. */
+export const namesOf = (kind: Mention['kind'], { streams, events }: TraceMetadata): readonly string[] => {
+  const contexts = [...events.map(({ context }) => context), ...streams.map(({ eventContext }) => eventContext)];
+  const structs = kind === 'field' ? events.map(({ fields }) => fields) : contexts;
+  return [...new Set(structs.flatMap((one) => one?.members.map(({ name }) => name.replace(/^_/, '')) ?? []))];
 };
 
 /** null: all events. */

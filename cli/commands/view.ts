@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TraceFilter } from '../../ctf/filter-table.ts';
 import { metadataText, parseTsdl } from '../../ctf/tsdl.ts';
-import { MetadataError } from '../../ctf/tsdl-types.ts';
+import { MetadataError, type TraceMetadata } from '../../ctf/tsdl-types.ts';
 import { findTraces, type TraceFiles, type ViewOptions, viewPlan } from '../../ctf/view-plan.ts';
 import { loadNative } from '../../native/addon/index.ts';
 import { checkFilter } from '../../rules/filter/check.ts';
@@ -13,6 +13,7 @@ import { type OptionSpec, UsageError } from '../options.ts';
 import { viewLive } from '../view/live.ts';
 import { firstMoment, parseMoment } from '../view/moments.ts';
 import { reportLines } from '../view/report.ts';
+import { unknownFields } from '../view/unknown-fields.ts';
 import { wrongFilter } from '../wrong-filter.ts';
 import { HELP, listOf, noMoreWords } from './shared.ts';
 
@@ -60,8 +61,11 @@ const tracesOf = (seen: readonly Seen[]): TraceFiles[] => {
   return [...new Map(found.map((trace) => [trace.directory, trace])).values()];
 };
 
-const clockBase = ({ directory }: TraceFiles): bigint => {
-  const [clock] = parseTsdl(metadataText(readFileSync(join(directory, 'metadata')))).clocks;
+const metadataOf = ({ directory }: TraceFiles): TraceMetadata =>
+  parseTsdl(metadataText(readFileSync(join(directory, 'metadata'))));
+
+const clockBase = (trace: TraceFiles): bigint => {
+  const [clock] = metadataOf(trace).clocks;
   return clock ? clock.offsetSeconds * 1_000_000_000n + (clock.offset * 1_000_000_000n) / clock.frequency : 0n;
 };
 
@@ -110,7 +114,10 @@ const withOwn = async (environment: Environment, seen: readonly Seen[]): Promise
   if (active) note('The session is running: what its files hold by now is shown.');
   const options = optionsOf(environment, traces);
   try {
-    const result = await loadNative().viewTraces(viewPlan(traces, options, active));
+    const plan = viewPlan(traces, options, active);
+    const mentions = options.filter?.mentions ?? [];
+    if (mentions.length > 0) for (const line of unknownFields(mentions, traces.map(metadataOf))) note(line);
+    const result = await loadNative().viewTraces(plan);
     for (const line of reportLines(result, options.gmt === true)) note(line);
     const failed = result.faults.length > 0 || (result.output !== null && result.output.code !== 'EPIPE');
     return { lines: [], json: undefined, status: failed ? 1 : 0 };

@@ -108,6 +108,14 @@ describe('view --filter', () => {
     assert.deepEqual([objects.length, objects[0].fields.amount], [1, 49]);
   });
 
+  test('a field or context that no event has is named, with the nearest that there are; others are not', () => {
+    const said = (filter: string) => weft.run('view', 'orders', '--limit=1', '--filter', filter).stderr;
+    assert.match(said('amont > 3'), /^Warning: no event of the trace has field amont; nearest of its fields: amount, .*\n$/);
+    assert.match(said('$ctx.vpd == 3 || amount == 1'), /^Warning: no event of the trace has context vpd; .*contexts/);
+    assert.equal(said('amount == 5'), '');
+    assert.equal(said('day == 1'), '', 'some class has it');
+  });
+
   test('a wrong expression is refused with its place, live or not', () => {
     for (const more of [[], ['--live']]) {
       const ran = weft.run('view', 'orders', ...more, '--filter', 'amount = 100');

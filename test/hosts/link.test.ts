@@ -58,6 +58,22 @@ test('what is recorded is at the relay when the session is stopped; the spool go
   assert.deepEqual(spools(), []);
 });
 
+test('cleared while it records: what was there before is gone at the relay, what comes after arrives', async () => {
+  session('cleared');
+  const before = await weft.counter({ events: 20_000 });
+  await before.ended;
+  weft.ok('stop', 'cleared');
+  complete('cleared', 20_000);
+  weft.ok('start', 'cleared');
+  weft.ok('clear', 'cleared');
+  const later = await weft.counter({ events: 5_000, first: 1 });
+  await later.ended;
+  weft.ok('stop', 'cleared');
+  complete('cleared', 5_000);
+  weft.ok('destroy', 'cleared');
+  assert.deepEqual(spools(), []);
+});
+
 test('compressed on the way, rotated meanwhile: archives lie at the relay', async () => {
   session('rotated', '--compress');
   const first = await weft.counter({ events: 20_000 });

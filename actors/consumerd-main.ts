@@ -10,7 +10,7 @@ import { writeWhole } from '../transport/private-file.ts';
 import { chunkFiles } from './chunk-files.ts';
 import { ConsumerProcessParts, listenToDaemon, provideConsumerProcess } from './consumer-process.ts';
 import { followedTraces } from './followed-trace.ts';
-import { clockOffsetNs, logCrashes, openLog, realClock } from './host-ports.ts';
+import { logCrashes, openLog, realClock } from './host-ports.ts';
 import { makeDirectories } from './make-directories.ts';
 import { homes } from './paths.ts';
 import type { ConsumerPorts } from './ports.ts';
@@ -48,7 +48,7 @@ export const runConsumer = async (): Promise<number> => {
     openSpool: (output) => openSpool(output, native.punchHole),
     compress: promisify(zstdCompress),
     monotonicNs: () => process.hrtime.bigint(),
-    clockOffsetNs,
+    clockOffsetNs: () => native.clockOffset(),
     ...chunkFiles,
     followTrace: followedTraces(native),
     makeDirectory: (path) => makeDirectories(path, DIRECTORY_MODE),

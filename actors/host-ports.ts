@@ -8,6 +8,7 @@ import pino from 'pino';
 import { completeDocument, DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
 import type { FollowedSessions } from '../machines/fleet-document.ts';
 import { TRIGGER_VERSION, type TriggerDocument } from '../machines/trigger-document.ts';
+import type { Native } from '../native/addon/index.ts';
 import { writeWhole } from '../transport/private-file.ts';
 import { makeDirectories } from './make-directories.ts';
 import { PARCEL_VERSION, type ParcelDocument } from './parcels.ts';
@@ -100,14 +101,6 @@ const availableMemory = (): number => {
   return Math.min(kib === undefined ? Number.POSITIVE_INFINITY : Number(kib) * 1024, groupMemory());
 };
 
-/** Real time counts in whole milliseconds here, so the moment at which it steps is waited for: at most one. */
-export const clockOffsetNs = (): bigint => {
-  const before = Date.now();
-  let now = before;
-  while (now === before) now = Date.now();
-  return BigInt(now) * 1_000_000n - process.hrtime.bigint();
-};
-
 /** An entry of the user or group database, whatever serves it. */
 const entry = (database: 'passwd' | 'group', key: string | number): string[] | null => {
   try {
@@ -137,6 +130,8 @@ export interface RealHostOptions {
   readonly group: string;
   readonly state: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** JavaScript's own real time counts in whole milliseconds. */
+  readonly native: Pick<Native, 'clockOffset'>;
 }
 
 export const realHost = (options: RealHostOptions): Host => {
@@ -154,7 +149,7 @@ export const realHost = (options: RealHostOptions): Host => {
     machineId: machineIdOf(options.state),
     labels: options.labels,
     load: () => loadavg()[0] ?? 0,
-    clockOffsetNs,
+    clockOffsetNs: () => options.native.clockOffset(),
     monotonicNs: () => process.hrtime.bigint(),
     possibleCpus: Math.max(...cpus('possible')) + 1,
     onlineCpus: () => cpus('online'),

@@ -117,6 +117,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
     group,
     state,
     labels: labelsOf(options, (message) => log.error(message)),
+    native,
   });
   const around = { host, runtime, state, log };
   return {

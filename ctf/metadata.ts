@@ -209,7 +209,7 @@ const trace = (uuid: string): string =>
     ]),
   ]);
 
-/** The clock's own offset stays the host's real time; who puts hosts together has what is to be added, and how sure that is. */
+/** What was added to the host's real time, so that it is the reference's, and how sure that is. */
 const fleetClock = ({ fleet }: ClockDescription): string[] =>
   fleet
     ? [
@@ -245,13 +245,14 @@ const environment = (t: TraceDescription): string => {
   ]);
 };
 
-const clock = ({ uuid, offsetNs }: ClockDescription): string =>
+/** Traces of several hosts line up: their times are the reference's, where one is known. */
+const clock = ({ uuid, offsetNs, fleet }: ClockDescription): string =>
   block('clock {', [
     'name = "monotonic";',
     `uuid = "${dashed(uuid.replaceAll('-', ''))}";`,
     'description = "Monotonic Clock";',
     'freq = 1000000000;',
-    `offset = ${offsetNs};`,
+    `offset = ${BigInt(offsetNs) + BigInt(fleet?.offsetNs ?? 0)};`,
   ]);
 
 const stream = (channel: TraceDescription['channels'][number]): string => {

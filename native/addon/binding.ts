@@ -105,6 +105,7 @@ export interface Binding {
   sendSeqpacket(handle: Handle, message: Uint8Array, fds: Uint32Array): boolean;
   openClockPage(path: string): [Handle, number];
   readClock(handle: Handle): bigint;
+  clockOffset(): bigint;
   wakeApplications(uid: number): void;
   tryCounter(type: number, config: bigint): void;
   lockFile(path: string): number;
@@ -372,6 +373,7 @@ export const bindNative = (): Native => {
     connectSeqpacket: (path) => open(binding, path),
     adoptSeqpacket: (fd) => open(binding, fd),
     openClockPage: (path) => openClockPage(binding, path),
+    clockOffset: () => binding.clockOffset(),
     wakeApplications: (uid) => binding.wakeApplications(uid),
     tryCounter: (type, config) => binding.tryCounter(type, config),
     lockFile: (path) => {

@@ -355,6 +355,8 @@ export interface Native {
   adoptSeqpacket(fd: number): SeqpacketConnection;
   /** The session daemon's clock page at `path`: made or taken over, then kept in step by a native thread. */
   openClockPage(path: string): ClockPage;
+  /** Real time minus CLOCK_MONOTONIC, ns: both are read at one moment, as far as the processor was not taken away each time. */
+  clockOffset(): bigint;
   /** Wakes applications that wait for a daemon: own uid's wait page, for root all of them. */
   wakeApplications(uid: number): void;
   /** Opens and closes a performance counter of the calling thread (type and config of perf_event_attr); throws why it cannot. */

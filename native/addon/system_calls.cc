@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <ctime>
 
 #include "addon/reader_calls.h"
 #include "addon/seqpacket.h"
@@ -50,6 +52,36 @@ napi_value read_clock(napi_env env, napi_callback_info info) {
     if (clock->page() == nullptr)
         return throw_failure(env, {EBADF, "the clock page is closed"});
     return make_bigint(env, clock->page()->now());
+}
+
+namespace {
+
+int64_t nanoseconds(clockid_t clock) {
+    timespec t = {};
+    clock_gettime(clock, &t);
+    return int64_t{t.tv_sec} * 1000000000 + t.tv_nsec;
+}
+
+constexpr int kReadings = 8;
+
+}  // namespace
+
+/* clockOffset() -> bigint: of several readings the one in which least time went by, for a thread may lose the processor in between. */
+napi_value clock_offset(napi_env env, napi_callback_info) {
+    int64_t narrowest = INT64_MAX;
+    int64_t offset = 0;
+    for (int i = 0; i < kReadings; i++) {
+        const int64_t before = nanoseconds(CLOCK_MONOTONIC);
+        const int64_t real = nanoseconds(CLOCK_REALTIME);
+        const int64_t took = nanoseconds(CLOCK_MONOTONIC) - before;
+        if (took >= narrowest)
+            continue;
+        narrowest = took;
+        offset = real - before - took / 2;
+    }
+    napi_value result = nullptr;
+    napi_create_bigint_int64(env, offset, &result);
+    return result;
 }
 
 /* wakeApplications(uid) */

@@ -21,6 +21,7 @@ private:
 
 napi_value open_clock_page(napi_env env, napi_callback_info info);
 napi_value read_clock(napi_env env, napi_callback_info info);
+napi_value clock_offset(napi_env env, napi_callback_info info);
 napi_value wake_applications(napi_env env, napi_callback_info info);
 napi_value try_counter(napi_env env, napi_callback_info info);
 napi_value lock_file(napi_env env, napi_callback_info info);

@@ -30,15 +30,18 @@ export interface Checked {
 
 const built = new Map<string, string>();
 
-/** Compiles one of test/support's C programs once per test process. */
-export const build = (name: 'counter' | 'check_trace' | 'contexts' | 'orders'): string => {
+type Program = 'counter' | 'check_trace' | 'contexts' | 'orders' | 'true_time' | 'wrong_clock';
+
+/** Compiles one of test/support's C programs (`wrong_clock`: a library to be preloaded) once per test process. */
+export const build = (name: Program): string => {
   const known = built.get(name);
   if (known) return known;
   const out = join(mkdtempSync(join(tmpdir(), 'weft-build-')), name);
   const includes = ['-Itest/support', '-Inative/include/compat', '-Inative/include'].map((flag) =>
     flag.replace('-I', `-I${ROOT}/`),
   );
-  execFileSync('cc', ['-O2', '-w', ...includes, join(ROOT, `test/support/${name}.c`), '-o', out, '-ldl', '-lpthread']);
+  const kind = name === 'wrong_clock' ? ['-shared', '-fPIC'] : [];
+  execFileSync('cc', ['-O2', '-w', ...kind, ...includes, join(ROOT, `test/support/${name}.c`), '-o', out, '-ldl', '-lpthread']);
   built.set(name, out);
   return out;
 };

@@ -37,6 +37,17 @@ test('the clock page tells the kernel’s monotonic time', () => {
   assert.throws(() => clock.now(), { code: 'EBADF' });
 });
 
+test('real time minus monotonic time: as the system’s own clocks have it, however busy the machine', () => {
+  const offsets = Array.from({ length: 1_000 }, () => {
+    const [first, offset, last] = [Date.now(), native.clockOffset(), Date.now() + 1];
+    const now = Number((offset + process.hrtime.bigint()) / 1_000_000n);
+    assert.ok(now >= first && now <= last + 1, `${first} <= ${now} <= ${last}`);
+    return offset;
+  });
+  const [least, most] = [...offsets].sort((a, b) => (a < b ? -1 : 1)).filter((_, at) => at === 0 || at === offsets.length - 1);
+  assert.ok(most! - least! < 20_000n, `${least} to ${most}`);
+});
+
 test('waking applications without any waiting does no harm', () => {
   native.wakeApplications(4_000_000);
   assert.throws(() => native.wakeApplications(-1), TypeError);

@@ -44,9 +44,9 @@ test('the offsets that JavaScript is told are those that layout.h asserts', () =
   assert.equal(layout.lossCauses, 8);
 });
 
-test('the module exports at most twenty-six functions', () => {
+test('the module exports at most twenty-seven functions', () => {
   const functions = Object.values(loadBinding()).filter((value) => typeof value === 'function');
-  assert.ok(functions.length <= 26, `${functions.length} functions`);
+  assert.ok(functions.length <= 27, `${functions.length} functions`);
 });
 
 test('each ring tells what memory it has: none before its CPU records, when it is made without', () => {

@@ -48,7 +48,7 @@ const forHost = {
   params: ({ event }: { event: { host: string; machine: string } }) => ({ host: event.host, machine: event.machine }),
 } as const;
 
-/** After so many the clocks' reference is chosen: whoever is there was heard. */
+/** With so many the clocks' reference is chosen: whoever is there was heard. */
 const LISTENED_BEATS = 3;
 
 export const fleetMemberMachine = setup({
@@ -98,7 +98,7 @@ export const fleetMemberMachine = setup({
     },
     countBeat: assign(({ context }) => ({ beats: context.beats + 1 })),
   },
-  guards: { hasListened: ({ context }) => context.beats >= LISTENED_BEATS },
+  guards: { hasListened: ({ context }) => context.beats + 1 >= LISTENED_BEATS },
   delays: { joinTimeout: 15_000, joinPause: 5_000, arrival: 2_000, beatPeriod: BEAT_MS },
 }).createMachine({
   id: 'fleet-member',

@@ -1,7 +1,7 @@
 /**
  * Clocks of a fleet against the truth: four hosts whose real and monotonic clocks are wrong by known amounts, three of them on ways with
  * delay, jitter and asymmetry. Daemons and buses are real; loopback's queues (netem) are not used, since not every kernel has them:
- * proxies delay what goes there and what comes back. Daemons listen for 22 s before they choose a reference; meanwhile the same actor
+ * proxies delay what goes there and what comes back. Daemons listen for 17 s before they choose a reference; meanwhile the same actor
  * asks the reference's daemon as fast as it answers.
  */
 import assert from 'node:assert/strict';

@@ -100,5 +100,5 @@ export const tiersOf = (root: string): Tier[] => [
   nodeTier(root, 'compat', 55, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 25, ['test/users']),
-  nodeTier(root, 'hosts', 185, ['test/hosts']),
+  nodeTier(root, 'hosts', 210, ['test/hosts']),
 ];

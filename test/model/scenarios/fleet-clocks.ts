@@ -6,6 +6,8 @@ import { type Scenario, scenario } from './scenario.ts';
 
 const SECOND_NS = 1_000_000_000n;
 const CHOSEN_MS = 30_000;
+/** Of arrival, and three beats. */
+const LISTENED_MS = 17_500;
 
 /** `tell` gets the daemon of `host`, whose clock is 3 s behind that of `a-host`. */
 const apart = (name: string, tell: (world: World, other: World) => Promise<void>): Scenario =>
@@ -33,7 +35,9 @@ const clocks = async (world: World): Promise<Record<string, ClockView>> => {
 export const FLEET_CLOCKS: readonly Scenario[] = [
   apart('all agree on the reference, and hosts.list says how far the clocks are from it', async (world, other) => {
     assert.equal((await clocks(world)).host?.reference, null, 'whoever just came does not know who is there');
-    await world.advance(CHOSEN_MS);
+    await world.advance(LISTENED_MS);
+    assert.equal(world.daemon!.parts.fleetClock().reference, 'a-host', 'three beats are enough');
+    await world.advance(CHOSEN_MS - LISTENED_MS);
     for (const asked of [world, other]) {
       const { host, 'a-host': reference } = await clocks(asked);
       assert.deepEqual(reference, { reference: 'a-host', offsetNs: 0, uncertaintyNs: 0 });

@@ -81,7 +81,7 @@ static struct books books;
 static uint32_t worker; /* and its CPU */
 
 static const char *const functions[] = { "weft_record", "switch_subbuffer", "record_locked", "count_lost", "weft_context_write",
-                                         "weft_context_tid", "try_locked", "switch_rseq", "switch_locked", "put_long_header", "no_memory", "wake_reader", NULL };
+                                         "weft_context_tid", "try_locked", "switch_rseq", "switch_locked", "weft_put_long_header", "weft_commit_record", "no_memory", "wake_reader", NULL };
 
 static void open_set(const struct setting *s)
 {

@@ -70,16 +70,27 @@ static void step_back(pid_t pid, uintptr_t point)
     ptrace(PTRACE_SETREGS, pid, NULL, &registers);
 }
 
+static int to_breakpoint(pid_t pid, uintptr_t point)
+{
+    int status;
+    text = ptrace(PTRACE_PEEKTEXT, pid, (void *)point, NULL);
+    ptrace(PTRACE_POKETEXT, pid, (void *)point, (void *)((text & ~0xffl) | 0xcc));
+    ptrace(PTRACE_CONT, pid, NULL, NULL);
+    return waitpid(pid, &status, 0) == pid && WIFSTOPPED(status);
+}
+
+int victim_run_on(pid_t pid, uintptr_t from, uintptr_t to)
+{
+    step_back(pid, from);
+    return to_breakpoint(pid, to);
+}
+
 int victim_run_to(pid_t pid, uintptr_t point, int arrival)
 {
     int status;
     waitpid(pid, &status, 0);
-    text = ptrace(PTRACE_PEEKTEXT, pid, (void *)point, NULL);
-    const long trap = (text & ~0xffl) | 0xcc;
     for (;;) {
-        ptrace(PTRACE_POKETEXT, pid, (void *)point, (void *)trap);
-        ptrace(PTRACE_CONT, pid, NULL, NULL);
-        if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+        if (!to_breakpoint(pid, point))
             return 0;
         if (--arrival == 0)
             return 1;

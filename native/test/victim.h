@@ -24,6 +24,9 @@ struct weft_clock_page *victim_clock_page(void);
 /* Lets a victim that stopped itself run to its `arrival`-th arrival at a point. 0: it ended before. */
 int victim_run_to(pid_t pid, uintptr_t point, int arrival);
 
+/* The same from one point, where it stands, to the next arrival at another. */
+int victim_run_on(pid_t pid, uintptr_t from, uintptr_t to);
+
 /* Lets a victim that stands at a point run to its end. Returns its status as waitpid() has it. */
 int victim_go_on(pid_t pid, uintptr_t point);
 

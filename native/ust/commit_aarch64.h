@@ -29,8 +29,8 @@
     "adrp x15, 3b\n\t"                                    \
     "add x15, x15, :lo12:3b\n\t"                          \
     "stxr w13, x15, [x14]\n\t"                            \
-    "cbnz w13, %l[changed]\n\t"                           \
-    "1:\n\t"
+    "1:\n\t"                                              \
+    "cbnz w13, %l[changed]\n\t"
 
 /* A descriptor as the kernel wants them, of a sequence that nobody ever runs. */
 #define WEFT_RSEQ_MARKER                                  \

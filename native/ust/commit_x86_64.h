@@ -23,14 +23,17 @@
     "movq %%rax, 8(%[rseq])\n\t"                                               \
     "1:\n\t"
 
-/* One instruction looks for the mark and arms the sequence: between two the thread could be preempted. No other CPU has to see it. */
+/*
+ * One instruction looks for the mark and arms the sequence: between two the thread could be preempted. The sequence begins directly
+ * behind it: anywhere else outside of it the kernel would take the arming away unseen. No other CPU has to see the exchange.
+ */
 #define WEFT_RSEQ_BEGIN_MARKED                                                 \
     WEFT_RSEQ_DESCRIPTOR                                                       \
     "leaq weft_commit_marker(%%rip), %%rax\n\t"                                \
     "leaq 3b(%%rip), %%rcx\n\t"                                                \
     "cmpxchgq %%rcx, 8(%[rseq])\n\t"                                           \
-    "jne %l[changed]\n\t"                                                      \
-    "1:\n\t"
+    "1:\n\t"                                                                   \
+    "jne %l[changed]\n\t"
 
 /* A descriptor as the kernel wants them, of a sequence that nobody ever runs. */
 #define WEFT_RSEQ_MARKER                                                       \

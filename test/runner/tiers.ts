@@ -32,10 +32,10 @@ const nativeSteps = (root: string, settings: readonly string[], wanted: (program
 };
 
 /**
- * Each is killed, or lives through kills, some thousand times, or holds a reader against a writer at full rate: that shows what it shows
+ * Each is killed or interrupted, or lives through kills, some thousand times, or holds a reader against a writer at full rate: that shows what it shows
  * without the sanitizer of addresses, under which no reader keeps up.
  */
-const DEATHS = /\/(chunk_death|reader_death|chunk_thread)_test$/;
+const DEATHS = /\/(chunk_death|reader_death|chunk_thread|preempted)_test$/;
 /** Where threads meet; the others have one. */
 const THREADS =
   /\/(unix_socket|reader_thread|chunk_thread|snapshot|registry|filtered|threads|record|watch|count|blocking|registration)_test$/;

@@ -62,9 +62,13 @@ export class Viewer {
     }
   }
 
-  /** As the machine says. */
+  /** As the machine says. What cannot be answered ends this viewer, and nobody else. */
   reply(how: string): void {
-    this.#answering = this.socket.send(this.#replyOf(how));
+    try {
+      this.#answering = this.socket.send(this.#replyOf(how));
+    } catch (thrown) {
+      this.#parts.tellViewer(this.id, { type: 'FrameRefused', cause: String(thrown) });
+    }
   }
 
   close(): void {

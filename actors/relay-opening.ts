@@ -90,7 +90,7 @@ export class Opening {
     if (kept === null || this.#ended) return;
     this.#kept = null;
     if (kept === 'commit') void this.#commit();
-    else this.#apply(kept);
+    else if (!this.#taken(() => this.#apply(kept))) return;
     if (this.#kept !== null) return;
     // What came meanwhile was let go.
     this.#gap = true;
@@ -122,11 +122,17 @@ export class Opening {
   }
 
   #next(body: Body): void {
+    this.#taken(() => this.#apply(parseLinkData(body)));
+  }
+
+  /** False: no relay can take it, whatever is wrong with it. That ends this opening, and nobody else's. */
+  #taken(apply: () => void): boolean {
     try {
-      this.#apply(parseLinkData(body));
+      apply();
+      return true;
     } catch (thrown) {
-      if (!(thrown instanceof LinkDataError)) throw thrown;
-      this.#send({ type: 'DataRefused', cause: thrown.message });
+      this.#send({ type: 'DataRefused', cause: thrown instanceof LinkDataError ? thrown.message : String(thrown) });
+      return false;
     }
   }
 

@@ -15,6 +15,8 @@ const METADATA_PART_MAX = 512 << 10;
 const PARTS_MAX = 1 << 16;
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
 const INDEX_ENTRY_BYTES = 72;
+/** Indexes and viewers have 64 bits for a time. */
+const TIME_BITS = 64;
 const STREAMS_MAX = 1 << 14;
 
 /** A message that no relay can ever take. */
@@ -153,11 +155,21 @@ const op = (body: Body): OpMessage => {
   return { kind: 'op', number, op: 'archive', from: chunkPath(body, 'from'), to: pathIn(body, 'to') };
 };
 
+/** Null: none that fits an index. */
+const time = (value: unknown): bigint | null => {
+  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return null;
+  const ns = BigInt(value as bigint | number);
+  return ns >= 0n && ns === BigInt.asUintN(TIME_BITS, ns) ? ns : null;
+};
+
 const beat = (body: Body): BeatMessage => {
   const { clock, paths } = body;
-  const ns = typeof clock === 'bigint' || typeof clock === 'number' ? BigInt(clock) : bad('clock');
-  if (ns < 0n || !Array.isArray(paths) || paths.length > STREAMS_MAX) return bad('paths');
-  return { kind: 'beat', clock: ns, paths: paths.map((path: unknown) => (typeof path === 'string' ? path : bad('paths'))) };
+  if (!Array.isArray(paths) || paths.length > STREAMS_MAX) return bad('paths');
+  return {
+    kind: 'beat',
+    clock: time(clock) ?? bad('clock'),
+    paths: paths.map((path: unknown) => (typeof path === 'string' ? path : bad('paths'))),
+  };
 };
 
 const KINDS: Readonly<Record<string, (body: Body) => PacketMessage | MetadataMessage | OpMessage | BeatMessage>> = {

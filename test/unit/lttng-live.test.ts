@@ -119,15 +119,26 @@ test('data of links: any map is a message or refused, and no path leaves its dir
     'from',
     'epoch',
     'n',
+    'clock',
+    'paths',
   );
   const part = fc.constantFrom('..', '.', '', 'ust', '.x', 'a\0', 'metadata', 'index', 'x'.repeat(300));
   const path = fc.array(part, { maxLength: 14 }).map((parts) => parts.join('/'));
-  const value = fc.oneof(path, fc.integer(), fc.bigInt(), fc.double(), fc.constant(null), fc.uint8Array({ maxLength: 80 }));
+  const value = fc.oneof(
+    path,
+    fc.integer(),
+    fc.bigInt(),
+    fc.double(),
+    fc.constant(null),
+    fc.constant([]),
+    fc.uint8Array({ maxLength: 80 }),
+  );
   const kind = fc.constantFrom('packet', 'metadata', 'op', 'beat');
   fc.assert(
     fc.property(fc.dictionary(key, value), kind, path, (fields, kinds, where) => {
       try {
         const message = parseLinkData({ ...fields, kind: kinds, path: where, epoch: 1, n: 1, text: '' });
+        if ('clock' in message) assert.equal(message.clock, BigInt.asUintN(64, message.clock));
         if ('path' in message) assert.ok(!/(^|\/)(\.|\/|$)|\0/.test(message.path), message.path);
       } catch (thrown) {
         assert.ok(thrown instanceof LinkDataError, String(thrown));

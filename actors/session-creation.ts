@@ -11,6 +11,7 @@ import type { Caller, Handler } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { localStamp, localTime } from './local-time.ts';
 import { clockOf } from './session-recovery.ts';
+import { inTurn } from './turns.ts';
 
 const nameCause = (name: string): string | null => {
   if (name === '') return 'it is empty';
@@ -131,7 +132,8 @@ export const create: Handler<'session.create'> = async (parts, caller, request, 
   parts.documents.draft(document);
   // The first start shall not wait for a process to come up.
   parts.root.send({ type: 'ConsumerNeeded', uid: document.owner.uid, gid: document.owner.gid });
-  return parts.replies.expect(key, () =>
-    parts.root.send({ type: 'CreateRequested', sessionId: document.id, name, requestId: key }),
+  // Whoever does not wait for the answer finds the session, and its commands wait until there is one that hears them.
+  return inTurn(parts, document.id, () =>
+    parts.replies.expect(key, () => parts.root.send({ type: 'CreateRequested', sessionId: document.id, name, requestId: key })),
   );
 };

@@ -93,6 +93,15 @@ test('exclusions that take long to compare keep nobody waiting', async () => {
   assert.ok(ms < 2_000, `${ms} ms`);
 });
 
+test('a command that is sent before the creation of its session was answered waits for it', async () => {
+  const world = await told();
+  const [, early] = await Promise.all([
+    world.ok('session.create', { name: 's' }),
+    world.refused('session.start', { session: 's' }),
+  ]);
+  assert.equal(early, 'no-channel');
+});
+
 test('the same request id of another caller is another request', async () => {
   const world = await told();
   await world.ok('session.create', { name: 'a' }, { id: 'one' });

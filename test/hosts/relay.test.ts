@@ -163,6 +163,7 @@ test('messages that would leave the directory, or that lie, close the link and t
     { ...good, zstd: true },
     { ...good, number: packet!.number + 1 },
     { kind: 'metadata', path: '..', text: 'x' },
+    { kind: 'beat', clock: 1.5, paths: [] },
     { kind: 'op', number: 1, op: 'archive', from: '../alpha', to: 'archives/x' },
     { kind: 'op', number: 1, op: 'clear', directory: '..' },
     { kind: 'nonsense' },

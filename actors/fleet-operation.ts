@@ -8,6 +8,7 @@ import {
   type Phase,
 } from '../machines/fleet-operation.ts';
 import { entriesOf } from '../machines/fleet-roll.ts';
+import { leaseFor } from '../machines/lease.ts';
 import { parseSelector } from '../rules/selector.ts';
 import { isFault } from '../transport/answers.ts';
 import type { Body, Bus, Fault, Gathering } from '../transport/bus.ts';
@@ -101,8 +102,8 @@ const bodyOf = (parts: FleetOperationParts, phase: Phase, twoPhase: boolean): Bo
   id: twoPhase ? `${parts.operation}.${phase}` : parts.operation,
   selector: parts.selector,
   operation: parts.operation,
-  deadlineMs: parts.clock.now() + parts.stallMs,
   ...(twoPhase && { phase }),
+  ...(twoPhase && phase === 'prepare' && { leaseMs: leaseFor(parts.stallMs) }),
 });
 
 /** What is heard in one turn is told at its end, phase by phase. */

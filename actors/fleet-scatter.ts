@@ -3,7 +3,7 @@
  * `weft` where there is one, else to the daemon's own user; they write where that user's traces are and nowhere else.
  */
 import { dirname, resolve } from 'node:path';
-import { LEASE_MS } from '../machines/lease.ts';
+import { leaseOf } from '../machines/lease.ts';
 import { parseSelector } from '../rules/selector.ts';
 import type { Body, BusMessage, Endpoint, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
@@ -48,22 +48,35 @@ const conflictFault = (parts: DaemonParts): Reply | null => {
   return own?.state === 'conflict' ? failed('host-conflict', { host, machines: own.machines.join(' and ') }) : null;
 };
 
+const leasesOf = (parts: DaemonParts) => parts.root.getSnapshot().context.fleet?.getSnapshot().context.leases ?? {};
+
+const leaseAt = (parts: DaemonParts, operation: string) => {
+  const lease = leasesOf(parts)[operation];
+  return lease?.getSnapshot().status === 'active' ? lease : undefined;
+};
+
+/** The lease is taken first: of two operations that come at once one is told of the other. */
 const prepare = async (parts: DaemonParts, caller: Caller, name: CommandName, body: Body): Promise<Reply> => {
   const operation = String(body.operation ?? body.id);
   const session = String(body.session ?? '');
-  const { fleet } = parts.root.getSnapshot().context;
-  const held = Object.values(fleet?.getSnapshot().context.leases ?? {}).some((ref) => {
+  const held = Object.values(leasesOf(parts)).some((ref) => {
     const { context, status } = ref.getSnapshot();
     return status === 'active' && context.session === session && context.operation !== operation;
   });
   if (held) return failed('session-busy', { session, doing: 'prepared for another operation of the fleet' });
+  const leaseMs = leaseOf(body.leaseMs);
+  const lease = { operation, session, command: name, leaseMs };
+  parts.root.getSnapshot().context.fleet?.send({ type: 'LeaseRequested', lease });
   const prepared = await prepareCommand(parts, caller, name, body);
+  const taken = leaseAt(parts, operation);
+  taken?.send({ type: prepared.ok ? 'Prepared' : 'Aborted' });
   if (!prepared.ok) return prepared;
-  const untilMs = parts.ports.clock.now() + LEASE_MS;
-  fleet?.send({ type: 'LeaseRequested', lease: { operation, session, command: name, untilMs } });
-  return succeeded({ lease: { operation, untilMs } });
+  // Aborted meanwhile, or committed without this host.
+  if (!taken) return failed('lease-ended', { operation });
+  return succeeded({ lease: { operation, untilMs: parts.ports.clock.now() + leaseMs } });
 };
 
+/** A message that comes twice is one: what was answered to it is looked for before the lease, which it ended. */
 const settle = async (
   parts: DaemonParts,
   phase: 'commit' | 'abort',
@@ -71,13 +84,24 @@ const settle = async (
   name: CommandName,
   body: Body,
 ): Promise<Reply> => {
-  const operation = String(body.operation ?? body.id);
-  const lease = parts.root.getSnapshot().context.fleet?.getSnapshot().context.leases[operation];
-  const { status, context } = lease?.getSnapshot() ?? {};
-  const held = status === 'active' && context?.command === name && context.session === String(body.session ?? '');
+  const id = String(body.id);
+  const operation = String(body.operation ?? id);
+  const key = `${caller.who} ${id}`;
+  const known = phase === 'commit' ? parts.replies.kept(key) : undefined;
+  if (known) return known;
+  const lease = leaseAt(parts, operation);
+  const { value, context } = lease?.getSnapshot() ?? {};
+  const held = value === 'held' && context?.command === name && context.session === String(body.session ?? '');
   lease?.send({ type: phase === 'commit' ? 'Committed' : 'Aborted' });
   if (phase === 'abort') return succeeded({});
-  return held ? carryOut(parts, { ...caller, arranged: true }, name, body) : failed('lease-ended', { operation });
+  if (held) return carryOut(parts, { ...caller, arranged: true }, name, body);
+  return parts.replies.once(key, id, async () => failed('lease-ended', { operation }));
+};
+
+/** Prepared once, whoever asks how often: two at a time would wait for one answer. */
+const prepareOnce = (parts: DaemonParts, caller: Caller, name: CommandName, body: Body): Promise<Reply> => {
+  const id = String(body.id);
+  return parts.replies.once(`fleet.prepare ${caller.who} ${id}`, id, () => prepare(parts, caller, name, body));
 };
 
 /** With the rights of the fleet on this host. */
@@ -87,7 +111,7 @@ export const actForFleet = async (parts: DaemonParts, who: string, name: string,
   const wrong = conflictFault(parts) ?? pathFault(parts, body);
   if (wrong) return wrong;
   const caller = callerOf(parts, who);
-  if (body.phase === 'prepare') return prepare(parts, caller, name, body);
+  if (body.phase === 'prepare') return prepareOnce(parts, caller, name, body);
   if (body.phase === 'commit' || body.phase === 'abort') return settle(parts, body.phase, caller, name, body);
   return carryOut(parts, caller, name, body);
 };

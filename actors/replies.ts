@@ -51,6 +51,12 @@ export class Replies {
     return reply;
   }
 
+  /** What was answered to it; undefined: it was not carried out, or that is too long ago. */
+  kept(key: string): Promise<Reply> | undefined {
+    this.#forgetOld();
+    return this.#known.get(key)?.reply;
+  }
+
   /** Resolves when a machine answered the request. */
   async expect(key: string, send: () => void): Promise<Reply> {
     const waiting = deferred<Reply>();

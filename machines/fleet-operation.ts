@@ -1,9 +1,11 @@
 /**
  * One command for many hosts, seen from whoever gives it: who is meant, what each answered, and who did not. In two phases where hosts
- * shall act together. Nobody waits for a host that is gone longer than the stall timer runs after the last answer.
+ * shall act together. Nobody waits for a host that is gone longer than the stall timer runs after the last answer, and no host that
+ * prepared waits longer than it holds what it has.
  */
 import { assign, fromPromise, setup } from 'xstate';
 import { type HostResult, mapRoll, type Roll, resultOf, rollOf, withResult } from './fleet-roll.ts';
+import { prepareLimitMs } from './lease.ts';
 import { notProvided } from './not-provided.ts';
 import { type Refusal, refusal, refusalOf } from './refusal.ts';
 
@@ -115,7 +117,11 @@ export const fleetOperationMachine = setup({
     everyHost: ({ context: { roll } }) => roll.counts.done === roll.size,
     someHost: ({ context: { roll } }) => roll.counts.done > 0,
   },
-  delays: { findTimeout: 10_000, stall: ({ context }) => context.stallMs },
+  delays: {
+    findTimeout: 10_000,
+    stall: ({ context }) => context.stallMs,
+    prepareLimit: ({ context }) => prepareLimitMs(context.stallMs),
+  },
 }).createMachine({
   id: 'fleet-operation',
   initial: 'gathering',
@@ -162,16 +168,23 @@ export const fleetOperationMachine = setup({
       },
     },
     preparing: {
-      always: { guard: 'allPrepared', target: 'deciding' },
-      on: {
-        AnswersSeen: {
-          guard: phase('prepare'),
-          target: 'preparing',
-          reenter: true,
-          actions: [note('prepared'), 'showProgress'],
+      initial: 'hearing',
+      states: {
+        hearing: {
+          always: { guard: 'allPrepared', target: '#fleet-operation.deciding' },
+          on: {
+            AnswersSeen: {
+              guard: phase('prepare'),
+              target: 'hearing',
+              reenter: true,
+              actions: [note('prepared'), 'showProgress'],
+            },
+          },
+          after: { stall: { target: '#fleet-operation.deciding', actions: 'waitForPrepared' } },
         },
       },
-      after: { stall: { target: 'deciding', actions: 'waitForPrepared' } },
+      // However many answer one after the other: leases of the first end.
+      after: { prepareLimit: { target: 'deciding', actions: 'waitForPrepared' } },
     },
     deciding: {
       always: [

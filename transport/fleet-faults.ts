@@ -65,7 +65,7 @@ export const FLEET_FAULTS = {
   'lease-ended': row<{ operation: string }>(
     'error',
     ({ operation }) => `Nothing is prepared for operation ${operation}: its lease ended, or it was never prepared here.`,
-    'Give the command again; what was prepared was taken back.',
+    'Nothing was done here. Give the command again.',
   ),
   'no-hosts': row<{ selector: string }>(
     'error',

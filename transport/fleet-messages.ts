@@ -39,7 +39,8 @@ export const scatterRequest = z.object({
   selector: text.default(''),
   /** Of all messages of a two-phase command. */
   operation: z.string().min(1).max(128).exactOptional(),
-  deadlineMs: z.number().exactOptional(),
+  /** Of a prepare: how long what is prepared is to be held at least. */
+  leaseMs: z.number().exactOptional(),
   phase: z.enum(['prepare', 'commit', 'abort']).exactOptional(),
 });
 

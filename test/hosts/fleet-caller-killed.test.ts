@@ -4,12 +4,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { LEASE_MS } from '../../machines/lease.ts';
+import { leaseFor } from '../../machines/lease.ts';
 import { decodeBody } from '../../transport/codec.ts';
 import { Fleet } from '../support/fleet.ts';
 import { until } from '../support/fleet-server.ts';
 import { CLI } from '../support/weft.ts';
 
+/** Time enough to kill the caller, and no more than that: the longer it would wait, the longer hosts hold what they prepared. */
+const STALL_MS = 2_000;
+const LEASE_MS = leaseFor(STALL_MS);
 const HOSTS = ['db-1', 'web-1', 'web-2'] as const;
 
 interface Report {
@@ -55,7 +58,7 @@ describe('a command of a fleet of three hosts', { timeout: 120_000 }, () => {
     await watcher.flush();
     const stopped = fleet.at('db-1').readPid('sessiond');
     process.kill(stopped, 'SIGSTOP');
-    const words = ['--on', '*', '--all', '--stall', '60', 'start', 's'];
+    const words = ['--on', '*', '--all', '--stall', String(STALL_MS / 1000), 'start', 's'];
     const caller = spawn(CLI, words, { env: web1.env, stdio: 'ignore' });
     await until(() => prepared.has('web-1') && prepared.has('web-2'), 'two of three are prepared', 20_000);
     const gone = once(caller, 'exit');

@@ -182,7 +182,7 @@ const INPUTS: Readonly<Record<Name, unknown>> = {
   'fleet-operation': { selector: '', twoPhase: true, all: false, stallMs: 1 },
   'fleet-session': undefined,
   host: { host: 'h' },
-  lease: { operation: 'o', session: 's', command: 'session.start', untilMs: 0 },
+  lease: { operation: 'o', session: 's', command: 'session.start', leaseMs: 10_000 },
   'clock-offset': { host: 'web-1' },
   trigger: { triggerId: 't', sampled: true, periodMs: 1_000, requestId: null },
   relay: undefined,

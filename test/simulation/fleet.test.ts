@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LEASE_MS } from '../../machines/lease.ts';
+import { leaseFor } from '../../machines/lease.ts';
 import { Chance } from './chance.ts';
 import { type Ended, ManyHosts } from './many-hosts.ts';
 
@@ -34,7 +34,7 @@ const whatIsSaidWasDone = (fleet: ManyHosts, { operation, report }: Ended): void
 };
 
 const leasesEnd = async (fleet: ManyHosts): Promise<void> => {
-  await fleet.clock.advance(LEASE_MS + 2 * LATE_MS);
+  await fleet.clock.advance(leaseFor(STALL_MS) + 2 * LATE_MS);
   assert.deepEqual(
     fleet.hosts.filter(({ holds }) => holds > 0).map(({ name }) => name),
     [],

@@ -5,7 +5,7 @@
 import { type ActorRefFrom, createActor } from 'xstate';
 import { type OperationReport, runFleetOperation } from '../../actors/fleet-operation.ts';
 import { hostMachine } from '../../machines/host.ts';
-import { leaseMachine } from '../../machines/lease.ts';
+import { leaseMachine, leaseOf } from '../../machines/lease.ts';
 import type { Body } from '../../transport/bus.ts';
 import { decodeBody, encodeBody } from '../../transport/codec.ts';
 import type { HostView } from '../../transport/fleet-messages.ts';
@@ -101,14 +101,14 @@ class PlainHost {
   /** A message that comes twice is one. */
   #answer(body: Body, reply: string): void {
     const id = String(body.id);
-    const said = this.#answers.get(id) ?? this.#act(String(body.operation), body.phase);
+    const said = this.#answers.get(id) ?? this.#act(String(body.operation), body);
     this.#answers.set(id, said);
     const encoded = encodeBody({ v: 1, id, host: this.name, ...said }, 'msgpack');
     if (encoded.ok) this.#wire.send(reply, encoded.bytes);
   }
 
-  #act(operation: string, phase: unknown): Body {
-    if (phase === 'prepare') return this.#prepare(operation);
+  #act(operation: string, { phase, leaseMs }: Body): Body {
+    if (phase === 'prepare') return this.#prepare(operation, leaseMs);
     const lease = this.leases.get(operation);
     const held = lease?.getSnapshot().status === 'active';
     if (phase === 'commit' && !held) return refused('lease-ended');
@@ -117,13 +117,14 @@ class PlainHost {
     return { ok: true };
   }
 
-  #prepare(operation: string): Body {
+  #prepare(operation: string, leaseMs: unknown): Body {
     if (this.#fleet.chance.often(this.#fleet.refusals)) return refused('session-not-found');
-    const input = { operation, session: 's', command: 'session.start', untilMs: 0 };
+    const input = { operation, session: 's', command: 'session.start', leaseMs: leaseOf(leaseMs) };
     const machine = leaseMachine.provide({ actions: { forgetLease: () => {} } });
     const lease = createActor(machine, { input, clock: this.#fleet.clock });
     this.leases.set(operation, lease);
     lease.start();
+    lease.send({ type: 'Prepared' });
     return { ok: true };
   }
 }

@@ -1,6 +1,7 @@
 /** One command for many hosts: all, some or none of them do it, and those that are silent are named. */
 import assert from 'node:assert/strict';
 import { type HostReport, type OperationReport, runFleetOperation } from '../../../actors/fleet-operation.ts';
+import { leaseOf } from '../../../machines/lease.ts';
 import type { Body, Fault } from '../../../transport/bus.ts';
 import { FaultError, failed, succeeded } from '../../../transport/errors.ts';
 import type { HostView } from '../../../transport/fleet-messages.ts';
@@ -28,6 +29,8 @@ const viewOf = (host: string, state: HostView['state']): HostView => ({
 interface Asked {
   readonly host: string;
   readonly phase: unknown;
+  readonly leaseMs: unknown;
+  readonly atMs: number;
 }
 
 /** A fleet of hosts that do nothing but answer, each in its way. */
@@ -40,14 +43,15 @@ class Others {
     this.#world = world;
   }
 
-  async add(host: string, behaviour: Behaviour): Promise<void> {
+  /** Slow ones answer after as long. */
+  async add(host: string, behaviour: Behaviour, slowMs = 900): Promise<void> {
     this.views.push(viewOf(host, behaviour === 'unreachable' ? 'unreachable' : 'ready'));
     if (behaviour === 'unreachable') return;
     const handle = async ({ body }: { body: Body }) => {
-      this.asked.push({ host, phase: body.phase });
+      this.asked.push({ host, phase: body.phase, leaseMs: body.leaseMs, atMs: this.#world.clock.now() });
       if (behaviour === 'silent') return null;
       if (behaviour === 'dies-prepared' && body.phase !== 'prepare') return null;
-      if (behaviour === 'slow') await new Promise<void>((resolve) => void this.#world.clock.setTimeout(resolve, 900));
+      if (behaviour === 'slow') await new Promise<void>((resolve) => void this.#world.clock.setTimeout(resolve, slowMs));
       if (behaviour === 'garbles') return succeeded({ host, ok: false, error: { code: 'chunk-not-archived' } });
       const { fault } = failed('session-not-found', { session: 's' }) as { fault: Fault };
       return succeeded(behaviour === 'refuses' ? { host, ok: false, error: fault } : { host, ok: true, phase: body.phase });
@@ -67,6 +71,7 @@ interface Options {
   readonly name?: string;
   readonly all?: boolean;
   readonly selector?: string;
+  readonly stallMs?: number;
   readonly hosts?: () => Promise<readonly HostView[]>;
 }
 
@@ -84,7 +89,7 @@ const operate = async (world: World, others: Others, options: Options = {}): Pro
     fields: { session: 's' },
     selector: options.selector ?? '*',
     all: options.all ?? false,
-    stallMs: 1_000,
+    stallMs: options.stallMs ?? 1_000,
     hosts: options.hosts ?? (async () => others.views),
     progress: () => {},
     inspect: (event) => world.inspect(event),
@@ -96,7 +101,7 @@ const operate = async (world: World, others: Others, options: Options = {}): Pro
       ended = { code: thrown instanceof FaultError ? thrown.fault.code : String(thrown) };
     },
   );
-  await world.until('the operation ended', () => ended !== null, 60_000);
+  await world.until('the operation ended', () => ended !== null, 2_000_000);
   return ended!;
 };
 
@@ -146,6 +151,19 @@ export const FLEET_OPERATIONS: readonly Scenario[] = [
   scenario('a question that nobody answers fails, each host named', async (world) => {
     const others = await fleetOf(world, { a: 'silent', b: 'unreachable' });
     assert.equal(said(await operate(world, others, { name: 'session.list' })), 'failed: a host-silent, b host-silent');
+  }),
+
+  scenario('hosts hold what they prepared until the commit, however long others are waited for', async (world) => {
+    for (const stallMs of [1_000, 15_000, 600_000]) {
+      const others = await fleetOf(world, { silent: 'silent', quick: 'good' });
+      for (const step of [1, 2, 3, 4]) await others.add(`slow-${step}`, 'slow', step * 0.9 * stallMs);
+      const begin = world.clock.now();
+      await operate(world, others, { stallMs });
+      const of = (wanted: string) => others.asked.filter(({ host, phase }) => host === 'quick' && phase === wanted)[0]!;
+      const [prepare, commit] = [of('prepare'), of('commit')];
+      assert.ok(commit.atMs - begin <= 3 * stallMs, 'who answers late does not hold up the others for good');
+      assert.ok(commit.atMs + 5_000 < prepare.atMs + leaseOf(prepare.leaseMs), `${stallMs}: its lease is over by then`);
+    }
   }),
 
   scenario('nobody is meant, the selector is wrong, the registry does not answer', async (world) => {

@@ -298,6 +298,79 @@ export const PHASES: readonly Scenario[] = [
     assert.equal(Object.keys(leases).length, 0, 'none is kept');
   }),
 
+  scenario('a lease lasts as long as whoever prepares asks for, within bounds', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    const words = { session: 's', phase: 'prepare' };
+    await ask(world, 'session.start', { ...words, operation: 'o1', leaseMs: 55_000 });
+    await world.advance(50_000);
+    assert.equal((await ask(world, 'session.start', { ...words, operation: 'o1', phase: 'commit' })).code, undefined);
+    await world.ok('session.stop', { session: 's' });
+    await ask(world, 'session.start', { ...words, operation: 'o2', leaseMs: 1e12 });
+    await world.advance(14 * 60_000);
+    assert.equal((await ask(world, 'session.start', { ...words, operation: 'o3' })).code, 'session-busy');
+    await world.advance(2 * 60_000);
+    assert.equal((await ask(world, 'session.start', { ...words, operation: 'o4', leaseMs: -1 })).code, undefined);
+    await world.advance(9_000);
+    assert.equal((await ask(world, 'session.start', { ...words, operation: 'o5' })).code, 'session-busy');
+  }),
+
+  scenario('a message that comes twice is one: the same id gets the same answer', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    const prepare = { id: 'o1.prepare', operation: 'o1', session: 's', phase: 'prepare' };
+    const twice = await Promise.all([1, 2].map(() => ask(world, 'session.start', prepare)));
+    assert.deepEqual(twice[0], twice[1]);
+    const commit = { ...prepare, id: 'o1.commit', phase: 'commit' };
+    const first = await ask(world, 'session.start', commit);
+    assert.equal(first.code, undefined);
+    await world.advance(60_000);
+    assert.deepEqual(await ask(world, 'session.start', commit), first);
+    // Neither does what was refused become done.
+    const late = { ...commit, id: 'o2.commit', operation: 'o2' };
+    const words = { ...late, id: 'o2.prepare', phase: 'prepare' };
+    assert.equal((await ask(world, 'session.stop', late)).code, 'lease-ended');
+    assert.equal((await ask(world, 'session.stop', words)).code, undefined);
+    assert.equal((await ask(world, 'session.stop', late)).code, 'lease-ended');
+    assert.match(life(world), /"life":"active"/);
+  }),
+
+  scenario('of two that prepare one session at once only one holds it', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    const words = { session: 's', phase: 'prepare' };
+    const answers = await Promise.all(['o1', 'o2'].map((operation) => ask(world, 'session.start', { ...words, operation })));
+    assert.deepEqual(
+      answers.map(({ code }) => code),
+      [undefined, 'session-busy'],
+    );
+  }),
+
+  scenario('who aborts or commits before this host is prepared goes on without it', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    for (const phase of ['abort', 'commit']) {
+      const words = { session: 's', operation: phase };
+      const prepared = ask(world, 'session.start', { ...words, phase: 'prepare' });
+      const code = (await ask(world, 'session.start', { ...words, phase })).code;
+      assert.equal(code, phase === 'abort' ? undefined : 'lease-ended');
+      assert.equal((await prepared).code, 'lease-ended');
+      assert.match(life(world), /"life":"inactive"/);
+    }
+  }),
+
+  scenario('a preparation that waits for too long is nobody’s any more', async (world) => {
+    world.fleet = 'fleet';
+    await session(world);
+    world.faults.plan('bus.request', 'hang', { after: 1, times: 50 });
+    void world.ask('session.start', { session: 's' });
+    const asked = ask(world, 'session.start', { session: 's', operation: 'o1', phase: 'prepare' });
+    await world.advance(31_000);
+    const { leases } = world.daemon!.root.getSnapshot().context.fleet!.getSnapshot().context;
+    assert.deepEqual(Object.keys(leases), []);
+    assert.notEqual((await asked).code, undefined);
+  }),
+
   scenario('a start that cannot be prepared says why and leaves the session as it was', async (world) => {
     world.fleet = 'fleet';
     await world.start();

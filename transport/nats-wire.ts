@@ -103,6 +103,17 @@ export const connectNatsWire = async (
   }
 };
 
+/** What a listener throws would end the client's reading, and leave a process that seems connected and hears nothing: it is a defect. */
+const heard = (listen: () => void): void => {
+  try {
+    listen();
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown;
+    });
+  }
+};
+
 export class NatsWire implements Wire {
   readonly #connection: NatsConnection;
   #inboxPrefix: string | undefined;
@@ -197,7 +208,7 @@ export class NatsWire implements Wire {
     queue?: string,
   ): Subscription {
     const callback = (error: Error | null, message: Msg): void => {
-      if (!error) listener({ subject: message.subject, bytes: message.data, reply: message.reply ?? null });
+      if (!error) heard(() => listener({ subject: message.subject, bytes: message.data, reply: message.reply ?? null }));
       else if (error instanceof errors.PermissionViolationError) onRefused(violationFault(error));
     };
     const subscription: NatsSubscription = this.#connection.subscribe(subject, { callback, ...(queue && { queue }) });

@@ -28,12 +28,25 @@ interface Stream {
   /** Entries that may be taken. */
   count: number;
   /** Taken, in order, and not acknowledged. */
-  readonly outstanding: SpoolEntry[];
+  readonly outstanding: Taken[];
+  /** Where the last one ends that was taken. */
+  takenTo: number;
   /** Read ahead. */
   ahead: readonly SpoolEntry[];
   /** Where the bytes begin that the spool still holds, and where they end. */
   heldFrom: number;
   end: number;
+  /** Acknowledged, and still to be given back: from this byte on, packets that begin there. */
+  releasedTo: number;
+  readonly unreleased: number[];
+  /** Numbers of packets whose bytes were not there. */
+  readonly dropped: Set<number>;
+}
+
+interface Taken {
+  readonly entry: SpoolEntry;
+  /** Its place in the index. */
+  readonly at: number;
 }
 
 export type Wanted =
@@ -65,6 +78,8 @@ export class LinkQueue {
     this.#log = log;
     this.#settled = settled;
     this.#sentOps = log.acked;
+    spool.tidy();
+    for (const { operation } of log.upTo(log.acked)) this.#forget(operation);
   }
 
   /** A new opening: all that is not durable is sent again, and every metadata. */
@@ -72,7 +87,10 @@ export class LinkQueue {
     this.#durable = new Map(durable.map(({ path, number }) => [path, number]));
     this.#described.clear();
     for (const stream of this.#streams.values()) {
-      stream.taken -= stream.outstanding.length;
+      const [first] = stream.outstanding;
+      if (!first) continue;
+      stream.taken = first.at;
+      stream.takenTo = first.entry.offset;
       stream.outstanding.length = 0;
       stream.ahead = [];
     }
@@ -84,6 +102,7 @@ export class LinkQueue {
   /** What was written since. */
   refresh(): void {
     for (const path of this.#spool.streams()) {
+      if (this.#blocked.has(chunkOf(path))) continue;
       const stream = this.#streams.get(path) ?? this.#add(path);
       this.#grow(stream);
     }
@@ -98,16 +117,20 @@ export class LinkQueue {
     const trace = traceOf(stream.path);
     if (this.#stale(trace)) return { kind: 'metadata', trace };
     const entry = this.#take(stream);
-    return entry ? { kind: 'packet', path: stream.path, entry } : null;
+    if (!entry) return null;
+    // It may be there this time.
+    if (stream.dropped.delete(entry.number)) this.lostPackets--;
+    return { kind: 'packet', path: stream.path, entry };
   }
 
   /** The bytes are not there any more: somebody else took them. */
   drop({ path, entry }: Packet): void {
     const stream = this.#streams.get(path);
-    const at = stream?.outstanding.indexOf(entry) ?? -1;
+    const at = stream?.outstanding.findIndex((one) => one.entry === entry) ?? -1;
     if (!stream || at < 0) return;
     stream.outstanding.splice(at, 1);
-    if (at === 0) stream.heldFrom = entry.offset + entry.bytes;
+    this.#settle(stream);
+    stream.dropped.add(entry.number);
     this.lostPackets++;
   }
 
@@ -126,29 +149,30 @@ export class LinkQueue {
     const stream = this.#streams.get(path);
     if (!stream) return 0;
     if (stream.outstanding.length === 0) this.#skip(stream, number);
-    const first = stream.outstanding[0];
-    let last: SpoolEntry | null = null;
-    while (stream.outstanding[0] && stream.outstanding[0].number <= number) last = stream.outstanding.shift()!;
-    if (!first || !last) return 0;
-    const length = last.offset + last.bytes - first.offset;
-    stream.heldFrom = last.offset + last.bytes;
-    this.#spool.release(path, first.offset, length);
-    return length;
+    let bytes = 0;
+    for (let [first] = stream.outstanding; first && first.entry.number <= number; [first] = stream.outstanding) {
+      stream.outstanding.shift();
+      stream.unreleased.push(first.entry.offset);
+      bytes += first.entry.bytes;
+    }
+    this.#settle(stream);
+    this.#release(stream);
+    return bytes;
   }
 
   confirmOps(ops: number): void {
     for (const { operation } of this.#log.confirm(ops)) this.#forget(operation);
   }
 
-  /** Nothing of this chunk is read: its files are being emptied. */
+  /** Nothing of this chunk is read, and no word of the other end counts for it: its files are being emptied. */
   block(chunk: string): void {
     this.#blocked.add(chunk);
+    this.#forgetStreams(chunk);
   }
 
   /** Its files are empty, but for what came since. */
   emptied(chunk: string): void {
     this.#blocked.delete(chunk);
-    for (const stream of [...this.#streams.values()]) if (stream.chunk === chunk) this.#streams.delete(stream.path);
     this.refresh();
   }
 
@@ -195,15 +219,20 @@ export class LinkQueue {
       taken: 0,
       count: 0,
       outstanding: [],
+      takenTo: 0,
       ahead: [],
       heldFrom: 0,
       end: 0,
+      releasedTo: 0,
+      unreleased: [],
+      dropped: new Set(),
     };
     const count = this.#spool.count(path);
     stream.taken = this.#firstHeld(path, count);
     if (stream.taken > 0) {
       const [before] = this.#spool.entries(path, stream.taken - 1, 1);
       stream.heldFrom = stream.end = before ? before.offset + before.bytes : 0;
+      stream.takenTo = stream.releasedTo = stream.heldFrom;
     }
     stream.count = stream.taken;
     this.#streams.set(path, stream);
@@ -245,13 +274,31 @@ export class LinkQueue {
 
   /** The other end has these already, though this process did not hear it. */
   #skip(stream: Stream, number: number): void {
-    const from = stream.heldFrom;
     for (let entry = this.#peek(stream); entry && entry.number <= number; entry = this.#peek(stream)) {
       this.#take(stream);
       stream.outstanding.pop();
-      stream.heldFrom = entry.offset + entry.bytes;
+      stream.unreleased.push(entry.offset);
     }
-    if (stream.heldFrom > from) this.#spool.release(stream.path, from, stream.heldFrom - from);
+    this.#settle(stream);
+    this.#release(stream);
+  }
+
+  /** What is held begins with the first packet that is not acknowledged. */
+  #settle(stream: Stream): void {
+    stream.heldFrom = stream.outstanding[0]?.entry.offset ?? stream.takenTo;
+  }
+
+  /** A disk that cannot even take this back is asked again with the next word. */
+  #release(stream: Stream): void {
+    const { path, releasedTo, heldFrom, unreleased } = stream;
+    if (heldFrom <= releasedTo) return;
+    try {
+      this.#spool.release(path, releasedTo, heldFrom, unreleased);
+      stream.releasedTo = heldFrom;
+      unreleased.length = 0;
+    } catch {
+      // It is acknowledged all the same.
+    }
   }
 
   #peek(stream: Stream): SpoolEntry | null {
@@ -264,9 +311,9 @@ export class LinkQueue {
   #take(stream: Stream): SpoolEntry | null {
     const entry = this.#peek(stream);
     if (!entry) return null;
-    stream.taken++;
+    stream.outstanding.push({ entry, at: stream.taken++ });
+    stream.takenTo = entry.offset + entry.bytes;
     stream.ahead = stream.ahead.slice(1);
-    stream.outstanding.push(entry);
     return entry;
   }
 
@@ -324,8 +371,12 @@ export class LinkQueue {
   #forget(operation: Operation): void {
     if (operation.op !== 'archive') return;
     const chunk = operation.from;
-    for (const stream of [...this.#streams.values()]) if (stream.chunk === chunk) this.#streams.delete(stream.path);
+    this.#forgetStreams(chunk);
     for (const trace of [...this.#described.keys()]) if (chunkOf(trace) === chunk) this.#described.delete(trace);
     this.#spool.remove(chunk === '' ? TRACES : chunk);
+  }
+
+  #forgetStreams(chunk: string): void {
+    for (const stream of [...this.#streams.values()]) if (stream.chunk === chunk) this.#streams.delete(stream.path);
   }
 }

@@ -251,7 +251,8 @@ export interface Spool {
   read(path: string, offset: number, length: number, memory?: Buffer): Buffer;
   /** False: these bytes were given back. */
   holds(path: string, entry: SpoolEntry): boolean;
-  release(path: string, offset: number, length: number): void;
+  /** Gives back the bytes from `offset` to `end`; `packets`: where those begin that lie there. */
+  release(path: string, offset: number, end: number, packets: readonly number[]): void;
   /** Changes when the metadata does; null: there is none. */
   describe(trace: string): string | null;
   metadata(trace: string): string;
@@ -261,6 +262,8 @@ export interface Spool {
   log(): readonly unknown[];
   note(line: unknown): void;
   remove(directory: string): void;
+  /** What is left of removals that were interrupted goes. */
+  tidy(): void;
   /** All of it goes. */
   end(): void;
 }

@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  renameSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -25,6 +26,8 @@ const LOG_MODE = 0o600;
 const INDEX = 'index';
 const INDEX_SUFFIX = '.idx';
 const MAGIC_BYTES = 4;
+/** What is being removed: of a removal that was interrupted nobody takes the rest for a recording. */
+const GONE = '.gone-';
 
 const indexOf = (output: string, path: string): string =>
   join(output, dirname(path), INDEX, `${path.slice(path.lastIndexOf('/') + 1)}${INDEX_SUFFIX}`);
@@ -119,17 +122,20 @@ class DiskSpool implements Spool {
 
   /** A packet begins with its magic, a hole with zeros. */
   holds(path: string, { offset }: SpoolEntry): boolean {
+    if (!existsSync(join(this.output, path))) return false; // its removal was interrupted
     const magic = this.read(path, offset, MAGIC_BYTES);
     return magic.length === MAGIC_BYTES && magic.readUInt32LE(0) !== 0;
   }
 
-  release(path: string, offset: number, length: number): void {
-    const file = openSync(join(this.output, path), 'r+');
+  release(path: string, offset: number, end: number, packets: readonly number[]): void {
+    const name = join(this.output, path);
+    if (!existsSync(name)) return;
+    const file = openSync(name, 'r+');
     try {
-      this.#punchHole(file, offset, length);
+      this.#punchHole(file, offset, end - offset);
     } catch {
       // A file system without holes gives nothing back; the zeros still say what was acknowledged.
-      writeSync(file, Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, offset);
+      for (const packet of packets) writeSync(file, Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, packet);
     } finally {
       closeSync(file);
     }
@@ -158,8 +164,9 @@ class DiskSpool implements Spool {
   }
 
   remove(directory: string): void {
-    rmSync(join(this.output, directory), { recursive: true, force: true });
-    const around = dirname(join(this.output, directory));
+    const path = join(this.output, directory);
+    if (existsSync(path)) this.#removeHidden(path, join(this.output, `${GONE}${directory.replaceAll('/', '-')}`));
+    const around = dirname(path);
     if (around.startsWith(`${this.output}/`) && existsSync(around) && readdirSync(around).length === 0) rmdirSync(around);
   }
 
@@ -167,8 +174,20 @@ class DiskSpool implements Spool {
     rmSync(this.output, { recursive: true, force: true });
   }
 
+  tidy(): void {
+    if (!existsSync(this.output)) return;
+    for (const name of readdirSync(this.output))
+      if (name.startsWith(GONE)) rmSync(join(this.output, name), { recursive: true, force: true });
+  }
+
+  #removeHidden(path: string, hidden: string): void {
+    rmSync(hidden, { recursive: true, force: true });
+    renameSync(path, hidden);
+    rmSync(hidden, { recursive: true, force: true });
+  }
+
   #names(): readonly string[] {
-    return this.#tree.files();
+    return this.#tree.files().filter((name) => !name.startsWith(GONE));
   }
 }
 

@@ -52,9 +52,9 @@ export class WorldSpool implements Spool {
     return !this.#given.get(path)?.has(offset);
   }
 
-  release(path: string, offset: number, length: number): void {
+  release(path: string, offset: number, end: number): void {
     const given = this.#given.get(path) ?? new Set();
-    for (let at = offset; at < offset + length; at += PACKET_BYTES) given.add(at);
+    for (let at = offset; at < end; at += PACKET_BYTES) given.add(at);
     this.#given.set(path, given);
   }
 
@@ -82,6 +82,8 @@ export class WorldSpool implements Spool {
     for (const files of [this.#files.streams, this.#files.metadata] as Map<string, unknown>[])
       for (const path of [...files.keys()]) if (path.startsWith(`${this.#output}/${directory}/`)) files.delete(path);
   }
+
+  tidy(): void {}
 
   end(): void {
     for (const name of new Set(this.traces().map((trace) => trace.split('/')[0]!))) this.remove(name);

@@ -6,7 +6,7 @@ import { hostname, loadavg } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { completeDocument, DOCUMENT_VERSION, type SessionDocument } from '../machines/document.ts';
-import type { FollowedSessions } from '../machines/fleet-document.ts';
+import type { KeptSessions } from '../machines/fleet-document.ts';
 import { TRIGGER_VERSION, type TriggerDocument } from '../machines/trigger-document.ts';
 import type { Native } from '../native/addon/index.ts';
 import { writeWhole } from '../transport/private-file.ts';
@@ -201,11 +201,11 @@ const documentsIn = <T extends { readonly version: number; readonly id: string }
 };
 
 /** Without it this host follows what it reads next; no session is lost by that. */
-const readFollowed = (path: string, log: Log): FollowedSessions => {
+const readFollowed = (path: string, log: Log): KeptSessions => {
   const content = readLine(path);
   if (content === null) return {};
   try {
-    return JSON.parse(content) as FollowedSessions;
+    return JSON.parse(content) as KeptSessions;
   } catch (thrown) {
     log.error('what this host knew of the sessions of its fleet cannot be read', { path, cause: String(thrown) });
     return {};

@@ -5,7 +5,7 @@
 
 import type { TraceFilter } from '../ctf/filter-table.ts';
 import type { SessionDocument } from '../machines/document.ts';
-import type { FollowedSessions } from '../machines/fleet-document.ts';
+import type { FollowedSessions, KeptSessions } from '../machines/fleet-document.ts';
 import type { TriggerDocument } from '../machines/trigger-document.ts';
 import type { Native, SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
@@ -98,7 +98,7 @@ export interface ParcelDisk {
 
 /** What this host knows of the sessions of its fleet (machines/fleet-document.ts). */
 export interface FleetDisk {
-  loadFleetSessions(): Promise<FollowedSessions>;
+  loadFleetSessions(): Promise<KeptSessions>;
   writeFleetSessions(followed: FollowedSessions): Promise<void>;
 }
 

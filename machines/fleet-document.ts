@@ -37,6 +37,10 @@ export interface Followed {
   readonly sessionId: string | null;
   /** Which generation made it. */
   readonly applied: number;
+  /** A hash of the spec that made it: two documents may claim one generation. Empty: none. */
+  readonly made: string;
+  /** Triggers that were added for it, and are to go with it. */
+  readonly triggers: readonly string[];
   /** It is being made now: what is found of this name after a death is ours. */
   readonly applying: boolean;
   /** How it was when it was made; what differs now was changed by hand. */
@@ -45,19 +49,46 @@ export interface Followed {
 
 export type FollowedSessions = Readonly<Record<string, Followed>>;
 
+const UNTOUCHED: Omit<Followed, 'document'> = {
+  state: 'waiting',
+  cause: null,
+  sessionId: null,
+  applied: 0,
+  made: '',
+  triggers: [],
+  applying: false,
+  fingerprint: '',
+};
+
 /** The same answer on every host, also of two documents that claim one generation. */
 const isNewer = (a: FleetDocument, b: FleetDocument): boolean =>
   a.generation !== b.generation ? a.generation > b.generation : JSON.stringify(a) > JSON.stringify(b);
 
-/** The highest generation that was ever seen counts: a bucket may have been put back to an older state, and lack some. */
-export const withRead = (known: FollowedSessions, read: readonly FleetDocument[]): FollowedSessions => {
-  const merged: Record<string, Followed> = { ...known };
+/**
+ * The highest generation that was ever seen counts: a bucket may have been put back to an older state, and lack some. What is meant for
+ * daemons of another user counts only where it takes the place of what was meant for those of `uid`.
+ */
+export const withRead = (known: FollowedSessions, read: readonly FleetDocument[], uid: number): FollowedSessions => {
+  const merged = new Map(Object.entries(known));
   for (const document of read) {
-    const before = merged[document.name];
-    if (before && !isNewer(document, before.document)) continue;
-    merged[document.name] = before
-      ? { ...before, document }
-      : { document, state: 'waiting', cause: null, sessionId: null, applied: 0, applying: false, fingerprint: '' };
+    const before = merged.get(document.name);
+    if (before ? !isNewer(document, before.document) : document.spec.uid !== uid) continue;
+    merged.set(document.name, before ? { ...before, document } : { ...UNTOUCHED, document });
   }
-  return merged;
+  return Object.fromEntries(merged);
 };
+
+/** As a daemon of an earlier version kept it. */
+export type KeptSessions = Readonly<Record<string, Omit<Followed, 'made' | 'triggers'> & Partial<Followed>>>;
+
+export const triggersOf = ({ commands }: FleetSpec): readonly string[] =>
+  commands.flatMap(({ name, fields }) => (name === 'trigger.add' && typeof fields.name === 'string' ? [fields.name] : []));
+
+export const completeFollowed = (kept: KeptSessions, hashOf: (spec: FleetSpec) => string): FollowedSessions =>
+  Object.fromEntries(
+    Object.entries(kept).map(([name, one]) => {
+      const { document, applied } = one;
+      const made = applied === document.generation ? hashOf(document.spec) : '';
+      return [name, { made, triggers: triggersOf(document.spec), ...one }];
+    }),
+  );

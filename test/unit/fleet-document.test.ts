@@ -34,7 +34,7 @@ test('whatever is lost or put back, hosts follow the highest generation that the
       };
       const read = (host: number): void => {
         const before = seen(host);
-        hosts[host] = withRead(hosts[host]!, bucket ? [bucket] : []);
+        hosts[host] = withRead(hosts[host]!, bucket ? [bucket] : [], 0);
         assert.equal(seen(host), Math.max(before, bucket?.generation ?? 0));
       };
       for (const one of steps) {

@@ -1,6 +1,6 @@
 /** A host follows what its fleet wants of it: sessions come, change and go, by news or by looking; what was made by hand stays. */
 import assert from 'node:assert/strict';
-import type { FleetDocument } from '../../../machines/fleet-document.ts';
+import type { FleetCommand, FleetDocument, FleetSpec } from '../../../machines/fleet-document.ts';
 import type { FollowedView } from '../../../transport/fleet-messages.ts';
 import { WorldBucket } from '../../support/world/bucket.ts';
 import type { World } from '../../support/world/world.ts';
@@ -29,6 +29,26 @@ export const declared = (
   },
   deleted: more.deleted ?? false,
 });
+
+/** Generation 1 of it with these commands besides. */
+const withCommands = (document: FleetDocument, more: readonly FleetCommand[]): FleetDocument => {
+  const [create, ...rest] = document.spec.commands;
+  return { ...document, spec: { ...document.spec, commands: [create!, ...more, ...rest] } };
+};
+const withSpec = (document: FleetDocument, spec: Partial<FleetSpec>): FleetDocument => ({
+  ...document,
+  spec: { ...document.spec, ...spec },
+});
+const trigger = (name: string): FleetCommand => ({
+  name: 'trigger.add',
+  fields: {
+    name,
+    condition: { kind: 'session-consumed-size-ge', session: 'web', bytes: 1_000 },
+    actions: [{ kind: 'notify', rate: { kind: 'every', count: 1 } }],
+  },
+});
+const triggers = async (world: World): Promise<string> =>
+  ((await world.ok('trigger.list')) as { triggers: { name: string }[] }).triggers.map(({ name }) => name).join();
 
 const views = async (world: World): Promise<readonly FollowedView[]> =>
   ((await world.ok('fleet.sessions')) as { sessions: FollowedView[] }).sessions;
@@ -198,5 +218,139 @@ export const FLEET_SESSIONS: readonly Scenario[] = [
     assert.deepEqual(patterns(world), ['weft_test:*']);
     await world.advance(20_000);
     assert.equal(await stateOf(world), '3 following');
+  }),
+
+  following('a name that objects of the language have is a name like others', async (world, bucket) => {
+    await world.start();
+    const names = ['constructor', 'toString', '__proto__'];
+    for (const name of names) {
+      const commands = [{ name: 'session.create', fields: { name } }];
+      bucket.write(withSpec({ ...declared(1), name }, { commands }));
+    }
+    await world.restart();
+    await world.advance(CHANGES_MS);
+    assert.deepEqual((await views(world)).map(({ name, state }) => `${name} ${state}`).sort(), [
+      '__proto__ following',
+      'constructor following',
+      'toString following',
+    ]);
+    await world.restart();
+    for (const name of names) bucket.write({ ...declared(2, { deleted: true }), name });
+    await world.advance(CHANGES_MS);
+    for (const name of names) assert.equal(world.document(name), undefined);
+  }),
+
+  following(
+    'a session that is refused its end stays the fleet’s own: it is tried again, and a deletion reaches it',
+    async (world, bucket) => {
+      await world.start();
+      bucket.write(withCommands(declared(1), [trigger('first')]));
+      await world.advance(CHANGES_MS);
+      world.faults.plan('disk.write', 'fail', { times: 1 });
+      bucket.write(withCommands(declared(2, { pattern: 'other:*' }), [trigger('second')]));
+      await world.advance(CHANGES_MS);
+      assert.equal(await stateOf(world), '2 failed');
+      assert.match((await views(world))[0]?.cause ?? '', /internal/);
+      assert.deepEqual(patterns(world), ['weft_test:*']);
+      await world.advance(25_000);
+      assert.equal(await stateOf(world), '2 following');
+      assert.deepEqual(patterns(world), ['other:*']);
+      assert.equal(await triggers(world), 'second', 'those of the former generation went with it');
+
+      world.faults.plan('disk.write', 'fail', { times: 1 });
+      bucket.write(declared(3, { deleted: true }));
+      await world.advance(CHANGES_MS);
+      assert.equal(await stateOf(world), '3 failed');
+      await world.restart();
+      await world.advance(25_000);
+      assert.equal(await stateOf(world), '3 deleted');
+      assert.equal(world.document('web'), undefined);
+      assert.equal(await triggers(world), '');
+    },
+  ),
+
+  following('what fails half-made and cannot be taken away is taken away later', async (world, bucket) => {
+    await world.start();
+    await world.advance(CHANGES_MS);
+    world.faults.plan('disk.removeTrigger', 'fail');
+    world.faults.plan('disk.write', 'fail', { after: 1, times: 2 });
+    bucket.write(withCommands(declared(1), [trigger('first')]));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 failed');
+    assert.notEqual(world.document('web'), undefined);
+    await world.advance(25_000);
+    assert.equal(await stateOf(world), '1 following');
+  }),
+
+  following('a trigger of that name made by hand is not touched', async (world, bucket) => {
+    await world.start();
+    await world.ok('trigger.add', trigger('mine').fields);
+    bucket.write(withCommands(declared(1), [trigger('its'), trigger('mine')]));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 failed');
+    assert.equal(await triggers(world), 'mine');
+    assert.equal(world.document('web'), undefined);
+  }),
+
+  following('of two declarations of one generation all hosts make the same', async (world, bucket) => {
+    await world.start();
+    const both = [declared(1), declared(1, { pattern: 'other:*' })];
+    const [lower, higher] = both.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+    bucket.write(lower!);
+    await world.advance(CHANGES_MS);
+    bucket.write(higher!);
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 following');
+    assert.deepEqual(patterns(world), [higher?.spec.commands[1]?.fields.pattern]);
+    bucket.write(lower!);
+    await world.advance(PERIOD_MS);
+    assert.deepEqual(patterns(world), [higher?.spec.commands[1]?.fields.pattern]);
+  }),
+
+  following('what is given to daemons of another user ends here', async (world, bucket) => {
+    await world.start();
+    bucket.write(declared(1));
+    await world.advance(CHANGES_MS);
+    bucket.write(withSpec(declared(2), { uid: 2_000 }));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '2 deleted');
+    assert.equal(world.document('web'), undefined);
+    bucket.write(declared(3));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '3 following');
+  }),
+
+  following('what an earlier version kept is followed on', async (world, bucket) => {
+    await world.start();
+    bucket.write(withCommands(declared(1), [trigger('first')]));
+    await world.advance(CHANGES_MS);
+    const { id } = world.document('web')!;
+    const { made: _, triggers: __, ...kept } = world.fleetSessions.web!;
+    world.fleetSessions = { web: kept } as unknown as typeof world.fleetSessions;
+    await world.restart();
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 following');
+    assert.equal(world.document('web')?.id, id, 'it is not made anew');
+    bucket.write(declared(2, { deleted: true }));
+    await world.advance(CHANGES_MS);
+    assert.equal(await triggers(world), '');
+  }),
+
+  following('what takes long to be made is not taken for the rest of a death', async (world, bucket) => {
+    await world.start();
+    await world.advance(CHANGES_MS);
+    const channels = Array.from({ length: 40 }, (_, index) => ({
+      name: 'channel.enable',
+      fields: { session: 'web', name: `channel${index}` },
+    }));
+    world.faults.plan('disk.write', 4_000, { times: 100 });
+    bucket.write(withCommands(declared(1), channels));
+    await world.advance(100_000);
+    const { id } = world.document('web')!;
+    await world.advance(100_000);
+    world.faults.clear();
+    await world.advance(30_000);
+    assert.equal(await stateOf(world), '1 following');
+    assert.equal(world.document('web')?.id, id);
   }),
 ];

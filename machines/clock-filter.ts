@@ -3,15 +3,22 @@
  * Local times are CLOCK_MONOTONIC, which nobody sets; the reference's are its real time. One exchange bounds the offset: the answer was
  * written between our question and its receipt. So the truth lies within half the round trip around the middle, however unequal the
  * two ways are, and that bound widens with age as far as two clocks may drift apart. The narrowest bound wins.
+ *
+ * Somebody who sets a clock by less than the bounds are wide contradicts none of them. So both hosts also read how far their real time
+ * is from their monotonic time, which no slewing changes: what moved there may be missing in the bounds of before.
  */
 export interface ClockExchange {
   readonly askedNs: bigint; // here
   readonly heardNs: bigint; // there
   readonly answeredNs: bigint; // there
   readonly receivedNs: bigint; // here
+  /** Real minus monotonic time here, when it was asked. */
+  readonly ownNs: bigint;
+  /** Real minus monotonic time there; null: an older host, which does not say it. */
+  readonly referenceNs: bigint | null;
 }
 
-interface Bound {
+interface Bound extends Pick<ClockExchange, 'ownNs' | 'referenceNs'> {
   /** The reference's real time minus our monotonic time. */
   readonly offsetNs: bigint;
   readonly halfNs: number;
@@ -20,8 +27,9 @@ interface Bound {
 }
 
 export interface ClockFilter {
+  /** The newest is the last. */
   readonly bounds: readonly Bound[];
-  /** How often one of the clocks was set, or ran away faster than clocks drift. */
+  /** How often the reference's clock was set, or one of the two ran away faster than clocks drift. */
   readonly steps: number;
 }
 
@@ -37,7 +45,12 @@ export const EMPTY_FILTER: ClockFilter = { bounds: [], steps: 0 };
 export const DRIFT_PER_NS = 200e-6;
 const BOUNDS_MAX = 64;
 
-const boundOf = ({ askedNs, heardNs, answeredNs, receivedNs }: ClockExchange): Bound => ({
+/** Both clocks are read one after the other: less than this is no sign that somebody set one. */
+const READING_NS = 1_000_000;
+
+const boundOf = ({ askedNs, heardNs, answeredNs, receivedNs, ownNs, referenceNs }: ClockExchange): Bound => ({
+  ownNs,
+  referenceNs,
   offsetNs: (heardNs - askedNs + (answeredNs - receivedNs)) / 2n,
   // One more for what the division cut off.
   halfNs: Math.ceil(Number(receivedNs - askedNs - (answeredNs - heardNs)) / 2) + 1,
@@ -55,6 +68,20 @@ const widthAt = ({ halfNs, atNs }: Bound, nowNs: bigint): number => halfNs + Mat
 
 const distance = (a: bigint, b: bigint): number => Math.abs(Number(a - b));
 
+const moved = (before: bigint | null, now: bigint | null): number =>
+  before === null || now === null ? 0 : distance(before, now);
+
+/** A real time that was read as `before` and then as `now` was set in between, or its monotonic clock stood still in a sleep. */
+export const wasSet = (before: bigint | null, now: bigint | null): boolean => moved(before, now) > READING_NS;
+
+/** A bound of before, as sure as it still is after clocks were set by so little that it may as well be an error of reading. */
+const since = (one: Bound, { ownNs, referenceNs }: Bound): Bound => ({
+  ...one,
+  ownNs,
+  referenceNs,
+  halfNs: one.halfNs + moved(one.ownNs, ownNs) + moved(one.referenceNs, referenceNs),
+});
+
 const contradict = (one: Bound, other: Bound, nowNs: bigint): boolean =>
   distance(one.offsetNs, other.offsetNs) > widthAt(one, nowNs) + widthAt(other, nowNs);
 
@@ -68,8 +95,14 @@ const worthKeeping = (bounds: readonly Bound[], newest: Bound): readonly Bound[]
 export const addExchange = (filter: ClockFilter, exchange: ClockExchange): ClockFilter => {
   const newest = checkedBound(exchange);
   if (!newest) return filter;
-  if (filter.bounds.some((one) => contradict(one, newest, newest.atNs))) return { bounds: [newest], steps: filter.steps + 1 };
-  return { bounds: [...worthKeeping(filter.bounds, newest), newest], steps: filter.steps };
+  const { steps } = filter;
+  const last = filter.bounds.at(-1) ?? newest;
+  if (wasSet(last.referenceNs, newest.referenceNs)) return { bounds: [newest], steps: steps + 1 };
+  // A host that slept lost as much of its monotonic time; one that was set only begins anew.
+  if (wasSet(last.ownNs, newest.ownNs)) return { bounds: [newest], steps };
+  const bounds = filter.bounds.map((one) => since(one, newest));
+  if (bounds.some((one) => contradict(one, newest, newest.atNs))) return { bounds: [newest], steps: steps + 1 };
+  return { bounds: [...worthKeeping(bounds, newest), newest], steps };
 };
 
 /** Null: nothing was measured yet. */

@@ -3,7 +3,7 @@
  * became the reference. What is measured lies in the context; clock-filter.ts says what it means.
  */
 import { assign, fromPromise, setup } from 'xstate';
-import { addExchange, type ClockExchange, type ClockFilter, EMPTY_FILTER, estimateAt } from './clock-filter.ts';
+import { addExchange, type ClockExchange, type ClockFilter, EMPTY_FILTER, estimateAt, wasSet } from './clock-filter.ts';
 import { notProvided } from './not-provided.ts';
 import { refusalOf } from './refusal.ts';
 
@@ -44,12 +44,6 @@ export const clockView = (context: ClockOffsetContext, now: { monotonicNs: bigin
   if (!estimate) return { reference, offsetNs: 0, uncertaintyNs: null };
   return { reference, offsetNs: Number(estimate.offsetNs - now.realOffsetNs), uncertaintyNs: estimate.uncertaintyNs };
 };
-
-/** Both clocks are read one after the other: less than this is no sign that somebody set one. */
-const READING_NS = 1_000_000n;
-
-const wasSet = (before: bigint | null, now: bigint): boolean =>
-  before !== null && (now > before ? now - before : before - now) > READING_NS;
 
 type What = 'reference-changed' | 'reference-stepped' | 'clock-set' | 'unanswered';
 const mark = (what: What, cause?: string) => ({ type: 'markClock', params: { what, cause: cause ?? null } }) as const;

@@ -28,10 +28,14 @@ interface World {
   readonly backNs: number;
   /** What queues add at most. */
   readonly jitterNs: number;
+  /** By how much the reference was set; absent: it is an older host, which does not say so. */
+  readonly setNs?: number;
+  /** How long this host slept: its monotonic clock stood still. */
+  readonly sleptNs?: number;
 }
 
 const referenceAt = (world: World, localNs: number): bigint =>
-  START_NS + BigInt(Math.round(localNs + world.offsetNs + localNs * world.drift));
+  START_NS + BigInt(Math.round(localNs + world.offsetNs + localNs * world.drift) + (world.setNs ?? 0) + (world.sleptNs ?? 0));
 
 const exchangeAt = (world: World, atNs: number, [there = 0, back = 0]: readonly number[]): ClockExchange => {
   // Long queues are rare: the third power leaves most of them short.
@@ -43,6 +47,8 @@ const exchangeAt = (world: World, atNs: number, [there = 0, back = 0]: readonly 
     heardNs: referenceAt(world, heard),
     answeredNs: referenceAt(world, answered),
     receivedNs: BigInt(Math.round(received)),
+    ownNs: BigInt(world.sleptNs ?? 0),
+    referenceNs: world.setNs === undefined ? null : BigInt(world.setNs),
   };
 };
 
@@ -135,6 +141,47 @@ describe('clock filter', () => {
     );
   });
 
+  test('a clock that is set by less than the way is wide: no bound contradicts, and the truth is covered all the same', () => {
+    const still = { offsetNs: 0, drift: 0, thereNs: 500_000, backNs: 500_000, jitterNs: 0, setNs: 0 };
+    let filter = run(still, [[0, 0]]);
+    const busy = { ...still, thereNs: 10 * MS, backNs: 10 * MS, setNs: 5 * MS };
+    for (let n = 1; n < 10; n++) {
+      filter = addExchange(filter, exchangeAt(busy, n * PERIOD_NS, [0, 0]));
+      assert.ok(covers(filter, busy, n * PERIOD_NS + 600 * MS), `${n} answers after it`);
+      assert.equal(filter.steps, 1);
+    }
+  });
+
+  test('clocks that are set and hosts that sleep, by any time and on ways that change, are covered from the next answer on', () => {
+    const by = fc.oneof(
+      fc.constant(0),
+      fc.integer({ min: -10_000, max: 10_000 }),
+      fc.integer({ min: -50 * MS, max: 50 * MS }),
+      fc.integer({ min: -5_000 * MS, max: 5_000 * MS }),
+    );
+    const change = fc.record({
+      set: by,
+      slept: by.map(Math.abs),
+      way: ways,
+      luck: fc.array(fc.double({ min: 0, max: 1, noNaN: true })),
+    });
+    fc.assert(
+      fc.property(worlds, fc.array(change, { minLength: 2, maxLength: 40 }), (begun, changes) => {
+        let world: World & { setNs: number; sleptNs: number } = { ...begun, setNs: 0, sleptNs: 0 };
+        let filter = EMPTY_FILTER;
+        let large = 0;
+        for (const [n, { set, slept, way, luck: one }] of changes.entries()) {
+          world = { ...world, setNs: world.setNs + set, sleptNs: world.sleptNs + slept, thereNs: way };
+          filter = addExchange(filter, exchangeAt(world, n * PERIOD_NS, one));
+          assert.ok(covers(filter, world, n * PERIOD_NS + 600 * MS), `after answer ${n}`);
+          if (n > 0 && Math.abs(set) > MS) large++;
+        }
+        assert.ok(filter.steps >= large, `${large} times it was set, ${filter.steps} are counted`);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   test('times that no clocks can show change nothing', () => {
     const filter = run({ offsetNs: 0, drift: 0, thereNs: 1_000, backNs: 1_000, jitterNs: 0 }, [[0, 0]]);
     for (const bad of [
@@ -142,7 +189,7 @@ describe('clock filter', () => {
       { askedNs: 0n, heardNs: 9n, answeredNs: 5n, receivedNs: 10n },
       { askedNs: 0n, heardNs: 0n, answeredNs: 50n, receivedNs: 10n },
     ])
-      assert.equal(addExchange(filter, bad), filter);
+      assert.equal(addExchange(filter, { ...bad, ownNs: 0n, referenceNs: null }), filter);
   });
 
   test('what is kept stays small', () => {

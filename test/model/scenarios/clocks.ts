@@ -5,6 +5,7 @@ import { type ClockOffsetParts, clockEndpoint, provideClockOffset } from '../../
 import { clockView } from '../../../machines/clock-offset.ts';
 import type { Endpoint } from '../../../transport/bus.ts';
 import { failed, succeeded } from '../../../transport/errors.ts';
+import { clockSubject } from '../../../transport/subjects.ts';
 import type { World } from '../../support/world/world.ts';
 import { type Scenario, scenario } from './scenario.ts';
 
@@ -13,6 +14,8 @@ const SECOND_NS = 1_000_000_000n;
 /** A host of the fleet: its own clocks, and what it says when asked for its time. */
 class ClockHost {
   realOffsetNs: bigint;
+  /** How long its monotonic clock stood still. */
+  sleptNs = 0n;
   readonly marks: string[] = [];
   readonly #world: World;
   readonly parts: ClockOffsetParts;
@@ -24,7 +27,10 @@ class ClockHost {
     this.parts = {
       bus: world.connectBus(),
       place: { host: name, uid: 0 },
-      host: { monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n, clockOffsetNs: () => this.realOffsetNs },
+      host: {
+        monotonicNs: () => BigInt(world.clock.now()) * 1_000_000n - this.sleptNs,
+        clockOffsetNs: () => this.realOffsetNs,
+      },
       ids: { hex: (bytes) => world.hex(bytes) },
       log: world.logOf(name),
       publish: (what) => void this.marks.push(what),
@@ -96,6 +102,75 @@ export const CLOCKS: readonly Scenario[] = [
     await world.clock.advance(9_000);
     assert.equal(view().offsetNs, 0);
     assert.deepEqual(web.marks, ['reference-changed', 'reference-stepped', 'clock-set']);
+  }),
+
+  following(
+    'a reference that is set by less than its answers take is marked and measured anew',
+    async (world, web, db, follower) => {
+      follower.choose('db-1');
+      await world.clock.advance(1_000);
+      assert.ok(follower.view().uncertaintyNs! < 1_000_000);
+      const quick = db.handle;
+      const pause = () => new Promise((resolve) => world.clock.setTimeout(() => resolve(null), 10));
+      db.handle = async (message) => {
+        await pause();
+        const answer = await quick(message);
+        await pause();
+        return answer;
+      };
+      db.realOffsetNs += 5_000_000n;
+      for (let seconds = 5; seconds < 30; seconds += 5) {
+        await world.clock.advance(5_000);
+        const { offsetNs, uncertaintyNs } = follower.view();
+        const wrongNs = Math.abs(offsetNs - Number(db.realOffsetNs - web.realOffsetNs));
+        assert.ok(wrongNs <= uncertaintyNs!, `${wrongNs} ns beside ± ${uncertaintyNs} after ${seconds} s`);
+      }
+      assert.deepEqual(web.marks, ['reference-changed', 'reference-stepped']);
+    },
+  ),
+
+  following('a host that slept, which shows as a clock that was set, measures anew', async (world, web, _db, follower) => {
+    follower.choose('db-1');
+    await world.clock.advance(9_000);
+    assert.ok(follower.actor.getSnapshot().context.filter.bounds.length > 0);
+    web.sleptNs = 2_000_000n;
+    web.realOffsetNs += web.sleptNs;
+    await world.clock.advance(4_000);
+    const { bounds, steps } = follower.actor.getSnapshot().context.filter;
+    assert.deepEqual([bounds.length, steps], [1, 0]);
+    assert.equal(follower.view().offsetNs, Number(3n * SECOND_NS));
+    assert.deepEqual(web.marks, ['reference-changed', 'clock-set']);
+  }),
+
+  following(
+    'an older reference does not say whether it was set: large steps are seen all the same',
+    async (world, web, db, follower) => {
+      const newer = db.handle;
+      db.handle = async (message) => {
+        const answer = await newer(message);
+        if (!answer?.ok) return answer;
+        const { heardNs, answeredNs } = answer.body;
+        return succeeded({ heardNs, answeredNs });
+      };
+      follower.choose('db-1');
+      await world.clock.advance(9_000);
+      db.realOffsetNs += 5n * SECOND_NS;
+      await world.clock.advance(9_000);
+      assert.equal(follower.view().offsetNs, Number(8n * SECOND_NS));
+      assert.deepEqual(web.marks, ['reference-changed', 'reference-stepped']);
+    },
+  ),
+
+  following('a flood of questions is answered in part, and who asks later is answered again', async (world, web, db) => {
+    const subject = clockSubject({ uid: 0, host: 'db-1' });
+    const flood = (count: number) =>
+      Promise.all(Array.from({ length: count }, () => db.handle({ subject, body: { v: 1, id: 'x' } })));
+    const answered = (await flood(5_000)).filter((answer) => answer !== null).length;
+    assert.equal(answered, 1_000);
+    const refused = web.parts.bus.request(subject, { v: 1, id: 'y' }, 2_500);
+    await world.clock.advance(3_000);
+    assert.equal((await refused).ok, false);
+    assert.equal((await web.parts.bus.request(subject, { v: 1, id: 'z' }, 2_500)).ok, true);
   }),
 
   following(

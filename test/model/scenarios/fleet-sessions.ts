@@ -347,10 +347,13 @@ export const FLEET_SESSIONS: readonly Scenario[] = [
     bucket.write(withCommands(declared(1), channels));
     await world.advance(100_000);
     const { id } = world.document('web')!;
-    await world.advance(100_000);
+    bucket.write({ ...declared(1, { selector: 'role=db' }), name: 'db' });
+    await world.advance(50_000);
+    assert.equal(await stateOf(world), '1 waiting,1 waiting', 'what is wanted meanwhile is known');
+    await world.advance(50_000);
     world.faults.clear();
     await world.advance(30_000);
-    assert.equal(await stateOf(world), '1 following');
+    assert.equal(await stateOf(world), '1 following,1 elsewhere');
     assert.equal(world.document('web')?.id, id);
   }),
 ];

@@ -258,9 +258,12 @@ export interface Spool {
   metadata(trace: string): string;
   /** A small file in it; null: it is not there. */
   file(name: string): string | null;
-  /** What was noted, oldest first; outlives the process. */
-  log(): readonly unknown[];
-  note(line: unknown): void;
+  /** What outlives the process; empty: nothing yet. */
+  log(): string;
+  /** Bytes from `at` on, in place. */
+  writeLog(text: string, at: number): void;
+  /** All of it at once, or nothing. */
+  replaceLog(text: string): void;
   remove(directory: string): void;
   /** What is left of removals that were interrupted goes. */
   tidy(): void;

@@ -1,9 +1,8 @@
 /**
  * The spool of a link on disk: an ordinary output directory that readers write, whose packets are taken by the entries of its index
- * files and given back as holes. What must outlive the process beside that (epoch, operations) is a log of lines in it.
+ * files and given back as holes. What must outlive the process beside that (link-log.ts) is a file in it.
  */
 import {
-  appendFileSync,
   closeSync,
   existsSync,
   openSync,
@@ -14,6 +13,7 @@ import {
   rmdirSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -57,21 +57,6 @@ const entryOf = (index: Buffer): SpoolEntry => ({
   bytes: Number(index.readBigUInt64BE(8) / 8n),
   number: Number(index.readBigUInt64BE(64)),
 });
-
-/** Of the last line only what was written whole counts. */
-const linesOf = (path: string): readonly unknown[] => {
-  if (!existsSync(path)) return [];
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .slice(0, -1)
-    .flatMap((line) => {
-      try {
-        return [JSON.parse(line) as unknown];
-      } catch {
-        return [];
-      }
-    });
-};
 
 export type PunchHole = (fd: number, offset: number, length: number) => void;
 
@@ -155,12 +140,29 @@ class DiskSpool implements Spool {
     return existsSync(path) ? readFileSync(path, 'utf8') : null;
   }
 
-  log(): readonly unknown[] {
-    return linesOf(join(this.output, LOG));
+  log(): string {
+    return this.file(LOG) ?? '';
   }
 
-  note(line: unknown): void {
-    appendFileSync(join(this.output, LOG), `${JSON.stringify(line)}\n`, { mode: LOG_MODE });
+  writeLog(text: string, at: number): void {
+    const file = openSync(join(this.output, LOG), 'r+');
+    try {
+      const bytes = Buffer.from(text);
+      for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done, at + done);
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  replaceLog(text: string): void {
+    const path = join(this.output, LOG);
+    try {
+      writeFileSync(`${path}-new`, text, { mode: LOG_MODE });
+      renameSync(`${path}-new`, path);
+    } catch (thrown) {
+      rmSync(`${path}-new`, { force: true });
+      throw thrown;
+    }
   }
 
   remove(directory: string): void {

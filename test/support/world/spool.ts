@@ -10,15 +10,15 @@ export class WorldSpool implements Spool {
   readonly #output: string;
   readonly #files: TraceFiles;
   readonly #given: Map<string, Set<number>>;
-  readonly #lines: string[];
+  readonly #noted: { text: string };
 
   constructor(output: string, files: TraceFiles) {
     this.#output = output;
     this.#files = files;
-    const known = files.spools.get(output) ?? { given: new Map(), lines: [] };
+    const known = files.spools.get(output) ?? { given: new Map(), noted: { text: '' } };
     files.spools.set(output, known);
     this.#given = known.given;
-    this.#lines = known.lines;
+    this.#noted = known.noted;
   }
 
   streams(): readonly string[] {
@@ -70,12 +70,17 @@ export class WorldSpool implements Spool {
     return this.#files.notes.get(`${this.#output}/${name}`) ?? null;
   }
 
-  log(): readonly unknown[] {
-    return this.#lines.map((line) => JSON.parse(line) as unknown);
+  log(): string {
+    return this.#noted.text;
   }
 
-  note(line: unknown): void {
-    this.#lines.push(JSON.stringify(line));
+  writeLog(text: string, at: number): void {
+    const before = this.#noted.text;
+    this.#noted.text = before.slice(0, at) + text + before.slice(at + text.length);
+  }
+
+  replaceLog(text: string): void {
+    this.#noted.text = text;
   }
 
   remove(directory: string): void {

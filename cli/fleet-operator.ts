@@ -4,12 +4,15 @@ import type { FleetDocument } from '../machines/fleet-document.ts';
 import { Bucket, RevisionConflict } from '../transport/bucket.ts';
 import type { Bus } from '../transport/bus.ts';
 import { failure } from '../transport/errors.ts';
-import { type FollowedView, parseFleetDocument } from '../transport/fleet-messages.ts';
+import { type FollowedView, parseFleetDocument, parseFollowing } from '../transport/fleet-messages.ts';
 import { encodeToken, scatterSubject } from '../transport/subjects.ts';
 
 /** Hosts answer at once; whoever is later than this after the others is shown by the next call. */
 const QUIET_MS = 400;
 const LISTEN_MS = 1_000;
+
+/** Each declaration counts one on. A host that claims to be further ahead of the store than this would use the numbers up. */
+const AHEAD_MAX = 1_000_000;
 
 export interface FollowingHost {
   readonly host: string;
@@ -35,7 +38,24 @@ export interface Declared {
   readonly document: FleetDocument;
   readonly changes: readonly string[];
   readonly written: boolean;
+  /** About hosts that say what cannot be. */
+  readonly warnings: readonly string[];
 }
+
+/** The highest generation that counts: the store's, and what hosts saw of a store that was put back. */
+const highestOf = (name: string, before: FleetDocument | null, hosts: readonly FollowingHost[]) => {
+  const stored = before?.generation ?? 0;
+  const seen = hosts.flatMap(({ host, sessions }) =>
+    sessions.filter((one) => one.name === name).map(({ generation }) => ({ host, generation })),
+  );
+  const possible = seen.filter(({ generation }) => generation <= stored + AHEAD_MAX);
+  const warnings = seen
+    .filter((one) => !possible.includes(one))
+    .map(
+      ({ host, generation }) => `Warning: host ${host} claims generation ${generation} of session ${name}; it is not heeded`,
+    );
+  return { highest: Math.max(stored, ...possible.map(({ generation }) => generation)), warnings };
+};
 
 export class FleetOperator {
   readonly bucket: Bucket;
@@ -53,8 +73,9 @@ export class FleetOperator {
     const answers = new Map<string, FollowingHost>();
     let last = Date.now();
     const gathering = this.#bus.gather((body) => {
-      if (typeof body.host !== 'string' || body.ok !== true || !Array.isArray(body.sessions)) return;
-      answers.set(body.host, body as unknown as FollowingHost);
+      const following = parseFollowing(body);
+      if (!following) return;
+      answers.set(following.host, following);
       last = Date.now();
     });
     const begin = Date.now();
@@ -81,12 +102,15 @@ export class FleetOperator {
     const [entry, hosts] = await Promise.all([this.bucket.get(key), this.hosts(uid)]);
     const before = parseFleetDocument(entry?.value);
     const { spec, deleted } = wanted(before);
-    const seen = hosts.flatMap(({ sessions }) => sessions.filter((one) => one.name === name).map((one) => one.generation));
-    const highest = Math.max(0, before?.generation ?? 0, ...seen);
+    // What it was before may be known to daemons of another user.
+    const others = before && before.spec.uid !== uid ? await this.hosts(before.spec.uid) : [];
+    const { highest, warnings } = highestOf(name, before, [...hosts, ...others]);
     const same = before !== null && before.deleted === deleted && JSON.stringify(before.spec) === JSON.stringify(spec);
-    if (same && before.generation === highest) return { document: before, changes: [], written: false };
+    if (same && before.generation === highest) return { document: before, changes: [], written: false, warnings };
     const uuid = before && !before.deleted ? before.uuid : randomUUID();
     const document: FleetDocument = { v: 1, name, uuid, generation: highest + 1, spec, deleted };
+    if (!parseFleetDocument(document))
+      throw failure('fleet-session-unreadable', { session: name, generation: document.generation });
     try {
       await this.bucket.put(key, { ...document }, entry?.revision ?? 0);
     } catch (thrown) {
@@ -97,6 +121,6 @@ export class FleetOperator {
         difference: difference(before, now).join('; ') || 'nothing else',
       });
     }
-    return { document, changes: difference(before, document), written: true };
+    return { document, changes: difference(before, document), written: true, warnings };
   }
 }

@@ -55,10 +55,10 @@ export const apply = (environment: Environment): Promise<Outcome> => {
   const { name, spec } = specOf(resolve(file), uid);
   return withFleet(environment, async (fleet) => {
     await fleet.bucket.create();
-    const { document, changes, written } = await fleet.declare(name, uid, () => ({ spec, deleted: false }));
+    const { document, changes, written, warnings } = await fleet.declare(name, uid, () => ({ spec, deleted: false }));
     const { generation, uuid } = document;
     const head = written ? `Session ${name} of the fleet: generation ${generation}` : `Session ${name} is unchanged`;
-    return { lines: [head, ...changes], json: { session: name, uuid, generation, written, changes } };
+    return { lines: [head, ...changes], json: { session: name, uuid, generation, written, changes }, notes: warnings };
   });
 };
 
@@ -66,12 +66,13 @@ export const remove = (environment: Environment): Promise<Outcome> => {
   const [, name] = environment.options.words;
   if (name === undefined) throw new UsageError('A name is needed: fleet delete NAME');
   return withFleet(environment, async (fleet) => {
-    const { document } = await fleet.declare(name, uidOf(environment), (before) => {
+    const { document, warnings } = await fleet.declare(name, uidOf(environment), (before) => {
       if (!before || before.deleted) throw failure('fleet-session-unknown', { session: name });
       return { spec: before.spec, deleted: true };
     });
     const { generation } = document;
-    return { lines: [`Session ${name} of the fleet is deleted`], json: { session: name, generation, deleted: true } };
+    const lines = [`Session ${name} of the fleet is deleted`];
+    return { lines, json: { session: name, generation, deleted: true }, notes: warnings };
   });
 };
 

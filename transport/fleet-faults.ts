@@ -32,6 +32,11 @@ export const FLEET_FAULTS = {
     ({ file, cause }) => `${file}: ${cause}.`,
     'It is what `weft save --format=yaml` writes of one session, with `selector: KEY=VALUE` besides; docs/fleet.md has all keys.',
   ),
+  'fleet-session-unreadable': row<{ session: string; generation: number }>(
+    'error',
+    ({ session, generation }) => `No host could read session ${session} as it would be written (generation ${generation}).`,
+    'Nothing was written. Where the number cannot grow any more, declare it under another name.',
+  ),
   'fleet-session-unknown': row<{ session: string }>(
     'error',
     ({ session }) => `The fleet has no session ${session}.`,

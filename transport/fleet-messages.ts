@@ -69,7 +69,7 @@ const followedView = z.object({
   name: text,
   uuid: text,
   /** The highest that this host saw. */
-  generation: z.int(),
+  generation: z.int().min(1),
   deleted: z.boolean(),
   /** `drifted`: changed by hand since it was made. `elsewhere`: other hosts are meant. */
   state: z.enum(['waiting', 'following', 'drifted', 'elsewhere', 'conflict', 'failed', 'deleted']),
@@ -77,6 +77,14 @@ const followedView = z.object({
 });
 
 export type FollowedView = z.output<typeof followedView>;
+
+const followingHost = z.object({ host: text, ok: z.literal(true), sessions: z.array(z.unknown()) });
+
+/** What a host says that it follows. Null: it says something else; whoever is a host can say anything. */
+export const parseFollowing = (body: unknown): { readonly host: string; readonly sessions: readonly FollowedView[] } | null => {
+  const { data } = followingHost.safeParse(body);
+  return data ? { host: data.host, sessions: data.sessions.flatMap((one) => followedView.safeParse(one).data ?? []) } : null;
+};
 
 export const FLEET_COMMANDS = {
   'hosts.list': command('The hosts of the fleet, as this one hears them.', {}, { hosts: z.array(hostView) }),

@@ -42,17 +42,22 @@ export interface RelayPorts {
   connect(): Promise<{ readonly bus: Bus; renew(): Promise<void> }>;
 }
 
-/** One link: what is held of it, and who sends. */
+/** One link: what is held of it, who sends, and who asked to. */
 export interface LinkEntry {
   readonly key: string;
   readonly store: LinkStore;
   active: Opening | null;
-  offered: Opening | null;
+  /** Beside each other until one sends, for anybody may ask: the server vouches only for who sends. The oldest first. */
+  offered: Opening[];
 }
 
 const OPENINGS_MAX = 1024;
+/** Offers of one link. */
+const OFFERS_MAX = 16;
 const LINKS_MAX = 16_384;
 const REOPEN_MS = 500;
+/** Of a link that does not say how long its live period is. */
+const LIVE_US = 1_000_000;
 const AUTO = /^auto-\d{8}-\d{6}/;
 
 const keyOf = ({ host, uid, owner, link }: Pick<LinkAddress, 'host' | 'uid' | 'owner' | 'link'>): string =>
@@ -71,6 +76,8 @@ export class RelayParts {
   readonly ports: RelayPorts;
   readonly settings: RelaySettings;
   readonly links = new Map<string, LinkEntry>();
+  /** What requests say of links of which nothing is here yet. */
+  readonly #claims = new Map<string, LinkEntry[]>();
   readonly openings = new Map<string, Opening>();
   root!: ActorRefFrom<typeof relayMachine>;
   bus: Bus | null = null;
@@ -90,18 +97,31 @@ export class RelayParts {
   }
 
   get crowded(): boolean {
-    return this.openings.size >= LINKS_MAX || [...this.links.values()].filter(({ offered }) => offered).length >= OPENINGS_MAX;
+    const offered = [...this.openings.values()].filter((opening) => opening.entry.active !== opening);
+    return this.openings.size >= LINKS_MAX || offered.length >= OPENINGS_MAX;
   }
 
   /** Of the link as the server vouches for it; what the request says counts with its first message. */
   offer(entry: LinkEntry, request: OpenRequest): Opening {
-    this.links.set(entry.key, entry);
+    const { key, store } = entry;
+    const claims = this.#claimsOf(key);
+    if (store.present) this.links.set(key, entry);
+    else if (!claims.includes(entry)) this.#claims.set(key, [...claims, entry]);
     const opening = new Opening(`${request.link}-${++this.#openings}`, request, entry, this);
-    if (entry.offered) this.tell(entry.offered.id, { type: 'EpochSuperseded' });
-    entry.offered = opening;
+    entry.offered.push(opening);
     this.openings.set(opening.id, opening);
-    this.#listen(entry.store);
+    this.#listen(store);
+    const offers = this.#offersOf(key);
+    if (offers.length > OFFERS_MAX) this.tell(offers[0]!.id, { type: 'EpochSuperseded' });
     return opening;
+  }
+
+  #claimsOf(key: string): readonly LinkEntry[] {
+    return this.#claims.get(key) ?? [];
+  }
+
+  #offersOf(key: string): Opening[] {
+    return [...(this.links.get(key)?.offered ?? []), ...this.#claimsOf(key).flatMap(({ offered }) => offered)];
   }
 
   /** Those of before this relay was started again: they go on sending, and are told to open anew. */
@@ -116,15 +136,22 @@ export class RelayParts {
 
   entryOf(request: OpenRequest): LinkEntry {
     const key = keyOf(request);
-    return this.links.get(key) ?? { key, store: this.#storeOf(request), active: null, offered: null };
+    const isClaimed = ({ store: { identity } }: LinkEntry): boolean =>
+      identity.session === request.session && identity.createdAt === request.createdAt && identity.subdir === request.subdir;
+    const known = this.links.get(key) ?? this.#claimsOf(key).find(isClaimed);
+    return known ?? { key, store: this.#storeOf(request), active: null, offered: [] };
   }
 
   /** A message on the data subject. */
   deliver(address: LinkAddress, body: Body): void {
     const order = orderOf(body);
     if (!order) return;
-    const entry = this.links.get(keyOf(address));
-    if (entry?.offered?.epoch === order.epoch) this.#activate(entry, entry.offered);
+    const key = keyOf(address);
+    if (this.links.get(key)?.active?.epoch !== order.epoch) {
+      const offer = this.#offersOf(key).find(({ epoch }) => epoch === order.epoch);
+      if (offer) this.#activate(offer);
+    }
+    const entry = this.links.get(key);
     if (entry?.active?.epoch === order.epoch) entry.active.receive(order, body);
     else if (entry?.active && order.epoch < entry.active.epoch) entry.active.superseded(entry.active.epoch);
     else this.#reopen(address);
@@ -139,14 +166,21 @@ export class RelayParts {
     this.openings.delete(opening.id);
     const { entry } = opening;
     if (entry.active === opening) entry.active = null;
-    if (entry.offered === opening) entry.offered = null;
-    if (!entry.active && !entry.offered) {
-      this.links.delete(entry.key);
-      entry.store.over = true;
-      // What was offered and never came to be. Others may still send, and are to hear what has become of their link.
-      if (!entry.store.present) this.#listening.end({ ...entry.store.identity, relay: this.settings.relay });
-    }
+    entry.offered = entry.offered.filter((one) => one !== opening);
+    if (!entry.active && entry.offered.length === 0) this.#forget(entry);
     this.root.send({ type: 'OpeningGone', opening: opening.id });
+  }
+
+  #forget(entry: LinkEntry): void {
+    const { key, store } = entry;
+    store.over = true;
+    if (this.links.get(key) === entry) this.links.delete(key);
+    const claims = this.#claimsOf(key).filter((one) => one !== entry);
+    if (claims.length > 0) this.#claims.set(key, [...claims]);
+    else this.#claims.delete(key);
+    // What was offered and never came to be. Others may still send, and are to hear what has become of their link.
+    if (!store.present && claims.length === 0 && !this.links.has(key))
+      this.#listening.end({ ...store.identity, relay: this.settings.relay });
   }
 
   /** What can be watched. */
@@ -193,18 +227,25 @@ export class RelayParts {
     this.bus?.publish(relayEventSubject(this.settings.relay, what), { v: 1, n: ++this.#events, at, ...body });
   }
 
-  #activate(entry: LinkEntry, opening: Opening): void {
-    const before = entry.active;
+  /** Whoever sends is who it says, so what else was asked for in its name counts no more. */
+  #activate(opening: Opening): void {
+    const { entry, epoch, request } = opening;
+    const { key, store } = entry;
     try {
-      entry.store.take(opening.epoch);
+      store.take(epoch);
     } catch (thrown) {
       // Nothing was acknowledged: the sender tries again.
-      this.ports.log.error('a link cannot be taken', { link: entry.key, cause: String(thrown) });
+      this.ports.log.error('a link cannot be taken', { link: key, cause: String(thrown) });
       return;
     }
+    store.liveUs = typeof request.live === 'number' ? request.live : request.live ? LIVE_US : 0;
+    const over = this.#offersOf(key).filter((one) => one !== opening && (one.entry !== entry || one.epoch <= epoch));
+    if (entry.active) over.push(entry.active);
+    this.links.set(key, entry);
+    this.#claims.delete(key);
     entry.active = opening;
-    entry.offered = null;
-    if (before) this.tell(before.id, { type: 'EpochSuperseded' });
+    entry.offered = entry.offered.filter((one) => one !== opening);
+    for (const { id } of over) this.tell(id, { type: 'EpochSuperseded' });
   }
 
   /** It was open before we were started again, or it was given up. */
@@ -220,7 +261,8 @@ export class RelayParts {
   /** Two sessions of one name and second do not share a directory. */
   #storeOf(request: OpenRequest): LinkStore {
     const wanted = directoryOf(this.settings, request);
-    const inUse = new Set([...this.links.values()].map(({ store }) => store.base));
+    const others = [...this.links.values(), ...[...this.#claims.values()].flat()].filter(({ key }) => key !== keyOf(request));
+    const inUse = new Set(others.map(({ store }) => store.base));
     const mine = (base: string): boolean => {
       const record = readRecord(base);
       return record ? keyOf(record) === keyOf(request) : !inUse.has(base);

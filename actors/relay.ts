@@ -52,10 +52,7 @@ const serve = async (parts: RelayParts): Promise<void> => {
 };
 
 /** Where the files end, and all that is in them durable: only then a sender may forget what it has. */
-const findPositions = async ({ entry, request }: Opening): Promise<void> => {
-  entry.store.liveUs = typeof request.live === 'number' ? request.live : request.live ? 1_000_000 : 0;
-  await entry.store.commit();
-};
+const findPositions = ({ entry }: Opening): Promise<void> => entry.store.commit();
 
 export const provideRelayLink = (parts: RelayParts) => {
   const at = (opening: string): Opening => parts.openings.get(opening)!;

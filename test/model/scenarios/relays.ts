@@ -96,6 +96,48 @@ const LINKS: readonly Scenario[] = [
     assert.equal(relay.links.length, 1, 'an offer that nobody takes ends');
   }),
 
+  scenario('offers of a link stand beside each other, and those that are left over take nothing with them', async (world) => {
+    const relay = new WorldRelay(world);
+    await world.rest();
+    assert.equal(await relay.open(1), 'ok', 'its answer is lost');
+    await world.clock.advance(5_000);
+    assert.equal(await relay.open(2), 'ok');
+    for (let second = 0; second < 70; second++) {
+      await relay.metadata(2);
+      assert.deepEqual(relay.links, ['"receiving"']);
+      await world.clock.advance(1_000);
+    }
+    assert.ok(relay.acks.every(({ reopen }) => reopen === undefined));
+    relay.dispose();
+  }),
+
+  scenario('who only asks takes a link from nobody: not before it sends, nor later', async (world) => {
+    const relay = new WorldRelay(world);
+    await world.rest();
+    const asks = async (): Promise<void> => {
+      for (const epoch of [1, 2, 3]) await relay.open(epoch, { session: 'other', subdir: 'elsewhere' });
+    };
+    assert.equal(await relay.open(1), 'ok');
+    await asks();
+    await relay.metadata(1);
+    assert.deepEqual(relay.links, ['"receiving"']);
+    const directory = 'h/s-20260101-000000';
+    assert.ok(
+      readdirSync(relay.output, { recursive: true, encoding: 'utf8' }).includes(`${directory}/ust/uid/7/64-bit/metadata`),
+    );
+    await asks();
+    assert.equal(await relay.open(2), 'ok');
+    await relay.metadata(2);
+    await world.clock.advance(100);
+    assert.equal(relay.acks.at(-1)?.epoch, 2);
+    for (let epoch = 3; epoch < 60; epoch++) await relay.open(epoch);
+    assert.ok(relay.links.length < 20, 'offers of one link have an end');
+    await relay.metadata(2);
+    await world.clock.advance(100);
+    assert.equal(relay.acks.at(-1)?.reopen, undefined);
+    relay.dispose();
+  }),
+
   receiving('what no relay can take closes the link with a word', async (relay) => {
     await relay.send(1, { kind: 'metadata', path: '../..', text: 'x' });
     assert.deepEqual(relay.links, []);

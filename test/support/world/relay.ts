@@ -103,9 +103,9 @@ export class WorldRelay {
   }
 
   /** The code of a refusal, or `ok`; null: no answer yet. */
-  async open(epoch: number): Promise<string | null> {
+  async open(epoch: number, claimed: Body = {}): Promise<string | null> {
     let reply: Reply | null = null;
-    const claims = { host: 'h', uid: 0, owner: '7', link: LINK, session: 's', createdAt: '2026-01-01T00:00:00Z' };
+    const claims = { host: 'h', uid: 0, owner: '7', link: LINK, session: 's', createdAt: '2026-01-01T00:00:00Z', ...claimed };
     void this.#sender.request(RELAY_OPEN, { v: 1, id: `o${epoch}`, epoch, ...claims }, 60_000).then((answer) => {
       reply = answer;
     });

@@ -51,6 +51,12 @@ const forHost = {
 /** With so many the clocks' reference is chosen: whoever is there was heard. */
 const LISTENED_BEATS = 3;
 
+/** A fleet that has a reference keeps it: whoever comes need not listen to all the others first. */
+const hasReference = ({ hosts }: FleetMemberContext): boolean =>
+  Object.values(hosts)
+    .map((ref) => ref.getSnapshot())
+    .some(({ value, context: { host, beat } }) => value === 'ready' && beat?.clock.reference === host);
+
 export const fleetMemberMachine = setup({
   types: {
     context: {} as FleetMemberContext,
@@ -98,7 +104,10 @@ export const fleetMemberMachine = setup({
     },
     countBeat: assign(({ context }) => ({ beats: context.beats + 1 })),
   },
-  guards: { hasListened: ({ context }) => context.beats + 1 >= LISTENED_BEATS },
+  guards: {
+    hasReference: ({ context }) => hasReference(context),
+    mayChoose: ({ context }) => context.beats + 1 >= LISTENED_BEATS || hasReference(context),
+  },
   delays: { joinTimeout: 15_000, joinPause: 5_000, arrival: 2_000, beatPeriod: BEAT_MS },
 }).createMachine({
   id: 'fleet-member',
@@ -150,14 +159,19 @@ export const fleetMemberMachine = setup({
     arriving: {
       entry: ['publishCall', 'publishBeat'],
       on: { CallSeen: { actions: [caller, 'publishBeat'] } },
-      after: { arrival: { target: 'beating', actions: ['publishCall', 'readAgain'] } },
+      after: {
+        arrival: [
+          { guard: 'hasReference', target: 'beating', actions: ['publishCall', 'readAgain', 'chooseReference'] },
+          { target: 'beating', actions: ['publishCall', 'readAgain'] },
+        ],
+      },
     },
     beating: {
       entry: 'publishBeat',
       on: { CallSeen: { target: 'beating', reenter: true, actions: caller } },
       after: {
         beatPeriod: [
-          { guard: 'hasListened', target: 'beating', reenter: true, actions: 'chooseReference' },
+          { guard: 'mayChoose', target: 'beating', reenter: true, actions: 'chooseReference' },
           { target: 'beating', reenter: true, actions: 'countBeat' },
         ],
       },

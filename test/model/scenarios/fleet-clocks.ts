@@ -6,6 +6,7 @@ import { type Scenario, scenario } from './scenario.ts';
 
 const SECOND_NS = 1_000_000_000n;
 const CHOSEN_MS = 30_000;
+const ARRIVED_MS = 2_500;
 /** Of arrival, and three beats. */
 const LISTENED_MS = 17_500;
 
@@ -33,6 +34,25 @@ const clocks = async (world: World): Promise<Record<string, ClockView>> => {
 };
 
 export const FLEET_CLOCKS: readonly Scenario[] = [
+  apart('who comes to a fleet that has a reference takes it as soon as those that are there have answered', async (world) => {
+    await world.advance(CHOSEN_MS);
+    const late = new World((event) => world.inspect(event), queueMicrotask, { world, hostname: 'Z-host' });
+    try {
+      late.fleet = 'fleet';
+      late.clockOffsetNs = 42n * SECOND_NS;
+      await late.start();
+      await world.advance(ARRIVED_MS);
+      const { reference, offsetNs, uncertaintyNs } = late.daemon!.parts.fleetClock();
+      assert.deepEqual([reference, offsetNs], ['a-host', Number(58n * SECOND_NS)], 'not the first by name, which it is itself');
+      assert.ok(uncertaintyNs !== null);
+      await world.advance(CHOSEN_MS);
+      assert.equal(late.published('clock', 'reference-changed').length, 1, 'what it then hears changes nothing');
+      assert.deepEqual(late.crashes, []);
+    } finally {
+      late.end();
+    }
+  }),
+
   apart('all agree on the reference, and hosts.list says how far the clocks are from it', async (world, other) => {
     assert.equal((await clocks(world)).host?.reference, null, 'whoever just came does not know who is there');
     await world.advance(LISTENED_MS);

@@ -8,7 +8,10 @@ import type { Durable, LinkContent, LinkMessage, LinkPeer, LinkPosition, PeerLis
 import type { Clock } from './ports.ts';
 import { refuse } from './refused.ts';
 
-const CONNECT_MS = 5_000;
+/** Before the machine gives up waiting, so that the cause is known. */
+const OPEN_MS = 7_000;
+/** What was begun may end; a relay that is silent is not waited for. */
+const CLOSE_MS = 2_000;
 const RETRY_MS = 1_000;
 const ASK_MS = 20;
 const WINDOW_BYTES = 8 << 20;
@@ -28,8 +31,16 @@ interface DataStream {
   readonly handle: bigint;
   /** Packets that were sent in this session there. */
   sent: bigint;
+  /** How many of them are known to be there. */
+  arrived: bigint;
   /** The last ones of ours that are not known to be there, by path: a chunk may have ended in between. */
   readonly unconfirmed: Map<string, number>;
+}
+
+/** An operation is done when all that was sent before it is there: data comes on a connection of its own. */
+interface Pending {
+  readonly number: number;
+  readonly before: readonly (readonly [stream: DataStream, sent: bigint])[];
 }
 
 interface MetadataStream {
@@ -78,6 +89,8 @@ export class LttngPeer implements LinkPeer {
   #nextChunk = 0n;
   #upTo = 0;
   #ops = 0;
+  #pending: Pending[] = [];
+  #opening: AbortController | null = null;
   #asking: unknown = null;
   #closed = false;
 
@@ -89,10 +102,28 @@ export class LttngPeer implements LinkPeer {
 
   async open(epoch: number): Promise<LinkPosition> {
     this.#end();
-    const { host, ctrlPort, session, hostname, subdir, liveTimerUs, link, createdAt } = this.#link;
+    const { host, ctrlPort } = this.#link;
+    const opening = new AbortController();
+    this.#opening = opening;
+    const late = (): void => opening.abort(new Error(`it does not answer within ${OPEN_MS} ms`));
+    const timer = this.#clock.setTimeout(late, OPEN_MS);
     try {
-      const relay = await LttngRelay.connect(this.#link, CONNECT_MS);
-      const beganAt = epoch === 1 ? Date.parse(createdAt) : this.#clock.now();
+      const { relay, path } = await this.#openSession(epoch, opening.signal);
+      this.#begin(relay);
+      return { relay: `${host}:${ctrlPort}`, window: WINDOW_BYTES, directory: path, durable: [], ops: 0 };
+    } catch (thrown) {
+      throw refuse('relay-unreachable', { relay: `${host}:${ctrlPort}`, cause: (thrown as Error).message });
+    } finally {
+      this.#clock.clearTimeout(timer);
+      if (this.#opening === opening) this.#opening = null;
+    }
+  }
+
+  async #openSession(epoch: number, signal: AbortSignal): Promise<{ relay: LttngRelay; path: string }> {
+    const { session, hostname, subdir, liveTimerUs, link, createdAt } = this.#link;
+    const relay = await LttngRelay.connect(this.#link, signal);
+    const beganAt = epoch === 1 ? Date.parse(createdAt) : this.#clock.now();
+    try {
       const { path } = await relay.createSession({
         name: session,
         hostname,
@@ -104,10 +135,11 @@ export class LttngPeer implements LinkPeer {
         sessionId: 1n,
         createdAt: BigInt(Math.floor(beganAt / 1000)),
       });
-      this.#begin(relay);
-      return { relay: `${host}:${ctrlPort}`, window: WINDOW_BYTES, directory: path, durable: [], ops: 0 };
+      signal.throwIfAborted();
+      return { relay, path };
     } catch (thrown) {
-      throw refuse('relay-unreachable', { relay: `${host}:${ctrlPort}`, cause: (thrown as Error).message });
+      relay.close();
+      throw thrown;
     }
   }
 
@@ -129,7 +161,13 @@ export class LttngPeer implements LinkPeer {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#work;
+    this.#opening?.abort(new Error('the link is closed'));
+    let timer: unknown;
+    const late = new Promise<void>((resolve) => {
+      timer = this.#clock.setTimeout(resolve, CLOSE_MS);
+    });
+    await Promise.race([this.#work, late]);
+    this.#clock.clearTimeout(timer);
     this.#end();
   }
 
@@ -140,6 +178,7 @@ export class LttngPeer implements LinkPeer {
     this.#chunk = null;
     this.#nextChunk = 0n;
     [this.#upTo, this.#ops] = [0, 0];
+    this.#pending = [];
     [this.#text, this.#parts] = ['', []];
     relay.onCut = () => this.#lose(relay);
   }
@@ -147,6 +186,8 @@ export class LttngPeer implements LinkPeer {
   #end(): void {
     if (this.#asking !== null) this.#clock.clearTimeout(this.#asking);
     this.#asking = null;
+    this.#opening?.abort(new Error('it is opened anew'));
+    this.#opening = null;
     this.#relay?.close();
     this.#relay = null;
   }
@@ -200,7 +241,8 @@ export class LttngPeer implements LinkPeer {
     if (operation.op === 'archive') await this.#endChunk(relay, CLOSE_ARCHIVES, timesIn(operation.to)[1]);
     else if (operation.op === 'clear') await this.#clear(relay);
     else if (operation.op === 'close') await this.#closeSession(relay);
-    this.#ops = operation.number;
+    const before = [...this.#data.values()].map((stream) => [stream, stream.sent] as const);
+    this.#pending.push({ number: operation.number, before });
   }
 
   /** Its files are the current chunk's: another takes its place. */
@@ -238,6 +280,7 @@ export class LttngPeer implements LinkPeer {
     const stream: DataStream = {
       handle: await this.#addStream(relay, name, directory, limits),
       sent: 0n,
+      arrived: 0n,
       unconfirmed: new Map(),
     };
     this.#data.set(path, stream);
@@ -308,12 +351,23 @@ export class LttngPeer implements LinkPeer {
   async #confirm(relay: LttngRelay): Promise<boolean> {
     const durable: Durable[] = [];
     for (const stream of this.#data.values()) {
-      if (stream.unconfirmed.size === 0 || !(await relay.hasArrived(stream.handle, stream.sent - 1n))) continue;
+      if (stream.unconfirmed.size === 0 || !(await this.#hasArrived(relay, stream, stream.sent))) continue;
       for (const [path, number] of stream.unconfirmed) durable.push({ path, number });
       stream.unconfirmed.clear();
     }
+    while (this.#pending[0] && (await this.#isDone(relay, this.#pending[0]))) this.#ops = this.#pending.shift()!.number;
     if (relay !== this.#relay) return false;
     this.#listener.acked({ upTo: this.#upTo, durable, ops: this.#ops, missing: null, full: false });
-    return [...this.#data.values()].some(({ unconfirmed }) => unconfirmed.size > 0);
+    return this.#pending.length > 0 || [...this.#data.values()].some(({ unconfirmed }) => unconfirmed.size > 0);
+  }
+
+  async #isDone(relay: LttngRelay, { before }: Pending): Promise<boolean> {
+    for (const [stream, sent] of before) if (!(await this.#hasArrived(relay, stream, sent))) return false;
+    return true;
+  }
+
+  async #hasArrived(relay: LttngRelay, stream: DataStream, sent: bigint): Promise<boolean> {
+    if (stream.arrived < sent && (await relay.hasArrived(stream.handle, sent - 1n))) stream.arrived = sent;
+    return stream.arrived >= sent;
   }
 }

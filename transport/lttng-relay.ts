@@ -32,6 +32,7 @@ const CONTROL_HEADER = 24;
 const DATA_HEADER = 32;
 /** An answer is a few bytes and a path. */
 const PATH_MAX = 4096;
+const LINGER_MS = 2_000;
 export const NO_NUMBER = 0xffff_ffff_ffff_ffffn;
 export const CLOSE_ARCHIVES = 0;
 export const CLOSE_DELETES = 2;
@@ -141,18 +142,21 @@ interface Awaited {
 
 const nothingMore = (): number => 0;
 
-const open = (host: string, port: number, timeoutMs: number): Promise<Socket> =>
+const open = (host: string, port: number, signal: AbortSignal): Promise<Socket> =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true, timeout: timeoutMs });
+    signal.throwIfAborted();
+    const socket = connect({ host, port, noDelay: true });
     const fail = (error: Error): void => {
       socket.destroy();
+      signal.removeEventListener('abort', abort);
       reject(error);
     };
+    const abort = (): void => fail(signal.reason as Error);
+    signal.addEventListener('abort', abort);
     socket.once('error', fail);
-    socket.once('timeout', () => fail(new Error(`no connection to ${host}:${port} within ${timeoutMs} ms`)));
     socket.once('connect', () => {
-      socket.setTimeout(0);
       socket.off('error', fail);
+      signal.removeEventListener('abort', abort);
       resolve(socket);
     });
   });
@@ -179,15 +183,20 @@ export class LttngRelay {
     }
   }
 
-  /** Throws what the system or the relay says. */
-  static async connect({ host, ctrlPort, dataPort }: RelayAddress, timeoutMs: number): Promise<LttngRelay> {
-    const control = await open(host, ctrlPort, timeoutMs);
+  /** Throws what the system or the relay says. `signal` ends the opening, and what follows it, with its reason. */
+  static async connect({ host, ctrlPort, dataPort }: RelayAddress, signal: AbortSignal): Promise<LttngRelay> {
+    const control = await open(host, ctrlPort, signal);
+    const data = await open(host, dataPort, signal).catch((thrown: unknown) => {
+      control.destroy();
+      throw thrown;
+    });
+    const relay = new LttngRelay(control, data);
+    signal.addEventListener('abort', () => relay.#cut(signal.reason as Error), { once: true });
     try {
-      const relay = new LttngRelay(control, await open(host, dataPort, timeoutMs));
       await relay.#greet();
       return relay;
     } catch (thrown) {
-      control.destroy();
+      relay.#cut(thrown as Error);
       throw thrown;
     }
   }
@@ -286,10 +295,13 @@ export class LttngRelay {
     return this.#order(COMMAND.closeStream, Buffer.concat([u64(stream), u64(last)]), 'the end of a stream');
   }
 
+  /** What was sent still leaves; a relay that does not take it, or never closes its side, is not waited for. */
   close(): void {
     this.#closed ??= new Error('closed');
-    this.#control.end();
-    this.#data.end();
+    for (const socket of [this.#control, this.#data]) {
+      socket.end();
+      socket.setTimeout(LINGER_MS, () => socket.destroy());
+    }
     this.#rejectAll(this.#closed);
   }
 

@@ -46,6 +46,8 @@ export interface Caller {
   readonly uid: number;
   /** root, or the daemon's own user. */
   readonly all: boolean;
+  /** Whoever commands the fleet: held to where its traces are, also by what runs later in their name. */
+  readonly fleet?: boolean;
   /** What the command may fail of was done, and is held for it. */
   readonly arranged?: boolean;
 }

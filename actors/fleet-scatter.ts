@@ -1,6 +1,7 @@
 /**
- * Commands of the fleet: to this host, or to all hosts that a selector matches. The sessions of fleet callers belong to the system user
- * `weft` where there is one, else to the daemon's own user; they write where that user's traces are and nowhere else.
+ * Commands of the fleet: to this host, or to all hosts that a selector matches. The sessions of fleet callers belong to a user of
+ * their own, which root's daemon must have (`weft`, or whom `--fleet-user` names), else to the daemon's own user; they write where that
+ * user's traces are and nowhere else.
  */
 import { dirname, resolve } from 'node:path';
 import { leaseOf } from '../machines/lease.ts';
@@ -19,27 +20,47 @@ const SYSTEM_USER = 'weft';
 /** What the fleet may ask of a host: all about sessions, nothing about its processes. */
 const NOUNS =
   /^(session|channel|event|context|tracker|rotation|snapshot|map|point|trigger)\.|^daemon\.status$|^hosts\.list$|^fleet\.sessions$/;
+/** About the fleet, and in nobody's name. */
+const OF_NOBODY = /^hosts\.list$|^fleet\.sessions$/;
+const NOBODY = -1;
+const PATHS: readonly string[] = ['output', 'path', 'shmPath'];
 const ownUsers = new WeakMap<DaemonParts, number>();
 
-export const fleetUid = (parts: DaemonParts): number => {
-  const known = ownUsers.get(parts);
-  if (known !== undefined) return known;
+/** Null: root's daemon shall do nothing for the fleet before there is somebody whom it does it as. */
+export const fleetUid = (parts: DaemonParts): number | null => {
   const { host } = parts.ports;
   // Only root can give a session to another user.
-  const uid = (host.uid === 0 ? host.idOf('user', SYSTEM_USER) : null) ?? host.uid;
-  ownUsers.set(parts, uid);
+  if (host.uid !== 0) return host.uid;
+  const known = ownUsers.get(parts);
+  if (known !== undefined) return known;
+  const uid = host.idOf('user', host.fleetUser ?? SYSTEM_USER);
+  if (uid !== null) ownUsers.set(parts, uid);
   return uid;
 };
 
-const callerOf = (parts: DaemonParts, who: string): Caller => ({ who: `fleet.${who}`, uid: fleetUid(parts), all: false });
+const userFault = (parts: DaemonParts): Reply | null =>
+  fleetUid(parts) === null
+    ? failed('fleet-user-missing', { user: parts.ports.host.fleetUser ?? SYSTEM_USER, host: parts.place.host })
+    : null;
+
+/** Whatever a request names as a path, however deep: actions of triggers have outputs too. */
+const pathsIn = (value: unknown): readonly string[] => {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, one]) =>
+    typeof one === 'string' ? (PATHS.includes(name) && one.startsWith('/') ? [one] : []) : pathsIn(one),
+  );
+};
 
 /** Paths come from whoever may command the fleet, and are written with this host's rights. */
-const pathFault = (parts: DaemonParts, body: Body): Reply | null => {
-  const base = dirname(parts.ports.defaultOutput(fleetUid(parts), 'name', parts.ports.clock.now()));
-  const paths = [body.output, body.path, body.shmPath].filter((path) => typeof path === 'string');
-  const outside = paths.find((path) => path.startsWith('/') && !resolve(path).startsWith(`${base}/`));
+const pathFault = (parts: DaemonParts, uid: number, body: Body): Reply | null => {
+  const base = dirname(parts.ports.defaultOutput(uid, 'name', parts.ports.clock.now()));
+  const outside = pathsIn(body).find((path) => !resolve(path).startsWith(`${base}/`));
   return outside === undefined ? null : failed('fleet-path-refused', { path: outside, base });
 };
+
+/** Root of this host may act for others; whoever commands the fleet acts as the fleet's user. */
+const ownerFault = ({ ownerUid }: Body): Reply | null =>
+  ownerUid === undefined ? null : failed('permission-denied', { what: 'acting for another user, which the fleet cannot,' });
 
 /** Two machines of one name would both answer: the fleet is told which two, and neither does anything. */
 const conflictFault = (parts: DaemonParts): Reply | null => {
@@ -104,16 +125,18 @@ const prepareOnce = (parts: DaemonParts, caller: Caller, name: CommandName, body
   return parts.replies.once(`fleet.prepare ${caller.who} ${id}`, id, () => prepare(parts, caller, name, body));
 };
 
-/** With the rights of the fleet on this host. */
-export const actForFleet = async (parts: DaemonParts, who: string, name: string, body: Body): Promise<Reply> => {
+/** With the rights of the fleet on this host. `keep` false: nobody else knows the id, so nobody asks again. */
+export const actForFleet = async (parts: DaemonParts, who: string, name: string, body: Body, keep?: false): Promise<Reply> => {
   if (!isCommandName(name)) return failed('unsupported', { what: `Command ${name}` });
   if (!NOUNS.test(name)) return failed('permission-denied', { what: `${name} is a command of local users` });
-  const wrong = conflictFault(parts) ?? pathFault(parts, body);
+  const uid = fleetUid(parts) ?? NOBODY;
+  const unknown = OF_NOBODY.test(name) ? null : userFault(parts);
+  const wrong = conflictFault(parts) ?? unknown ?? ownerFault(body) ?? pathFault(parts, uid, body);
   if (wrong) return wrong;
-  const caller = callerOf(parts, who);
+  const caller: Caller = { who: `fleet.${who}`, uid, all: false, fleet: true };
   if (body.phase === 'prepare') return prepareOnce(parts, caller, name, body);
   if (body.phase === 'commit' || body.phase === 'abort') return settle(parts, body.phase, caller, name, body);
-  return carryOut(parts, caller, name, body);
+  return carryOut(parts, caller, name, body, keep);
 };
 
 const toThisHost = async (parts: DaemonParts, { subject, body }: BusMessage): Promise<Reply> => {

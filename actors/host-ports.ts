@@ -130,6 +130,7 @@ export interface RealHostOptions {
   readonly group: string;
   readonly state: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly fleetUser: string | null;
   /** JavaScript's own real time counts in whole milliseconds. */
   readonly native: Pick<Native, 'clockOffset'>;
 }
@@ -148,6 +149,7 @@ export const realHost = (options: RealHostOptions): Host => {
     bootId: (readLine('/proc/sys/kernel/random/boot_id') ?? '0'.repeat(32)).replaceAll('-', ''),
     machineId: machineIdOf(options.state),
     labels: options.labels,
+    fleetUser: options.fleetUser,
     load: () => loadavg()[0] ?? 0,
     clockOffsetNs: () => options.native.clockOffset(),
     monotonicNs: () => process.hrtime.bigint(),

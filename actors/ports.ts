@@ -50,6 +50,8 @@ export interface Host {
   readonly machineId: string;
   /** What this host is for, in the words of its operator. */
   readonly labels: Readonly<Record<string, string>>;
+  /** As whom root's daemon does what the fleet commands, when that was said; null: as the user `weft`. */
+  readonly fleetUser: string | null;
   /** Of the last minute, in processors. */
   load(): number;
   /** Real time minus CLOCK_MONOTONIC, sampled now. */

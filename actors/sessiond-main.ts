@@ -33,6 +33,8 @@ export interface SessionDaemonOptions {
   readonly host?: string | undefined;
   /** A file that says which fleet to join; absent: the one of last time. */
   readonly fleet?: string | undefined;
+  /** As whom root's daemon acts for the fleet. */
+  readonly fleetUser?: string | undefined;
   /** `KEY=VALUE`, besides those of the labels files. */
   readonly labels: readonly string[];
   readonly external?: External | undefined;
@@ -116,6 +118,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
     host: options.host ?? null,
     group,
     state,
+    fleetUser: options.fleetUser ?? null,
     labels: labelsOf(options, (message) => log.error(message)),
     native,
   });

@@ -91,7 +91,15 @@ const add: Handler<'trigger.add'> = async (parts, caller, { name, ownerUid, cond
   if (parts.triggers.named(uid, named)) return failed('trigger-exists', { trigger: named });
   const gid = parts.ports.host.user(uid)?.gid ?? uid;
   const id = parts.ports.ids.hex(16);
-  const document: TriggerDocument = { version: TRIGGER_VERSION, id, name: named, owner: { uid, gid }, condition, actions };
+  const document: TriggerDocument = {
+    version: TRIGGER_VERSION,
+    id,
+    name: named,
+    owner: { uid, gid },
+    ...(caller.fleet && { fleet: true }),
+    condition,
+    actions,
+  };
   parts.triggers.draft(document);
   return inTurn(parts, id, () =>
     parts.replies.expect(key, () => parts.root.send({ type: 'TriggerRequested', trigger: triggerInput(parts, document, key) })),

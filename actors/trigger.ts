@@ -1,12 +1,19 @@
 /** The effects of a trigger: applications that watch for it, samples of what nobody reports, and its actions. */
 import { fromPromise } from 'xstate';
 import { type Occurrence, triggerMachine } from '../machines/trigger.ts';
-import { isDue, type Threshold, type TriggerAction, type TriggerCondition } from '../machines/trigger-document.ts';
+import {
+  isDue,
+  type Threshold,
+  type TriggerAction,
+  type TriggerCondition,
+  type TriggerDocument,
+} from '../machines/trigger-document.ts';
 import type { Body, Reply } from '../transport/bus.ts';
 import { refused, succeeded } from '../transport/errors.ts';
 import { commandAs } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { isFleetSnapshot, publishFreeze } from './fleet-freeze.ts';
+import { actForFleet } from './fleet-scatter.ts';
 import { armAllCounts, countShared } from './map-counts.ts';
 import { faultOfRefusal, refuse } from './refused.ts';
 import type { TriggerEntry } from './trigger-table.ts';
@@ -77,6 +84,16 @@ const commandOf = (action: Exclude<TriggerAction, { kind: 'notify' | 'incr-map-v
   }
 };
 
+/** With the rights of whoever added the trigger, and no more. */
+const commandFor = (
+  parts: DaemonParts,
+  { id, owner, fleet }: TriggerDocument,
+  { name, fields }: { name: string; fields: Body },
+): Promise<Reply> =>
+  fleet
+    ? actForFleet(parts, `trigger.${id}`, name, { v: 1, id: parts.ports.ids.hex(16), ...fields }, false)
+    : commandAs(parts, owner.uid, name, fields);
+
 /** What a start or stop asks for may be so already: that is what its owner wanted. */
 const HARMLESS = ['already-started', 'already-stopped'];
 
@@ -119,7 +136,7 @@ const runActions = async (
       continue;
     }
     const command = commandOf(action);
-    const reply: Reply = await commandAs(parts, owner.uid, command.name, command.fields);
+    const reply: Reply = await commandFor(parts, entry.document, command);
     if (reply.ok || HARMLESS.includes(reply.fault.code)) continue;
     entry.failures[at] = (entry.failures[at] ?? 0) + 1;
     parts.ports.log.warn('an action of a trigger failed', { trigger: name, action: action.kind, cause: reply.fault.message });

@@ -62,6 +62,8 @@ export interface TriggerDocument {
   readonly id: string; // 32 hex digits
   readonly name: string; // unique for its owner
   readonly owner: { readonly uid: number; readonly gid: number };
+  /** Added by whoever commands the fleet: its actions are held to what the fleet may. */
+  readonly fleet?: boolean;
   readonly condition: TriggerCondition;
   readonly actions: readonly TriggerAction[];
 }

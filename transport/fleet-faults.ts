@@ -77,6 +77,12 @@ export const FLEET_FAULTS = {
     ({ selector }) => `No host of the fleet matches \`${selector}\`.`,
     'See `weft hosts` for names and labels.',
   ),
+  'fleet-user-missing': row<{ user: string; host: string }>(
+    'error',
+    ({ user, host }) =>
+      `Root's session daemon of host ${host} has nobody to act as for the fleet: there is no user \`${user}\`.`,
+    'On that host: `useradd --system --create-home weft`, or name another user: `weft sessiond --fleet-user=USER`. With `--fleet-user=root` whoever commands the fleet acts as root.',
+  ),
   'fleet-path-refused': row<{ path: string; base: string }>(
     'error',
     ({ path, base }) => `${path} is not below ${base}, where sessions of the fleet write on this host.`,

@@ -16,7 +16,9 @@ import { HELP, noMoreWords, refused } from './shared.ts';
 const words = ({ options, group }: Environment): string[] => [
   '--group',
   options.get('group') ?? group,
-  ...['bus-url', 'bus-context', 'host'].flatMap((name) => (options.has(name) ? [`--${name}`, options.get(name)!] : [])),
+  ...['bus-url', 'bus-context', 'host', 'fleet-user'].flatMap((name) =>
+    options.has(name) ? [`--${name}`, options.get(name)!] : [],
+  ),
   ...options.all('label').flatMap((label) => ['--label', label]),
   ...(options.has('fleet') ? ['--fleet', resolve(options.get('fleet')!)] : []),
   ...(options.has('load') ? ['--load', resolve(options.get('load')!)] : []),
@@ -155,6 +157,7 @@ export const sessiond: Command = {
     { long: 'host', value: 'NAME', help: 'Name of this host on the bus' },
     { long: 'label', value: 'KEY=VALUE', repeat: true, help: 'What this host is for, for selectors of the fleet' },
     { long: 'fleet', value: 'FILE', help: 'Join the fleet that this file describes' },
+    { long: 'fleet-user', value: 'USER', help: 'As whom root’s daemon acts for the fleet (default: weft)' },
     { long: 'bus-url', value: 'URL', help: 'Use this NATS server instead of an own one' },
     { long: 'bus-context', value: 'NAME', help: 'The same by a NATS context' },
     {
@@ -174,6 +177,9 @@ export const sessiond: Command = {
       throw new UsageError('--bus-url and --bus-context exclude each other');
     }
     checkHost(environment.options.get('host'));
+    if (environment.options.has('fleet-user') && process.getuid?.() !== 0) {
+      throw new UsageError('--fleet-user is for root’s daemon: yours acts as you');
+    }
     for (const label of environment.options.all('label')) parseLabel(label);
     if (environment.options.has('fleet')) readFleet(resolve(environment.options.get('fleet')!));
     const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);

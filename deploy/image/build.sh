@@ -8,7 +8,9 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/weft-image-XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
 sh "$here/root.sh" "$work/root"
 mkdir "$work/context"
-tar --numeric-owner --owner=0 --group=0 -C "$work/root" -cf "$work/context/root.tar" .
+tar --numeric-owner --owner=0 --group=0 --exclude=./var/lib/weft-fleet -C "$work/root" -cf "$work/context/root.tar" .
+# The home of the user `weft` (root.sh).
+tar --numeric-owner --owner=991 --group=991 -C "$work/root" -rf "$work/context/root.tar" ./var/lib/weft-fleet
 cp "$here/Dockerfile" "$work/context"
 for engine in docker podman; do
     if command -v "$engine" >/dev/null 2>&1 && "$engine" info >/dev/null 2>&1; then

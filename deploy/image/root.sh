@@ -13,7 +13,7 @@ aarch64) arch=arm64 ;;
 esac
 
 # What cli/weft and a person in the container call, and the bus. The machine's own must be what distributions ship (no wrappers).
-PROGRAMS='sh id uname readlink mkdir cat ls env sleep kill nats-server'
+PROGRAMS='sh id uname readlink mkdir chown cat ls env sleep kill nats-server'
 
 # Where /bin and its kin are links into /usr, they are here too.
 for folder in bin sbin lib lib64; do
@@ -22,10 +22,12 @@ for folder in bin sbin lib lib64; do
         [ -e "$target/$folder" ] || ln -s "usr/$folder" "$target/$folder"
     fi
 done
-mkdir -p "$target/bin" "$target/usr/bin" "$target/usr/sbin" "$target/etc" "$target/tmp" "$target/run/weft" "$target/var/lib/weft" \
+mkdir -p "$target/bin" "$target/usr/bin" "$target/usr/sbin" "$target/etc" "$target/tmp" "$target/run/weft" "$target/var/lib/weft" "$target/var/lib/weft-fleet" \
     "$target/root" "$target/proc" "$target/dev" "$target/sys" "$target/opt/weft"
 chmod 1777 "$target/tmp"
 chmod 700 "$target/var/lib/weft" "$target/root"
+chmod 750 "$target/var/lib/weft-fleet"
+[ "$(id -u)" != 0 ] || chown 991:991 "$target/var/lib/weft-fleet"
 
 # A file under the name by which it is loaded; what it points to goes with it.
 put() {
@@ -72,6 +74,6 @@ for (const [path, { dev, optional, devOptional }] of Object.entries(packages))
   if (path && !dev && !devOptional && !/node-linux-/.test(path) && require("node:fs").existsSync(path)) console.log(path);')
 tar -cf - $npm_packages | tar -xf - -C "$target/opt/weft"
 
-printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n' > "$target/etc/passwd"
-printf 'root:x:0:\ntracing:x:990:\nnogroup:x:65534:\n' > "$target/etc/group"
+printf 'root:x:0:0:root:/root:/bin/sh\nweft:x:991:991:Weft fleet:/var/lib/weft-fleet:/bin/false\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n' > "$target/etc/passwd"
+printf 'root:x:0:\ntracing:x:990:\nweft:x:991:\nnogroup:x:65534:\n' > "$target/etc/group"
 printf 'passwd: files\ngroup: files\nhosts: files dns\n' > "$target/etc/nsswitch.conf"

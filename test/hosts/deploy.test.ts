@@ -103,6 +103,8 @@ describe('container image', { timeout: 120_000 }, () => {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
     });
     assert.match(ran.stdout, /1\) inside \[inactive\][\s\S]*Session daemon stopped/, ran.stderr);
+    assert.match(readFileSync(join(image, 'etc/passwd'), 'utf8'), /^weft:x:991:991:[^:]*:\/var\/lib\/weft-fleet:/m);
+    assert.equal(statSync(join(image, 'var/lib/weft-fleet')).uid, 991, 'the fleet’s user can write there');
     const bytes = spawnSync('du', ['-sm', image], { encoding: 'utf8' }).stdout;
     assert.ok(Number.parseInt(bytes, 10) < 300, bytes);
   });

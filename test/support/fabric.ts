@@ -38,6 +38,7 @@ export class Machine {
       PATH: '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       HOME: this.home,
       WEFT_HOME: this.home,
+      WEFT_FLEET_USER: 'root',
       XDG_CONFIG_HOME: join(this.home, 'config'),
       LD_LIBRARY_PATH: join(ROOT, 'native/build'),
     };

@@ -84,7 +84,8 @@ export class Weft {
 
   constructor(extra: NodeJS.ProcessEnv = {}) {
     const path = [join(ROOT, 'native/build'), process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
-    this.env = { ...process.env, WEFT_HOME: this.home, LD_LIBRARY_PATH: path, ...extra };
+    // Tests may run as root, on a machine that has no user for the fleet.
+    this.env = { ...process.env, WEFT_HOME: this.home, WEFT_FLEET_USER: 'root', LD_LIBRARY_PATH: path, ...extra };
   }
 
   run(...args: string[]): Ran {

@@ -10,7 +10,14 @@ import { realHost } from '../../actors/host-ports.ts';
 
 const state = mkdtempSync(join(tmpdir(), 'weft-image-'));
 after(() => rmSync(state, { recursive: true }));
-const { image } = realHost({ host: null, group: 'tracing', state, labels: {}, native: { clockOffset: () => 0n } });
+const { image } = realHost({
+  host: null,
+  group: 'tracing',
+  state,
+  labels: {},
+  fleetUser: null,
+  native: { clockOffset: () => 0n },
+});
 
 test('a process is the same program until exec(), and none when it has ended, reaped or not', async (t) => {
   const child = spawn('sh', ['-c', 'echo ready; read line; exec sleep 60'], { stdio: ['pipe', 'pipe', 'ignore'] });

@@ -217,6 +217,45 @@ export const PHASES: readonly Scenario[] = [
     assert.equal((await ask(world, 'no.such', {}, false)).code, 'unsupported');
   }),
 
+  scenario('a trigger of the fleet acts as the fleet may, now and whenever it fires', async (world) => {
+    world.fleet = 'fleet';
+    await world.start();
+    const inside = '/home/1000/weft-traces/shots';
+    await world.ok('session.create', { name: 's', snapshot: true, output: '/out' });
+    await world.ok('event.enable', { session: 's', pattern: 'weft_test:*' });
+    await world.ok('session.start', { session: 's' });
+    const rule = { pattern: 'weft_test:*', logLevel: null, exclusions: [], filter: null };
+    const snapshot = (path: string) => ({
+      kind: 'snapshot-session',
+      session: 's',
+      output: { name: null, path, maxSize: 0 },
+      rate: { kind: 'every', count: 1 },
+    });
+    const add = async (path: string, more: Body = {}) => {
+      const condition = { kind: 'event-rule-matches', rule, captures: [] };
+      return ask(world, 'trigger.add', { name: 't', condition, actions: [snapshot(path)], ...more });
+    };
+    assert.equal((await add('/etc/cron.d/x')).code, 'fleet-path-refused');
+    assert.equal((await add(`${inside}/../../../../etc`)).code, 'fleet-path-refused');
+    assert.equal((await add(inside, { ownerUid: UID })).code, 'permission-denied');
+    assert.equal((await ask(world, 'trigger.remove', { name: 't', ownerUid: UID })).code, 'permission-denied');
+    assert.equal((await add(inside)).code, undefined);
+    const program = await world.program();
+    const failures = async (): Promise<unknown> => {
+      world.record(program, 1);
+      await world.advance(3_000);
+      const { triggers } = (await world.ok('trigger.list')) as { triggers: { errors: { actions: number[] } }[] };
+      return triggers[0]!.errors.actions;
+    };
+    assert.deepEqual(await failures(), [0]);
+    // What is written of it may be from a time when other paths were the fleet's.
+    world.killDaemon();
+    for (const [id, text] of world.triggers) world.triggers.set(id, text.replaceAll(inside, '/etc/shots'));
+    await world.start();
+    await world.rest();
+    assert.deepEqual(await failures(), [1]);
+  }),
+
   scenario('a start is prepared, then begun', async (world) => {
     world.fleet = 'fleet';
     await session(world);

@@ -76,6 +76,7 @@ export class WorldDaemon {
       bootId: world.bootId,
       machineId: world.hostname.padEnd(32, 'a'),
       labels: { role: 'test' },
+      fleetUser: null,
       load: () => 0,
       clockOffsetNs: () => world.clockOffsetNs,
       monotonicNs: () => world.clock.monotonicNs(),

@@ -82,8 +82,8 @@ export interface PeerListener {
 
 export interface LinkPeer {
   /** Takes over the link with this epoch. Rejects with Refused. */
-  open(epoch: number, streams: readonly string[]): Promise<LinkPosition>;
-  /** False: it was not sent. */
+  open(epoch: number): Promise<LinkPosition>;
+  /** False: it was not sent, because the line is cut or the message refused; the listener hears which. */
   send(message: LinkMessage): boolean;
   close(): Promise<void>;
 }

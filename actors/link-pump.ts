@@ -8,6 +8,11 @@ import type { Clock, Spool } from './ports.ts';
 
 export const PART_BYTES = 256 << 10;
 const METADATA_PART = 256 << 10; // UTF-16 units: below 1 MiB in any encoding
+/** Of paths in one beat: a relay takes no more of them, and a bus no larger message. */
+const BEAT_PATHS = 4096;
+const BEAT_UNITS = 128 << 10;
+/** Of a packet that is compressed: a relay takes no larger frame. */
+const FRAME_BYTES = 64 << 20;
 /** Then others have their turn. */
 const AT_ONCE_BYTES = 1 << 20;
 const OVERHEAD_BYTES = 200;
@@ -54,8 +59,31 @@ interface Sent {
   memory: Buffer | null;
 }
 
-const sizeOf = (content: LinkContent): number =>
-  OVERHEAD_BYTES + (content.kind === 'packet' ? content.bytes.length : content.kind === 'metadata' ? content.text.length : 0);
+const sizeOf = (content: LinkContent): number => {
+  if (content.kind === 'packet') return OVERHEAD_BYTES + content.bytes.length;
+  if (content.kind === 'metadata') return OVERHEAD_BYTES + content.text.length;
+  return OVERHEAD_BYTES + (content.kind === 'beat' ? content.paths.reduce((sum, path) => sum + path.length, 0) : 0);
+};
+
+/** As many paths at once as one message carries. */
+const beatsOf = (paths: readonly string[]): (readonly string[])[] => {
+  const beats: string[][] = [];
+  let units = BEAT_UNITS;
+  for (const path of paths) {
+    units += path.length;
+    if (units > BEAT_UNITS || beats.at(-1)!.length === BEAT_PATHS) {
+      beats.push([]);
+      units = path.length;
+    }
+    beats.at(-1)!.push(path);
+  }
+  return beats;
+};
+
+const currentOf = ({ path, entry }: Packet, frame: Buffer | null): Current => {
+  const parts = Math.max(1, Math.ceil((frame ? frame.length : entry.bytes) / PART_BYTES));
+  return { path, entry, parts, part: 0, frame };
+};
 
 const partsOf = (path: string, text: string): LinkContent[] => {
   const parts: LinkContent[] = [];
@@ -71,7 +99,6 @@ export class LinkPump {
   #running = false;
   #full = false;
   #window = 0;
-  #opening = 0;
   #n = 0;
   #inFlight: Sent[] = [];
   #inFlightBytes = 0;
@@ -80,7 +107,8 @@ export class LinkPump {
   #memory: Buffer | null = null;
   /** New memory for each fragment costs more than all that is done with it. */
   readonly #spare: Buffer[] = [];
-  #compressing = false;
+  /** What comes next. */
+  #compressing: Packet | null = null;
   #again: unknown = null;
   #resent = { missing: 0, at: Number.NEGATIVE_INFINITY };
   sentBytes = 0;
@@ -92,14 +120,13 @@ export class LinkPump {
 
   /** The other end stands there; everything behind that is sent anew. */
   begin(position: LinkPosition): void {
-    this.#opening++;
     this.#n = 0;
     this.#window = position.window;
     this.#inFlight = [];
     this.#inFlightBytes = 0;
     this.#pending = [];
     this.#current = null;
-    this.#compressing = false;
+    this.#compressing = null;
     this.#full = false;
     this.#resent = { missing: 0, at: Number.NEGATIVE_INFINITY };
     this.#options.queue.refresh();
@@ -146,12 +173,14 @@ export class LinkPump {
   beat(clock: bigint): void {
     const paths = this.#options.queue.idlePaths;
     const idle = this.#running && !this.#full && !this.#current && this.#pending.length === 0;
-    if (idle && paths.length > 0) this.#post({ kind: 'beat', clock, paths });
+    if (!idle) return;
+    for (const some of beatsOf(paths)) if (!this.#post({ kind: 'beat', clock, paths: some })) return;
   }
 
   /** The files of a chunk are being emptied: what was begun of them is not finished. */
   forget(isGone: (path: string) => boolean): void {
     if (this.#current && isGone(this.#current.path)) this.#current = null;
+    if (this.#compressing && isGone(this.#compressing.path)) this.#compressing = null;
   }
 
   #arrived({ bytes, memory }: Sent): void {
@@ -229,8 +258,8 @@ export class LinkPump {
       return { kind: 'op', number: wanted.number, ...wanted.operation };
     }
     if (wanted.kind === 'metadata') this.#pending = partsOf(wanted.trace, queue.takeMetadata(wanted.trace));
-    else if (this.#options.compress) void this.#compress(wanted, this.#options.compress);
-    else this.#current = { ...wanted, parts: Math.max(1, Math.ceil(wanted.entry.bytes / PART_BYTES)), part: 0, frame: null };
+    else if (this.#options.compress && wanted.entry.bytes <= FRAME_BYTES) void this.#compress(wanted, this.#options.compress);
+    else this.#current = currentOf(wanted, null);
     return this.#compressing ? null : this.#nextContent();
   }
 
@@ -265,15 +294,13 @@ export class LinkPump {
   }
 
   async #compress(packet: Packet, compress: (bytes: Buffer) => Promise<Buffer>): Promise<void> {
-    const opening = this.#opening;
     const whole = this.#read(packet, 0, packet.entry.bytes);
     if (!whole) return;
-    this.#compressing = true;
-    const frame = await compress(whole);
-    if (opening !== this.#opening) return;
-    this.#compressing = false;
-    const { path, entry } = packet;
-    this.#current = { path, entry, parts: Math.ceil(frame.length / PART_BYTES), part: 0, frame };
+    this.#compressing = packet;
+    const frame = await compress(whole).catch(() => null); // no memory for it: as it is
+    if (this.#compressing !== packet) return;
+    this.#compressing = null;
+    this.#current = currentOf(packet, frame && frame.length < whole.length ? frame : null);
     this.#send();
   }
 }

@@ -40,7 +40,12 @@ const ackOf = ({ upTo, durable, ops, missing, full }: Body): LinkAck => ({
 const refusalText = (relay: string, refused: unknown): string => {
   const { message } = refused as { message?: unknown };
   const cause = typeof message === 'string' ? message.slice(0, 500) : 'it does not say why';
-  return `relay ${relay} refuses what is sent: ${cause} Are both of one version? What waits stays in the spool; another relay may take it`;
+  return `relay ${relay} refuses what is sent: ${cause} Are both of one version? What waits stays in the spool and is offered again, ever more rarely, until a relay takes it`;
+};
+
+const oversizeText = (message: LinkMessage): string => {
+  const where = 'path' in message ? ` of ${message.path}` : '';
+  return `a message of kind ${message.kind}${where} is larger than a bus takes. What waits stays in the spool; this is a defect: report it`;
 };
 
 export class RelayPeer implements LinkPeer {
@@ -64,11 +69,11 @@ export class RelayPeer implements LinkPeer {
     this.#status = bus.onStatus((status) => (status === 'connected' ? listener.connected() : listener.cut()));
   }
 
-  async open(epoch: number, streams: readonly string[]): Promise<LinkPosition> {
+  async open(epoch: number): Promise<LinkPosition> {
     const { host, uid, owner, link, session, createdAt, live, subdir } = this.#link;
     const id = `${link}-${epoch}-${++this.#ids}`;
     const place = { v: 1, id, host, uid, owner, link, epoch, session, createdAt, live, subdir };
-    const reply = await this.#bus.request(RELAY_OPEN, { ...place, streams }, OPEN_MS);
+    const reply = await this.#bus.request(RELAY_OPEN, place, OPEN_MS);
     if (!reply.ok) throw new FaultError(reply.fault);
     const { relay, window, directory, streams: held, ops } = reply.body;
     this.#epoch = epoch;
@@ -84,6 +89,13 @@ export class RelayPeer implements LinkPeer {
   }
 
   send(message: LinkMessage): boolean {
+    const wasSent = this.#publish(message);
+    // A connection that stands takes everything but what is too large for any message.
+    if (!wasSent && this.#bus.status === 'connected') this.#listener.refused(oversizeText(message));
+    return wasSent;
+  }
+
+  #publish(message: LinkMessage): boolean {
     const head = { v: 1, epoch: this.#epoch };
     if (message.kind !== 'packet') return this.#bus.publish(this.#subject, { ...head, ...message });
     const { bytes, room, ...content } = message;

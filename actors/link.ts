@@ -186,14 +186,14 @@ const listenerOf = (parts: ConsumerProcessParts, entry: LinkEntry): PeerListener
       const { pump } = entry;
       if (!pump) return;
       pump.acked(ack);
-      if (pump.quiet) entry.refused = null;
+      if (pump.drained) entry.refused = null;
       if (entry.settleDone()) send({ type: 'SpoolDrained' });
       send({ type: 'LinkAcknowledged', outstanding: !pump.quiet, full: ack.full });
       look(parts, entry);
     },
     forgotten: () => send({ type: 'PositionLost' }),
-    // The link goes on trying, as with one that is silent: the next relay may be another one.
     refused: (cause) => {
+      send({ type: 'LinkRefused' });
       if (cause === entry.refused) return;
       const { session } = entry.request;
       entry.refused = cause;
@@ -279,7 +279,7 @@ const openPeer = async (parts: ConsumerProcessParts, session: string): Promise<v
     entry.peer ??= await connectPeer(parts, entry);
     entry.pump ??= newPump(parts, entry, entry.peer);
     entry.queue.refresh();
-    const position = await entry.peer.open(entry.log.nextEpoch(), entry.queue.paths);
+    const position = await entry.peer.open(entry.log.nextEpoch());
     entry.relay = position.relay;
     entry.directory = position.directory;
     entry.cause = null;

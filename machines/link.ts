@@ -12,6 +12,8 @@ export type LinkEvent =
   | { readonly type: 'LinkAcknowledged'; readonly outstanding: boolean; readonly full: boolean }
   /** What the other end wants again is not here any more: it must say where it stands. */
   | { readonly type: 'PositionLost' }
+  /** The other end can never take what was sent. */
+  | { readonly type: 'LinkRefused' }
   | { readonly type: 'PeerCut' }
   | { readonly type: 'PeerConnected' }
   | { readonly type: 'SpoolFilled' }
@@ -26,7 +28,13 @@ export interface LinkContext {
   readonly drainMs: number;
   /** Why the line is not open. */
   readonly refusal: Refusal | null;
+  /** How often the other end could not take what was sent, since it took all. */
+  readonly refusals: number;
 }
+
+/** The first pause of a link that is refused; each is twice the one before, up to the last. */
+const REFUSED_MS = 10_000;
+const REFUSED_MOST_MS = 320_000;
 
 const at = { params: ({ context }: { context: LinkContext }) => ({ sessionId: context.sessionId }) } as const;
 const act = <T extends string>(type: T) => ({ type, ...at }) as const;
@@ -60,6 +68,8 @@ export const linkMachine = setup({
     endLink: notProvided<[unknown, { sessionId: string }]>('action endLink'),
     rememberRefusal: assign((_, params: { refusal: Refusal }) => ({ refusal: params.refusal })),
     forgetRefusal: assign({ refusal: null }),
+    countRefusal: assign(({ context }) => ({ refusals: context.refusals + 1 })),
+    forgetRefusals: assign({ refusals: 0 }),
     rememberDrain: assign((_, params: { timeoutMs: number }) => ({ drainMs: params.timeoutMs })),
   },
   guards: {
@@ -73,12 +83,13 @@ export const linkMachine = setup({
     // Together with the stall: ten seconds.
     reopenTimeout: 7_000,
     fullTimeout: 10_000,
+    refusedPause: ({ context }) => Math.min(REFUSED_MS * 2 ** (context.refusals - 1), REFUSED_MOST_MS),
     drainTimeout: ({ context }) => context.drainMs,
   },
 }).createMachine({
   id: 'link',
   initial: 'linked',
-  context: ({ input }) => ({ ...input, drainMs: 0, refusal: null }),
+  context: ({ input }) => ({ ...input, drainMs: 0, refusal: null, refusals: 0 }),
   states: {
     linked: {
       type: 'parallel',
@@ -114,8 +125,10 @@ export const linkMachine = setup({
                   },
                   { target: '.idle' },
                 ],
+                SpoolDrained: { actions: 'forgetRefusals' },
                 PeerCut: 'stalled.cut',
                 PositionLost: 'resuming',
+                LinkRefused: 'refused',
               },
               states: {
                 idle: { on: { MessagesPosted: 'waiting' } },
@@ -137,6 +150,7 @@ export const linkMachine = setup({
             stalled: {
               initial: 'silent',
               entry: [act('pauseLink'), tell('stalled')],
+              on: { LinkRefused: 'refused' },
               states: {
                 silent: {
                   on: {
@@ -154,6 +168,11 @@ export const linkMachine = setup({
                 },
                 cut: { on: { PeerConnected: '#link.linked.line.resuming' } },
               },
+            },
+            // The same again would end the same way: nothing is sent but, ever more rarely, to see whether the other end is a newer one.
+            refused: {
+              entry: [act('pauseLink'), 'countRefusal'],
+              after: { refusedPause: 'resuming' },
             },
             // Opened anew with the next epoch: what is not durable at the other end is sent again.
             resuming: {

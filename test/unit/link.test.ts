@@ -46,6 +46,7 @@ class Sender {
   drained = 0;
   lost = 0;
   forgotten = 0;
+  readonly refused: string[] = [];
   /** Messages until it is killed. */
   life = Number.POSITIVE_INFINITY;
 
@@ -55,7 +56,7 @@ class Sender {
     this.queue = new LinkQueue(spool, this.log, (path) => world.settled.get(path) ?? null);
     this.peer = new RelayPeer(world.bus, place, {
       acked: (ack) => this.life > 0 && this.pump.acked(ack),
-      refused: () => {},
+      refused: (cause) => void this.refused.push(cause),
       forgotten: () => {
         this.forgotten++;
       },
@@ -63,7 +64,7 @@ class Sender {
       connected: () => {},
     });
     const mortal: LinkPeer = {
-      open: (epoch, streams) => this.peer.open(epoch, streams),
+      open: (epoch) => this.peer.open(epoch),
       send: (message) => this.life-- > 0 && this.peer.send(message),
       close: () => this.peer.close(),
     };
@@ -72,7 +73,7 @@ class Sender {
       queue: this.queue,
       peer: mortal,
       clock,
-      compress: compress ? promisify(zstdCompress) : null,
+      compress: compress ? world.compressor : null,
       tracefiles: () => ({ size: 0, count: 0 }),
       onSent: () => {},
       onDrained: () => {
@@ -85,7 +86,7 @@ class Sender {
   }
 
   async open(): Promise<void> {
-    const position = await this.peer.open(this.log.nextEpoch(), this.queue.paths);
+    const position = await this.peer.open(this.log.nextEpoch());
     this.pump.begin(position);
     this.pump.run();
   }
@@ -105,6 +106,7 @@ class LinkWorld {
   readonly relay = new FakeRelay();
   readonly settled = new Map<string, number>();
   compress = false;
+  compressor: (bytes: Buffer) => Promise<Buffer> = promisify(zstdCompress);
 
   static async make(t: TestContext): Promise<LinkWorld> {
     const world = new LinkWorld();
@@ -175,6 +177,66 @@ test('compressed packets are one zstd frame each', async (t) => {
   await world.until('all is there', () => sender.pump.drained);
   world.same();
   assert.ok(sender.pump.sentBytes < 100_000);
+});
+
+test('a packet that cannot be compressed, or gets no smaller, is sent as it is', async (t) => {
+  const world = await LinkWorld.make(t);
+  world.compress = true;
+  world.relay.decompress = () => assert.fail('no frame');
+  let asked = 0;
+  world.compressor = async (bytes) => (asked++ % 2 === 0 ? Promise.reject(new Error('ENOMEM')) : Buffer.concat([bytes, bytes]));
+  for (let i = 0; i < 4; i++) world.files.packet(`${TRACE}/c_0`, 300_000);
+  const sender = await world.sender();
+  await world.until('all is there', () => sender.pump.drained);
+  assert.equal(asked, 4);
+  world.same();
+});
+
+test('a packet whose chunk is cleared while it is compressed is not sent', async (t) => {
+  const world = await LinkWorld.make(t);
+  const path = `${TRACE}/c_0`;
+  world.compress = true;
+  const compressed = Promise.withResolvers<Buffer>();
+  world.compressor = () => compressed.promise;
+  world.files.packet(path, 5000);
+  const sender = await world.sender();
+  sender.queue.block('');
+  sender.pump.forget(() => true);
+  world.files.empty(path);
+  sender.log.add({ op: 'clear', directory: '' });
+  sender.queue.emptied('');
+  compressed.resolve(Buffer.alloc(10));
+  await rest();
+  sender.pump.wake();
+  await world.until('all is there', () => sender.pump.drained);
+  assert.deepEqual(world.relay.numbers(path), []);
+});
+
+test('thousands of streams: the link opens, and beats come in as many messages as they need', async (t) => {
+  const world = await LinkWorld.make(t);
+  const long = 'x'.repeat(150);
+  const paths = Array.from({ length: 9_000 }, (_, n) => `${TRACE}/${long}_${n}`);
+  const sender = await world.sender();
+  await world.until('the metadata is there', () => sender.pump.drained);
+  Object.defineProperty(sender.queue, 'idlePaths', { get: () => paths });
+  sender.pump.beat(5n);
+  await world.until('the beats are there', () => sender.pump.drained);
+  assert.ok(world.relay.beats.length > 1);
+  assert.deepEqual(
+    world.relay.beats.flatMap(({ paths: some }) => some as string[]),
+    paths,
+  );
+  assert.equal(world.relay.opens.at(-1)?.streams, undefined);
+  assert.deepEqual(sender.refused, []);
+});
+
+test('what no message can carry is told, with its cause', async (t) => {
+  const world = await LinkWorld.make(t);
+  const sender = await world.sender();
+  await world.until('the metadata is there', () => sender.pump.drained);
+  sender.log.add({ op: 'archive', from: '', to: 'x'.repeat(2 << 20) });
+  sender.pump.wake();
+  assert.match(sender.refused[0] ?? '', /kind op is larger than a bus takes.*stays in the spool/);
 });
 
 test('no more than the window is on the way; a full relay stops the link until it has room', async (t) => {

@@ -64,6 +64,8 @@ const inState = (world: World, pattern: RegExp, ms = 30_000): Promise<void> =>
 const numbersAt = (relay: FakeRelay): number[] =>
   [...relay.streams.values()].flatMap((held) => held.map(({ number }) => number));
 
+const ackSubject = ({ opens }: FakeRelay): string => `weft.v1.relay.relay1.ack.host.1000.1000.${String(opens[0]!.link)}`;
+
 /** A program that records, a link that is open. */
 const linked = async (world: World, more: Body = {}, change: (relay: FakeRelay) => void = () => {}) => {
   const program = await recording(world);
@@ -145,7 +147,7 @@ const CARRYING: readonly Scenario[] = [
     await sent(world, relay, [...before, ...after]);
   }),
 
-  scenario('what a relay can never take is said, once, with its cause, until it has taken everything', async (world) => {
+  scenario('what a relay can never take is said, once, and offered again ever more rarely until it is taken', async (world) => {
     const { program, relay } = await linked(world);
     relay.silent = true;
     const numbers = world.record(program, 2);
@@ -153,14 +155,31 @@ const CARRYING: readonly Scenario[] = [
     await world.until('it is there', () => relay.streams.size > 0, 5_000);
     for (let n = 0; n < 2; n++) relay.refuse('Field `path` is wrong.');
     await world.rest();
-    const { cause } = await done(world, 'link-status', { session: idOf(world) });
+    const { cause, state } = await done(world, 'link-status', { session: idOf(world) });
+    assert.equal(state, 'refused');
     assert.match(String(cause), /^relay relay1 refuses what is sent: Field `path` is wrong\. .*stays in the spool/);
+    for (const pause of [10_000, 20_000, 40_000]) {
+      const opens = relay.opens.length;
+      relay.forget(); // what comes is answered with the wish to open anew
+      world.connectBus().publish(ackSubject(relay), { v: 1, reopen: true });
+      const time = await took(world, () => world.until('opened anew', () => relay.opens.length > opens, 400_000));
+      assert.equal(time, pause);
+      await inState(world, /line:open/, 100);
+      if (pause === 20_000) await inState(world, /line:stalled/);
+      relay.refuse('Field `path` is wrong.');
+      await inState(world, /line:refused/, 100);
+    }
     assert.equal(world.published('link', 'refused').length, 1);
     relay.silent = false;
     relay.forget();
-    await world.advance(15_000);
+    await world.advance(80_000);
     await sent(world, relay, numbers);
-    assert.equal((await done(world, 'link-status', { session: idOf(world) })).cause, null);
+    await world.rest();
+    const healed = await done(world, 'link-status', { session: idOf(world) });
+    assert.deepEqual([healed.cause, healed.state], [null, 'open']);
+    relay.refuse('Field `path` is wrong.');
+    const time = await took(world, () => inState(world, /line:open/));
+    assert.equal(time, 10_000);
   }),
 
   scenario('a live link says, every period, until when nothing older will come', async (world) => {

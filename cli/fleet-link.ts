@@ -27,29 +27,66 @@ const ANSWER_MS = 5_000;
 
 /** Without key and certificate on a server that asks for none. */
 type OperatorAccess = Pick<FleetAccess, 'name' | 'clientUrls'> &
-  Partial<Pick<FleetAccess, 'ca' | 'credentials' | 'inboxPrefix'>>;
+  Partial<Pick<FleetAccess, 'ca' | 'credentials' | 'store' | 'inboxPrefix'>>;
 
-/** `place`: the directory that `weft keys operator` made. Throws FaultError. */
-export const connectOperator = async (place: string): Promise<{ readonly bus: NatsBus; readonly who: string }> => {
-  const directory = resolve(place);
-  let options: NatsOptions;
-  let who: string;
-  try {
-    const access = JSON.parse(readFileSync(join(directory, 'fleet.json'), 'utf8')) as OperatorAccess;
-    const { credentials, ca, clientUrls, inboxPrefix } = access;
-    who = access.name;
-    options = {
+/** Of a directory that `weft keys operator` made. Throws FaultError. */
+export class OperatorKey {
+  readonly directory: string;
+  readonly #access: OperatorAccess;
+  readonly #tls: NatsOptions['tls'];
+
+  constructor(place: string) {
+    this.directory = resolve(place);
+    try {
+      this.#access = JSON.parse(this.#read('fleet.json')) as OperatorAccess;
+      const { ca } = this.#access;
+      this.#tls = ca === undefined ? undefined : { ca: this.#read(ca) };
+      for (const file of [this.#access.credentials, this.#access.store]) if (file !== undefined) this.#read(file);
+    } catch (thrown) {
+      const cause = thrown instanceof Error ? thrown.message : String(thrown);
+      throw failure('fleet-file-invalid', { path: this.directory, cause });
+    }
+  }
+
+  /** As whom the fleet's server lets commands pass. */
+  get who(): string {
+    return this.#access.name;
+  }
+
+  get servers(): number {
+    return this.#access.clientUrls.length;
+  }
+
+  /** On a server that asks for no key whoever talks to the hosts is let to the store too. */
+  get storeIsOpen(): boolean {
+    return this.#access.store === undefined;
+  }
+
+  /** Where the fleet's hosts are. */
+  connect(): Promise<NatsBus> {
+    return this.#connect(this.#access.credentials);
+  }
+
+  /** Where what the fleet wants is written. */
+  connectStore(): Promise<NatsBus> {
+    return this.#connect(this.#access.store ?? this.#access.credentials);
+  }
+
+  #connect(credentials: string | undefined): Promise<NatsBus> {
+    const { clientUrls, inboxPrefix } = this.#access;
+    const options: NatsOptions = {
       servers: [...clientUrls],
       ...(inboxPrefix !== undefined && { inboxPrefix }),
-      ...(credentials !== undefined && { authenticator: credsAuthenticator(readFileSync(join(directory, credentials))) }),
-      ...(ca !== undefined && { tls: { ca: readFileSync(join(directory, ca), 'utf8') } }),
+      ...(credentials !== undefined && { authenticator: credsAuthenticator(Buffer.from(this.#read(credentials))) }),
+      ...(this.#tls && { tls: this.#tls }),
     };
-  } catch (thrown) {
-    const cause = thrown instanceof Error ? thrown.message : String(thrown);
-    throw failure('fleet-file-invalid', { path: directory, cause });
+    return NatsBus.connectExternal(options, { name: 'weft' });
   }
-  return { bus: await NatsBus.connectExternal(options, { name: 'weft' }), who };
-};
+
+  #read(file: string): string {
+    return readFileSync(join(this.directory, file), 'utf8');
+  }
+}
 
 /** Of the session daemons that are meant. Throws UsageError. */
 export const meantUid = (text: string | undefined): number => {
@@ -70,8 +107,8 @@ export class FleetLink {
   }
 
   static async connect(place: string, uid: number): Promise<FleetLink> {
-    const { bus, who } = await connectOperator(place);
-    return new FleetLink(bus, who, uid);
+    const key = new OperatorKey(place);
+    return new FleetLink(await key.connect(), key.who, uid);
   }
 
   /** All that a host knows of the fleet: of the first that says something. */

@@ -62,9 +62,10 @@ export class FleetOperator {
   readonly #bus: Bus;
   readonly #who: string;
 
-  constructor(bus: Bus, who: string) {
+  /** `store`: where the bucket is written; its servers let nobody do so from among the hosts. */
+  constructor(bus: Bus, store: Bus, who: string) {
     this.#bus = bus;
-    this.bucket = new Bucket(bus, 'weft_sessions');
+    this.bucket = new Bucket(store, 'weft_sessions');
     this.#who = who;
   }
 

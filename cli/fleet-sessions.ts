@@ -6,23 +6,31 @@ import type { FleetCommand, FleetDocument, FleetSpec } from '../machines/fleet-d
 import { parseSelector } from '../rules/selector.ts';
 import { failure } from '../transport/errors.ts';
 import type { FollowedView } from '../transport/fleet-messages.ts';
+import type { NatsBus } from '../transport/nats-bus.ts';
 import type { Environment, Outcome } from './command.ts';
-import { connectOperator, meantUid } from './fleet-link.ts';
+import { meantUid, OperatorKey } from './fleet-link.ts';
 import { FleetOperator } from './fleet-operator.ts';
+import { ensureBucket } from './fleet-store.ts';
 import { UsageError } from './options.ts';
 import { FileFault } from './session-file/model.ts';
 import { startSteps, stepsOf, triggerStep } from './session-file/steps.ts';
 import { readYaml } from './session-file/yaml.ts';
 import { table } from './table.ts';
 
-const withFleet = async (environment: Environment, act: (fleet: FleetOperator) => Promise<Outcome>): Promise<Outcome> => {
+const withFleet = async (
+  environment: Environment,
+  act: (fleet: FleetOperator, key: OperatorKey) => Promise<Outcome>,
+): Promise<Outcome> => {
   const place = environment.options.get('fleet-creds') ?? environment.env.WEFT_FLEET;
   if (!place) throw new UsageError("An operator's key is needed: --fleet-creds=DIRECTORY, or WEFT_FLEET");
-  const { bus, who } = await connectOperator(place);
+  const key = new OperatorKey(place);
+  const bus = await key.connect();
+  let store: NatsBus | null = null;
   try {
-    return await act(new FleetOperator(bus, who));
+    store = await key.connectStore();
+    return await act(new FleetOperator(bus, store, key.who), key);
   } finally {
-    await bus.close();
+    await Promise.all([bus.close(), store?.close()]);
   }
 };
 
@@ -53,8 +61,8 @@ export const apply = (environment: Environment): Promise<Outcome> => {
   if (file === undefined) throw new UsageError('A file is needed: fleet apply FILE');
   const uid = uidOf(environment);
   const { name, spec } = specOf(resolve(file), uid);
-  return withFleet(environment, async (fleet) => {
-    await fleet.bucket.create();
+  return withFleet(environment, async (fleet, key) => {
+    await ensureBucket(environment, key, fleet.bucket);
     const { document, changes, written, warnings } = await fleet.declare(name, uid, () => ({ spec, deleted: false }));
     const { generation, uuid } = document;
     const head = written ? `Session ${name} of the fleet: generation ${generation}` : `Session ${name} is unchanged`;

@@ -1,10 +1,10 @@
 /**
- * A bucket of the fleet's JetStream by requests of its API: what fleet-roles.ts lets hosts and operators do, and a leaf passes on.
+ * A bucket of the fleet's JetStream by requests of its API: what fleet-store.ts lets hosts and operators do, and a leaf passes on.
  * Values are JSON, so that any tool reads them.
  */
 import type { Body, Bus, Fault, Subscription } from './bus.ts';
 import { FaultError, failure } from './errors.ts';
-import { type Bucket as BucketName, bucketStream, bucketSubject, FLEET_DOMAIN } from './fleet-roles.ts';
+import { type Bucket as BucketName, bucketStream, bucketSubject, FLEET_DOMAIN } from './fleet-store.ts';
 
 const API = `$JS.${FLEET_DOMAIN}.API`;
 const TIMEOUT_MS = 4_000;
@@ -12,6 +12,8 @@ const TIMEOUT_MS = 4_000;
 const WRONG_LAST_SEQUENCE = 10071;
 const NO_MESSAGE = 10037;
 const NO_STREAM = 10059;
+/** There is one of that name, for example with fewer copies. */
+const OF_ANOTHER_MAKE = 10058;
 
 export interface Entry {
   readonly value: unknown;
@@ -30,32 +32,40 @@ export class RevisionConflict extends Error {}
 
 export class Bucket {
   readonly #bus: Bus;
-  readonly #name: BucketName;
+  readonly name: BucketName;
 
   constructor(bus: Bus, name: BucketName) {
     this.#bus = bus;
-    this.#name = name;
+    this.name = name;
   }
 
-  /** One that is there already stays as it is. */
-  async create(replicas = 1): Promise<void> {
-    const answer = await this.#call(`${API}.STREAM.CREATE.KV_${this.#name}`, bucketStream(this.#name, replicas));
-    // 10058: there is one of another make, for example with more replicas.
-    if (answer.error && answer.error.err_code !== 10058) throw this.#refused(answer.error.description);
+  /** With that many copies; one that is there keeps what it holds. */
+  async make(copies: number): Promise<void> {
+    const stream = bucketStream(this.name, copies);
+    const created = await this.#call(`${API}.STREAM.CREATE.KV_${this.name}`, stream);
+    const { error } =
+      created.error?.err_code === OF_ANOTHER_MAKE ? await this.#call(`${API}.STREAM.UPDATE.KV_${this.name}`, stream) : created;
+    if (error) throw this.#refused(error.description);
+  }
+
+  async exists(): Promise<boolean> {
+    const { error } = await this.#call(`${API}.STREAM.INFO.KV_${this.name}`, {});
+    if (error && error.err_code !== NO_STREAM) throw this.#refused(error.description);
+    return !error;
   }
 
   /** Tokens as they stand in subjects. Empty: there is no such bucket yet. */
   async keys(): Promise<readonly string[]> {
-    const prefix = `$KV.${this.#name}.`;
-    const answer = await this.#call(`${API}.STREAM.INFO.KV_${this.#name}`, { subjects_filter: `${prefix}>` });
+    const prefix = `$KV.${this.name}.`;
+    const answer = await this.#call(`${API}.STREAM.INFO.KV_${this.name}`, { subjects_filter: `${prefix}>` });
     if (answer.error?.err_code === NO_STREAM) return [];
     if (answer.error) throw this.#refused(answer.error.description);
     return Object.keys(answer.state?.subjects ?? {}).map((subject) => subject.slice(prefix.length));
   }
 
   async get(key: string): Promise<Entry | null> {
-    const wanted = { last_by_subj: `$KV.${this.#name}.${key}` };
-    const { error, message } = await this.#call(`${API}.STREAM.MSG.GET.KV_${this.#name}`, wanted);
+    const wanted = { last_by_subj: `$KV.${this.name}.${key}` };
+    const { error, message } = await this.#call(`${API}.STREAM.MSG.GET.KV_${this.name}`, wanted);
     if (error?.err_code === NO_MESSAGE || error?.err_code === NO_STREAM) return null;
     if (error || !message) throw this.#refused(error?.description);
     try {
@@ -68,7 +78,7 @@ export class Bucket {
   /** Over the revision that was read (0: there was none); throws RevisionConflict. */
   async put(key: string, value: Body, revision: number): Promise<number> {
     const headers = { 'Nats-Expected-Last-Subject-Sequence': String(revision) };
-    const { error, seq } = await this.#call(`${API}.$KV.${this.#name}.${key}`, value, headers);
+    const { error, seq } = await this.#call(`${API}.$KV.${this.name}.${key}`, value, headers);
     if (error?.err_code === WRONG_LAST_SEQUENCE) throw new RevisionConflict(key);
     if (error || seq === undefined) throw this.#refused(error?.description);
     return seq;
@@ -76,7 +86,7 @@ export class Bucket {
 
   /** What is written from now on, while somebody is there to hear it. */
   watch(written: (key: string, value: unknown) => void): Subscription {
-    const subject = bucketSubject(this.#name);
+    const subject = bucketSubject(this.name);
     const prefix = subject.length - 1;
     return this.#bus.subscribe(subject, (message) => written(message.subject.slice(prefix), message.body));
   }
@@ -96,6 +106,6 @@ export class Bucket {
   }
 
   #refused(cause = 'it did not say why'): FaultError {
-    return failure('bucket-refused', { bucket: this.#name, cause });
+    return failure('bucket-refused', { bucket: this.name, cause });
   }
 }

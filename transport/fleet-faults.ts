@@ -22,6 +22,11 @@ export const FLEET_FAULTS = {
     ({ bucket, cause }) => `Bucket ${bucket} of the fleet: ${cause}.`,
     'The fleet needs JetStream in its domain, and writing an operator’s key (`weft keys operator`).',
   ),
+  'bucket-missing': row<{ bucket: string }>(
+    'error',
+    ({ bucket }) => `The fleet has no bucket ${bucket} yet.`,
+    'Whoever has the fleet’s keys makes it, once: `weft fleet init --dir=DIRECTORY`, the one that `weft keys init` made.',
+  ),
   'fleet-session-changed': row<{ session: string; difference: string }>(
     'error',
     ({ session, difference }) => `Somebody else wrote session ${session} meanwhile: ${difference}.`,

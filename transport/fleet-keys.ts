@@ -1,16 +1,17 @@
 /**
- * The fleet's keys, in a directory of whoever runs the fleet: one operator and one account that its servers trust, and a user per
- * host, person and relay. Unlike a daemon's own keys (identity.ts) the operator's seed is kept: a key that was lost is revoked
+ * The fleet's keys, in a directory of whoever runs the fleet: one operator that its servers trust, an account for all who talk, one for
+ * what is stored (fleet-store.ts), and a user per host, person and relay. Unlike a daemon's own keys (identity.ts) the operator's seed is kept: a key that was lost is revoked
  * in the account, which the operator signs.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Account, Algorithms, encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
-import { createAccount, createOperator, createUser } from '@nats-io/nkeys';
+import { type Account, type ConnectionType, encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
+import { createAccount, createOperator, createUser, type KeyPair } from '@nats-io/nkeys';
 import { type Authority, certify, loadAuthority } from './fleet-certificates.ts';
-import { FLEET_DOMAIN, type FleetRole, type FleetRoleKind, fleetPermissions, INBOXES } from './fleet-roles.ts';
-import { ANSWER_WITHIN_NS, pairOf, SIGNED, seedOf, UNLIMITED } from './identity.ts';
+import { type FleetRole, type FleetRoleKind, fleetPermissions, INBOXES } from './fleet-roles.ts';
+import { FLEET_DOMAIN, importsOf, STORE_EXPORTS, type StoreRole, storePublishes } from './fleet-store.ts';
+import { pairOf, SIGNED, seedOf, UNLIMITED } from './identity.ts';
 import { writeWhole } from './private-file.ts';
 import { encodeToken } from './subjects.ts';
 
@@ -34,6 +35,7 @@ interface FleetFile {
   readonly v: 1;
   readonly operatorSeed: string;
   readonly accountSeed: string;
+  readonly storeSeed: string;
   readonly system: string;
   readonly systemJwt: string;
   readonly operatorJwt: string;
@@ -53,11 +55,23 @@ export interface FleetAccess {
   /** Paths relative to this file. */
   readonly ca: string;
   readonly credentials: string;
+  /** Of an operator: the key for what the fleet stores. */
+  readonly store?: string;
   readonly domain: string;
   readonly inboxPrefix: string;
   readonly expiresAtS: number | null;
 }
 
+/** A key that may make buckets, for one connection. */
+export interface StoreMaker {
+  readonly urls: readonly string[];
+  readonly ca: string;
+  readonly credentials: string;
+  readonly inboxPrefix: string;
+}
+
+/** Time enough to connect, also to a server whose clock is a bit ahead. */
+const MAKER_S = 300;
 const JETSTREAM = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
 /** Where a user's directory is copied to; a NATS context knows no relative paths (docs/deploy.md). */
 const INSTALLED = '/etc/weft/fleet';
@@ -77,6 +91,7 @@ const makeFile = async (servers: readonly FleetServer[]): Promise<FleetFile> => 
     v: 1,
     operatorSeed: seedOf(operator),
     accountSeed: seedOf(createAccount()),
+    storeSeed: seedOf(createAccount()),
     system: systemKey,
     systemJwt: await encodeAccount('system', system, { limits: UNLIMITED }, { ...SIGNED, signer: operator }),
     operatorJwt: await encodeOperator('weft-fleet', operator, { system_account: systemKey }, SIGNED),
@@ -150,11 +165,23 @@ export class FleetKeys {
     await this.#writeIdentity(server);
   }
 
+  /** Public key and JWT of each. */
+  #accounts(): Promise<(readonly [string, string])[]> {
+    const { operatorSeed, accountSeed, storeSeed, revoked } = this.#file;
+    const [fleet, store] = [pairOf(accountSeed), pairOf(storeSeed)];
+    const signed = async (name: string, pair: KeyPair, account: Partial<Account>) => {
+      const options = { ...SIGNED, signer: pairOf(operatorSeed) };
+      return [pair.getPublicKey(), await encodeAccount(name, pair, { ...account, revocations: revoked }, options)] as const;
+    };
+    return Promise.all([
+      signed('weft-fleet', fleet, { limits: UNLIMITED, imports: importsOf(store.getPublicKey()) }),
+      signed('weft-store', store, { limits: { ...UNLIMITED, leaf: 0, ...JETSTREAM }, exports: STORE_EXPORTS }),
+    ]);
+  }
+
   async #writeIdentity(server: FleetServer): Promise<void> {
-    const { operatorSeed, accountSeed, system, systemJwt, operatorJwt, servers, revoked } = this.#file;
-    const account: Partial<Account> = { limits: { ...UNLIMITED, ...JETSTREAM }, revocations: revoked };
-    const pair = pairOf(accountSeed);
-    const accountJwt = await encodeAccount('weft-fleet', pair, account, { ...SIGNED, signer: pairOf(operatorSeed) });
+    const { system, systemJwt, operatorJwt, servers } = this.#file;
+    const accounts = await this.#accounts();
     const others = servers.filter(({ name }) => name !== server.name);
     const lines = [
       '# Made by `weft keys`: who this server is, and whose users it knows. nats-server.conf includes it.',
@@ -172,7 +199,7 @@ export class FleetKeys {
       `system_account: ${system}`,
       'resolver: MEMORY',
       'resolver_preload: {',
-      `  ${pair.getPublicKey()}: ${accountJwt}`,
+      ...accounts.map(([key, jwt]) => `  ${key}: ${jwt}`),
       `  ${system}: ${systemJwt}`,
       '}',
       '',
@@ -185,7 +212,14 @@ export class FleetKeys {
     const directory = this.userDirectory(role.kind, role.name);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const inboxPrefix = `${INBOXES}.${randomBytes(16).toString('hex')}`;
-    writeWhole(join(directory, 'user.creds'), await this.#credentials(role, inboxPrefix, expiresAtS), 0o600);
+    const user = createUser();
+    writeWhole(join(directory, 'user.creds'), await this.#credentials(role, user, inboxPrefix, expiresAtS), 0o600);
+    const store = role.kind === 'operator' ? 'store.creds' : null;
+    if (store !== null) {
+      const name = `${role.kind} ${role.name}`;
+      writeWhole(join(directory, store), await this.#storeCredentials(name, 'writer', user, inboxPrefix, expiresAtS), 0o600);
+    }
+    this.#remember(role, user.getPublicKey());
     writeWhole(join(directory, 'ca.pem'), this.#authority.certificate, 0o644);
     const clientUrls = urlsOf(this.servers, 'client');
     const access: FleetAccess = {
@@ -196,6 +230,7 @@ export class FleetKeys {
       clientUrls,
       ca: 'ca.pem',
       credentials: 'user.creds',
+      ...(store !== null && { store }),
       domain: FLEET_DOMAIN,
       inboxPrefix,
       expiresAtS,
@@ -211,27 +246,51 @@ export class FleetKeys {
     return directory;
   }
 
-  async #credentials(role: FleetRole, inboxPrefix: string, expiresAtS: number | null): Promise<string> {
-    const user = createUser();
-    const { publish, subscribe, answers } = fleetPermissions(role);
+  async #credentials(role: FleetRole, user: KeyPair, inboxPrefix: string, expiresAtS: number | null): Promise<string> {
+    const { publish, subscribe } = fleetPermissions(role);
+    const kinds: ConnectionType[] = role.kind === 'host' ? ['STANDARD', 'LEAFNODE'] : ['STANDARD'];
     const claims = {
       // An empty list of what is allowed would allow everything.
       pub: publish.length > 0 ? { allow: [...publish] } : { deny: ['>'] },
       sub: { allow: [...subscribe, `${inboxPrefix}.>`] },
-      ...(answers && { resp: { max: 1, ttl: ANSWER_WITHIN_NS } }),
-      allowed_connection_types: role.kind === 'host' ? (['STANDARD', 'LEAFNODE'] as const) : (['STANDARD'] as const),
+      allowed_connection_types: kinds,
     };
-    const options = { algorithm: Algorithms.v2, ...(expiresAtS !== null && { exp: expiresAtS }) };
-    const signer = pairOf(this.#file.accountSeed);
-    const jwt = await encodeUser(
-      `${role.kind} ${role.name}`,
-      user,
-      signer,
-      { ...claims, allowed_connection_types: [...claims.allowed_connection_types] },
-      options,
-    );
-    this.#remember(role, user.getPublicKey());
-    return Buffer.from(fmtCreds(jwt, user)).toString();
+    return this.#sign(`${role.kind} ${role.name}`, user, this.#file.accountSeed, claims, expiresAtS);
+  }
+
+  #storeCredentials(
+    name: string,
+    role: StoreRole,
+    user: KeyPair,
+    inboxPrefix: string,
+    expiresAtS: number | null,
+  ): Promise<string> {
+    const kinds: ConnectionType[] = ['STANDARD'];
+    const claims = {
+      pub: { allow: storePublishes(role) },
+      sub: { allow: [`${inboxPrefix}.>`] },
+      allowed_connection_types: kinds,
+    };
+    return this.#sign(name, user, this.#file.storeSeed, claims, expiresAtS);
+  }
+
+  async #sign(
+    name: string,
+    user: KeyPair,
+    account: string,
+    claims: Parameters<typeof encodeUser>[3],
+    expiresAtS: number | null,
+  ): Promise<string> {
+    const options = { ...SIGNED, ...(expiresAtS !== null && { exp: expiresAtS }) };
+    return Buffer.from(fmtCreds(await encodeUser(name, user, pairOf(account), claims, options), user)).toString();
+  }
+
+  /** For whoever makes the fleet's buckets with these keys at hand, now; nothing of it is kept. */
+  async storeMaker(): Promise<StoreMaker> {
+    const inboxPrefix = `${INBOXES}.${randomBytes(16).toString('hex')}`;
+    const expiresAtS = Math.floor(Date.now() / 1000) + MAKER_S;
+    const credentials = await this.#storeCredentials('maker', 'maker', createUser(), inboxPrefix, expiresAtS);
+    return { urls: urlsOf(this.servers, 'client'), ca: this.#authority.certificate, credentials, inboxPrefix };
   }
 
   /** Every key that a name ever had, so that none is left out when it is revoked. */

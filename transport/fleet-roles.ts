@@ -1,33 +1,13 @@
 /**
  * Who may do what on the fleet's server (docs/contracts-network.md). The server vouches for HOST, WHO and RELAY by these permissions
- * alone, so what a role may say must not be more than its own name.
- *
- * Nobody may create a JetStream consumer or read a message directly: both make the server publish stored bytes to a subject of the
- * asker's choice, that is in anybody's name. Buckets are read with STREAM.MSG.GET (its answer is wrapped, so it is no command) and
- * STREAM.INFO, and watched as what they republish: a host's leaf passes on neither a bucket's own subjects nor consumers.
+ * alone, so what a role may say must not be more than its own name. The server looks at what somebody says, not at where the answer is
+ * to go: so whoever answers may say answers into inboxes only, and what answers anywhere (JetStream) lies elsewhere (fleet-store.ts).
  */
+import { BUCKETS, bucketSubject, READING } from './fleet-store.ts';
 import { encodeToken } from './subjects.ts';
-
-/** JetStream domain of the fleet's servers. */
-export const FLEET_DOMAIN = 'fleet';
-export const BUCKETS = ['weft_hosts', 'weft_sessions', 'weft_triggers'] as const;
-export type Bucket = (typeof BUCKETS)[number];
 
 /** Inboxes of the fleet's users are `INBOXES.RANDOM.>`: the leaf of a host passes on answers only to what it may publish to. */
 export const INBOXES = '_INBOX_fleet';
-
-/** The stream of a bucket, as whoever comes first creates it. */
-export const bucketStream = (bucket: Bucket, replicas: number) => ({
-  name: `KV_${bucket}`,
-  subjects: [`$KV.${bucket}.>`],
-  max_msgs_per_subject: 1,
-  discard: 'new',
-  storage: 'file',
-  num_replicas: replicas,
-  allow_rollup_hdrs: true,
-  deny_delete: true,
-  republish: { src: `$KV.${bucket}.>`, dest: bucketSubject(bucket) },
-});
 
 export const FLEET_ROLES = ['host', 'operator', 'relay', 'viewer'] as const;
 export type FleetRoleKind = (typeof FLEET_ROLES)[number];
@@ -43,20 +23,7 @@ export interface FleetRole {
 export interface FleetPermissions {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
-  /** May answer what it was asked, wherever the asker waits. */
-  readonly answers: boolean;
 }
-
-/** The domain's name for its API, and what the server makes of it before it looks at permissions; a leaf sends the first. */
-const APIS = [`$JS.${FLEET_DOMAIN}.API`, '$JS.API'] as const;
-
-const api = (what: string): string[] => APIS.map((prefix) => `${prefix}.${what}`);
-const reading = (bucket: Bucket): string[] => [...api(`STREAM.INFO.KV_${bucket}`), ...api(`STREAM.MSG.GET.KV_${bucket}`)];
-/** A domain's put is a request below its API; the server maps it to the plain subject, which is what listeners hear. */
-const writing = (bucket: Bucket, key: string): string[] => [`${APIS[0]}.$KV.${bucket}.${key}`, `$KV.${bucket}.${key}`];
-
-/** Where a bucket says what was written to it (`republish` of its stream). */
-export const bucketSubject = (bucket: Bucket): string => `weft.v1.fleet.bucket.${bucket}.>`;
 
 const commandsAs = (who: string): string => `weft.v1.*.*.cmd.fleet.${encodeToken(who)}.>`;
 
@@ -84,8 +51,7 @@ const hostPermissions = (host: string, carries: readonly string[]): FleetPermiss
       `weft.v1.relay.*.data.${token}.>`,
       ...withExample(`weft.v1.fleet.*.freeze.*.${token}`),
       'weft.v1.fleet.*.clock.*',
-      ...writing('weft_hosts', token),
-      ...BUCKETS.flatMap(reading),
+      ...READING,
       ...carries.flatMap(carried),
       `${INBOXES}.>`,
     ],
@@ -99,38 +65,26 @@ const hostPermissions = (host: string, carries: readonly string[]): FleetPermiss
       ...BUCKETS.map(bucketSubject),
       '$SRV.>',
     ],
-    answers: false,
   };
 };
 
 const operatorPermissions = (who: string): FleetPermissions => ({
-  publish: [
-    commandsAs(who),
-    '$SRV.>',
-    ...BUCKETS.flatMap(reading),
-    // A bucket that is there already is not changed by creating it again.
-    ...BUCKETS.flatMap((bucket) => api(`STREAM.CREATE.KV_${bucket}`)),
-    ...writing('weft_sessions', '>'),
-    ...writing('weft_triggers', '>'),
-  ],
+  publish: [commandsAs(who), '$SRV.>', ...READING],
   subscribe: [
     ...['evt.>', 'live.>', 'inspect.>', 'beat'].map((kind) => `weft.v1.*.*.${kind}`),
     'weft.v1.fleet.*.freeze.>',
     ...BUCKETS.map(bucketSubject),
   ],
-  answers: false,
 });
 
 const relayPermissions = (relay: string): FleetPermissions => ({
-  publish: ['ack', 'evt'].map((kind) => `weft.v1.relay.${encodeToken(relay)}.${kind}.>`),
+  publish: [...['ack', 'evt'].map((kind) => `weft.v1.relay.${encodeToken(relay)}.${kind}.>`), `${INBOXES}.>`],
   subscribe: ['weft.v1.relay.open', `weft.v1.relay.${encodeToken(relay)}.data.>`, '$SRV.>'],
-  answers: true,
 });
 
 const VIEWER: FleetPermissions = {
   publish: [],
   subscribe: ['weft.v1.*.*.evt.>', 'weft.v1.*.*.live.>', 'weft.v1.*.*.beat'],
-  answers: false,
 };
 
 export const fleetPermissions = ({ kind, name, carries }: FleetRole): FleetPermissions => {

@@ -98,7 +98,7 @@ export interface Permissions {
 }
 
 /** A flush of a slow disk may take its time; after that the answer would find nobody waiting. */
-export const ANSWER_WITHIN_NS = 600 * 1e9;
+const ANSWER_WITHIN_NS = 600 * 1e9;
 
 const callerPermissions = (place: Place, who: string, all: boolean): Permissions => {
   const whose = all ? ANY : who;

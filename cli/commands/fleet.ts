@@ -46,6 +46,10 @@ const leave = async (environment: Environment): Promise<Outcome> => {
 const ACTIONS: Readonly<Record<string, (environment: Environment) => Promise<Outcome>>> = {
   join,
   leave,
+  init: async (environment) => {
+    noMoreWords(environment, 1);
+    return (await import('../fleet-store.ts')).init(environment);
+  },
   apply: async (environment) => (await import('../fleet-sessions.ts')).apply(environment),
   list: async (environment) => (await import('../fleet-sessions.ts')).list(environment),
   status: async (environment) => (await import('../fleet-sessions.ts')).status(environment),
@@ -55,11 +59,13 @@ const ACTIONS: Readonly<Record<string, (environment: Environment) => Promise<Out
 export const fleet: Command = {
   name: 'fleet',
   summary: 'Join or leave a fleet; declare sessions of a fleet',
-  usage: 'fleet (join FILE | leave | apply FILE | list | status [NAME] | delete NAME) [--fleet-creds=DIRECTORY] [--uid=UID]',
+  usage:
+    'fleet (join FILE | leave | init | apply FILE | list | status [NAME] | delete NAME) [--fleet-creds=DIRECTORY] [--uid=UID] [--dir=DIR]',
   textOnly: true,
   options: [
     ...HELP,
     { long: 'fleet-creds', value: 'DIRECTORY', help: "An operator's key, as `weft keys` made it (default: $WEFT_FLEET)" },
+    { long: 'dir', value: 'DIR', help: 'init, first apply: directory of the fleet’s keys (default: WEFT_KEYS)' },
     { long: 'uid', value: 'UID', help: 'Of the session daemons that are meant (default: your own)' },
   ],
   async run(environment) {

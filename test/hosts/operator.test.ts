@@ -1,7 +1,7 @@
 /** Who has nothing but an operator's key commands and watches a fleet, from a machine on which no session daemon runs. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -77,6 +77,22 @@ describe('an operator', { timeout: 120_000 }, () => {
     assert.match(ok('list', 's', '--on', 'role=web', '--uid', UID).replaceAll(/ +/g, ' '), /^web-1 ok s: active, \d+ events$/m);
     ok('destroy', 's', '--on=role=web');
     assert.match(hosts.get('web-1')!.ok('list'), /no available/);
+  });
+
+  test('declares what hosts follow: the place for it is made by the first to do so, who has the fleet’s keys', async () => {
+    const file = join(home, 'all.yaml');
+    writeFileSync(
+      file,
+      'weft: 1\nsessions:\n  - name: all\n    channels:\n      - name: c\n        events: [{ name: "a:*" }]\n',
+    );
+    const follow = (generation: number, state: string) => () => {
+      const wanted = ['db-1', 'web-1'].map((host) => `all ${host} ${generation} ${state}`).join('\n');
+      return weft('fleet', 'status', 'all').stdout.replaceAll(/ +/g, ' ').includes(wanted);
+    };
+    ok('fleet', 'apply', file);
+    await until(follow(1, 'following'), 'both follow', 20_000);
+    ok('fleet', 'delete', 'all');
+    await until(follow(2, 'deleted'), 'by news of it', 5_000);
   });
 
   test('is told what is wrong: nobody answers, no key, no selector, a command that is not for many', () => {

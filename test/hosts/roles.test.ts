@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { FleetKeys } from '../../transport/fleet-keys.ts';
-import { bucketStream, type FleetRole } from '../../transport/fleet-roles.ts';
-import { objection, TestFleet, until } from '../support/fleet-server.ts';
+import type { FleetRole } from '../../transport/fleet-roles.ts';
+import { makeBucket, objection, TestFleet, until } from '../support/fleet-server.ts';
 
 const ROLES = {
   host: { kind: 'host', name: 'web-1' },
@@ -29,11 +29,18 @@ const FORGED = [
   'weft.v1.web-1.0.consumer.1000.shutdown',
   '$JS.API.STREAM.CREATE.x',
   '$JS.fleet.API.STREAM.DELETE.KV_weft_sessions',
+  // Whoever makes a stream says what it hears and in whose name it repeats that.
+  '$JS.fleet.API.STREAM.CREATE.KV_weft_sessions',
+  '$JS.fleet.API.STREAM.CREATE.KV_weft_triggers',
+  '$JS.fleet.API.STREAM.UPDATE.KV_weft_sessions',
+  '$JS.fleet.API.$KV.weft_sessions.nightly',
+  '$KV.weft_sessions.nightly',
   // A consumer's deliver subject, or a direct get's reply, would be published in anybody's name.
   '$JS.fleet.API.CONSUMER.CREATE.KV_weft_sessions',
   '$JS.fleet.API.DIRECT.GET.KV_weft_sessions',
   '_INBOX.somebody.1',
 ];
+const READING = ['$JS.fleet.API.STREAM.INFO.KV_weft_sessions', '$JS.fleet.API.STREAM.MSG.GET.KV_weft_sessions'];
 const OVERHEARD = ['>', 'weft.>', 'weft.v1.relay.*.data.>', 'weft.v1.*.*.cmd.>', '_INBOX_fleet.>', '$JS.>'];
 
 const ALLOWANCES: Readonly<Record<keyof typeof ROLES, Allowance>> = {
@@ -45,7 +52,7 @@ const ALLOWANCES: Readonly<Record<keyof typeof ROLES, Allowance>> = {
       'weft.v1.relay.store.data.web-1.0.1000.aa',
       'weft.v1.fleet.0.freeze.s.web-1',
       'weft.v1.fleet.0.clock.db-1',
-      '$JS.fleet.API.$KV.weft_hosts.web-1',
+      ...READING,
     ],
     hears: [
       'weft.v1.web-1.*.cmd.fleet.>',
@@ -64,8 +71,6 @@ const ALLOWANCES: Readonly<Record<keyof typeof ROLES, Allowance>> = {
       'weft.v1.relay.store.data.db-1.0.1000.aa',
       'weft.v1.relay.store.ack.web-1.0.1000.aa',
       'weft.v1.fleet.0.freeze.s.db-1',
-      '$JS.fleet.API.$KV.weft_hosts.db-1',
-      '$JS.fleet.API.$KV.weft_sessions.nightly',
     ],
     mustNotHear: [
       ...OVERHEARD,
@@ -81,17 +86,15 @@ const ALLOWANCES: Readonly<Record<keyof typeof ROLES, Allowance>> = {
     says: [
       'weft.v1.db-1.0.cmd.fleet.alice.session.list',
       'weft.v1.fleet.0.cmd.fleet.alice.session.start',
-      '$JS.fleet.API.$KV.weft_sessions.nightly',
-      '$JS.fleet.API.STREAM.CREATE.KV_weft_sessions',
+      ...READING,
       '$SRV.PING',
     ],
-    hears: ['weft.v1.*.*.evt.>', 'weft.v1.*.*.live.>', 'weft.v1.*.*.beat', 'weft.v1.fleet.bucket.weft_hosts.>'],
+    hears: ['weft.v1.*.*.evt.>', 'weft.v1.*.*.live.>', 'weft.v1.*.*.beat', 'weft.v1.fleet.bucket.weft_sessions.>'],
     mustNotSay: [
       ...FORGED,
       'weft.v1.db-1.0.beat',
       'weft.v1.relay.open',
       'weft.v1.relay.store.ack.db-1.0.0.aa',
-      '$JS.fleet.API.$KV.weft_hosts.db-1',
       'weft.v1.fleet.0.freeze.s.db-1',
     ],
     mustNotHear: [...OVERHEARD, 'weft.v1.fleet.*.cmd.fleet.>', 'weft.v1.relay.>'],
@@ -104,7 +107,6 @@ const ALLOWANCES: Readonly<Record<keyof typeof ROLES, Allowance>> = {
       'weft.v1.relay.other.ack.web-1.0.1000.aa',
       'weft.v1.relay.store.data.web-1.0.1000.aa',
       'weft.v1.web-1.0.beat',
-      '$JS.fleet.API.$KV.weft_hosts.web-1',
     ],
     mustNotHear: [...OVERHEARD, 'weft.v1.relay.other.data.>', 'weft.v1.*.*.evt.>', 'weft.v1.*.*.inspect.>'],
   },
@@ -307,59 +309,25 @@ describe('a host’s leaf', { timeout: 60_000 }, () => {
     }, 'the freeze');
   });
 
-  test('its desired state is read and watched through the leaf, and written under its own name only', async () => {
-    assert.doesNotMatch(
-      await ask(alice, '$JS.fleet.API.STREAM.CREATE.KV_weft_hosts', JSON.stringify(bucketStream('weft_hosts', 1))),
-      /error/,
-    );
+  test('what the fleet wants is read and watched through the leaf, and not written', async () => {
+    await makeBucket(fleet);
+    const writer = await fleet.connectStore('alice');
     const watched: string[] = [];
-    hear(onHost, 'weft.v1.fleet.bucket.weft_hosts.>', watched);
-    const put = await ask(onHost, '$JS.fleet.API.$KV.weft_hosts.web-1', '{"labels":{}}');
-    assert.match(put, /"stream":\s*"KV_weft_hosts"/);
-    await until(() => watched.includes('weft.v1.fleet.bucket.weft_hosts.web-1'), 'word of the change');
-    const got = await ask(
-      onHost,
-      '$JS.fleet.API.STREAM.MSG.GET.KV_weft_hosts',
-      JSON.stringify({ last_by_subj: '$KV.weft_hosts.web-1' }),
-    );
-    assert.match(got, /"data"/);
-    await assert.rejects(onHost.request('$JS.fleet.API.$KV.weft_hosts.db-1', '{}', { timeout: 300 }));
-    await assert.rejects(onHost.request('$JS.fleet.API.CONSUMER.CREATE.KV_weft_hosts', '{}', { timeout: 300 }));
-  });
-});
-
-describe('a cluster of three', { timeout: 60_000 }, () => {
-  let fleet: TestFleet;
-  before(async () => {
-    fleet = await TestFleet.start(3);
-  });
-  after(() => fleet.dispose());
-
-  test('holds the fleet’s state in three copies, and answers while one server is away', async () => {
-    const alice = await fleet.connect(ROLES.operator);
-    const answers = async (connection: NatsConnection, subject: string, body: object) => {
-      let answer = '';
-      await until(
-        async () => {
-          answer = await connection.request(subject, JSON.stringify(body), { timeout: 1_000 }).then(
-            (message) => message.string(),
-            () => '{"error":{}}',
-          );
-          return !answer.includes('"error"');
-        },
-        subject,
-        15_000,
-      );
-      return answer;
-    };
-    await answers(alice, '$JS.fleet.API.STREAM.CREATE.KV_weft_sessions', bucketStream('weft_sessions', 3));
-    await answers(alice, '$JS.fleet.API.$KV.weft_sessions.nightly', { v: 1 });
-    await alice.close();
-    await fleet.kill('nats1');
-    const again = await fleet.connect(ROLES.operator);
-    assert.match(
-      await answers(again, '$JS.fleet.API.STREAM.MSG.GET.KV_weft_sessions', { last_by_subj: '$KV.weft_sessions.nightly' }),
-      /"data"/,
-    );
+    hear(onHost, 'weft.v1.fleet.bucket.weft_sessions.>', watched);
+    await until(async () => {
+      await ask(writer, '$JS.fleet.API.$KV.weft_sessions.nightly', '{"v":1}');
+      return watched.includes('weft.v1.fleet.bucket.weft_sessions.nightly');
+    }, 'word of the change');
+    const keys = await ask(onHost, READING[0]!, '{"subjects_filter":"$KV.weft_sessions.>"}');
+    assert.match(keys, /"\$KV\.weft_sessions\.nightly":\s*1/);
+    const wanted = { last_by_subj: '$KV.weft_sessions.nightly' };
+    assert.match(await ask(onHost, READING[1]!, JSON.stringify(wanted)), /"data"/);
+    for (const subject of [
+      '$JS.fleet.API.$KV.weft_sessions.nightly',
+      '$KV.weft_sessions.nightly',
+      '$JS.fleet.API.CONSUMER.CREATE.KV_weft_sessions',
+      '$JS.fleet.API.STREAM.CREATE.KV_other',
+    ])
+      await assert.rejects(onHost.request(subject, '{}', { timeout: 300 }), subject);
   });
 });

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { connect, credsAuthenticator, errors, type NatsConnection, type Status } from '@nats-io/transport-node';
 import { type FleetAccess, FleetKeys, type FleetServer } from '../../transport/fleet-keys.ts';
 import type { FleetRole } from '../../transport/fleet-roles.ts';
+import { bucketStream, copiesOn } from '../../transport/fleet-store.ts';
 import { findServer, freePort } from '../../transport/server-config.ts';
 
 const START_WITHIN_MS = 10_000;
@@ -113,6 +114,21 @@ export class TestFleet {
     return this.connectWith(await this.mint(role, expiresAtS));
   }
 
+  /** Where an operator writes what the fleet wants. */
+  async connectStore(who: string): Promise<NatsConnection> {
+    const directory = await this.mint({ kind: 'operator', name: who });
+    return this.connectWith(directory, { credentials: readFileSync(join(directory, accessOf(directory).store!)) });
+  }
+
+  /** As whoever holds the fleet's keys makes buckets. */
+  async connectMaker(): Promise<NatsConnection> {
+    const { urls, ca, credentials, inboxPrefix } = await this.keys.storeMaker();
+    const authenticator = credsAuthenticator(Buffer.from(credentials));
+    const connection = await connect({ servers: [...urls], authenticator, tls: { ca }, inboxPrefix, maxReconnectAttempts: 0 });
+    this.#connections.push(connection);
+    return connection;
+  }
+
   /** With a key that was made before. */
   async connectWith(
     directory: string,
@@ -191,4 +207,19 @@ export const objection = async (connection: NatsConnection, act: () => void): Pr
   statuses.stop();
   await ended;
   return said[0] ?? null;
+};
+
+/** Also on servers that have just been started, and have no leader yet. */
+export const makeBucket = async (fleet: TestFleet): Promise<void> => {
+  const maker = await fleet.connectMaker();
+  const stream = JSON.stringify(bucketStream('weft_sessions', copiesOn(fleet.keys.servers.length)));
+  const made = async (): Promise<boolean> => {
+    const answer = await maker.request('$JS.fleet.API.STREAM.CREATE.KV_weft_sessions', stream, { timeout: 2_000 }).then(
+      (message) => message.string(),
+      () => '"error"',
+    );
+    return !answer.includes('"error"');
+  };
+  await until(made, 'the bucket is made', 20_000);
+  await maker.close();
 };

@@ -42,7 +42,7 @@ const declare = async (document: FleetDocument, answers: Readonly<Record<number,
       return json({ seq: 8 });
     },
   } as unknown as Bus;
-  const operator = new FleetOperator(bus, 'alice');
+  const operator = new FleetOperator(bus, bus, 'alice');
   const { warnings } = await operator.declare('nightly', spec.uid, () => ({ spec, deleted: false }));
   return { written: parseFleetDocument(wrote), warnings };
 };

@@ -57,8 +57,8 @@ const bound = (target: Bus, key: string | symbol): unknown => {
 export const applyOnce = async (fleet: Commanded, session: string, pattern: string, limitMs: number): Promise<Applied> => {
   const { known, uid } = fleet;
   const { bus, writtenAt } = noting(fleet.bus);
-  const operator = new FleetOperator(bus, WHO);
-  await operator.bucket.create();
+  const operator = new FleetOperator(bus, bus, WHO);
+  await operator.bucket.make(1);
   const commands = [
     { name: 'session.create', fields: { name: session } },
     { name: 'event.enable', fields: { session, pattern } },

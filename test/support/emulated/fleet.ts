@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Body, Bus } from '../../../transport/bus.ts';
 import type { HostView } from '../../../transport/fleet-messages.ts';
-import { FLEET_DOMAIN } from '../../../transport/fleet-roles.ts';
+import { FLEET_DOMAIN } from '../../../transport/fleet-store.ts';
 import { findServer } from '../../../transport/server-config.ts';
 import { UID, type World } from '../world/world.ts';
 import { type Commanded, type Cpu, type Operated, type OperateOptions, operateOver } from './commanded.ts';

@@ -8,8 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { createInbox, type NatsConnection } from '@nats-io/transport-node';
 import type { Body } from '../../transport/bus.ts';
 import { decodeBody, MAX_BODY_BYTES } from '../../transport/codec.ts';
-import { bucketStream } from '../../transport/fleet-roles.ts';
-import { accessOf, TestFleet, until } from '../support/fleet-server.ts';
+import { accessOf, makeBucket, TestFleet, until } from '../support/fleet-server.ts';
 import { mutated, randomOf } from '../support/mutations.ts';
 import { freePort } from '../support/relay.ts';
 import { CLI, Weft } from '../support/weft.ts';
@@ -199,10 +198,9 @@ describe('a host and a relay of a fleet', { timeout: 120_000 }, () => {
   });
 
   test('documents of the fleet that are none: hosts follow what is one', async () => {
-    const put = (key: string, bytes: Uint8Array) => alice.publish(`$JS.fleet.API.$KV.weft_sessions.${key}`, bytes);
-    await alice.request('$JS.fleet.API.STREAM.CREATE.KV_weft_sessions', JSON.stringify(bucketStream('weft_sessions', 1)), {
-      timeout: 5_000,
-    });
+    await makeBucket(fleet);
+    const store = await fleet.connectStore('alice');
+    const put = (key: string, bytes: Uint8Array) => store.publish(`$JS.fleet.API.$KV.weft_sessions.${key}`, bytes);
     const commands = [{ name: 'session.create', fields: { name: 'wanted', snapshot: true } }];
     const spec = { selector: '*', uid: 0, commands };
     const document = { v: 1, name: 'wanted', uuid: 'u', generation: 1, spec, deleted: false };

@@ -273,19 +273,32 @@ const connectPeer = async (parts: ConsumerProcessParts, entry: LinkEntry): Promi
   return new RelayPeer(bus, link, listener, own ? null : bus);
 };
 
-const openPeer = async (parts: ConsumerProcessParts, session: string): Promise<void> => {
+/** One that comes when nobody waits any more is nobody's. */
+const peerOf = async (parts: ConsumerProcessParts, entry: LinkEntry, signal: AbortSignal): Promise<LinkPeer> => {
+  if (entry.peer) return entry.peer;
+  const peer = await connectPeer(parts, entry);
+  if (signal.aborted) void peer.close();
+  signal.throwIfAborted();
+  entry.peer = peer;
+  return peer;
+};
+
+/** `signal`: the machine waits no longer, and another opening may have begun: this one changes nothing then. */
+const openPeer = async (parts: ConsumerProcessParts, session: string, signal: AbortSignal): Promise<void> => {
   const entry = parts.links.get(session)!;
   try {
-    entry.peer ??= await connectPeer(parts, entry);
-    entry.pump ??= newPump(parts, entry, entry.peer);
+    const peer = await peerOf(parts, entry, signal);
+    entry.pump ??= newPump(parts, entry, peer);
     entry.queue.refresh();
-    const position = await entry.peer.open(entry.log.nextEpoch());
+    const position = await peer.open(entry.log.nextEpoch());
+    signal.throwIfAborted();
     entry.relay = position.relay;
     entry.directory = position.directory;
     entry.cause = null;
     entry.pump.begin(position);
   } catch (thrown) {
     const why = refusedFrom(thrown);
+    if (signal.aborted) throw why;
     entry.cause = thrown instanceof Error && 'fault' in thrown ? thrown.message : why.message;
     throw why;
   }
@@ -325,7 +338,7 @@ export const provideLink = (parts: ConsumerProcessParts) => {
     parts.tell('link', session, what, { session, ...linkView(parts, session) });
   };
   return linkMachine.provide({
-    actors: { openPeer: fromPromise(({ input }) => openPeer(parts, input.sessionId)) },
+    actors: { openPeer: fromPromise(({ input, signal }) => openPeer(parts, input.sessionId, signal)) },
     actions: {
       pumpLink: (_, { sessionId }) => {
         const entry = at(sessionId);

@@ -1,5 +1,6 @@
 /** Links: from the spool to a relay and back as room, with everything that can happen to either end and what lies between. */
 import assert from 'node:assert/strict';
+import { deferred } from '../../../actors/deferred.ts';
 import type { Body, Reply } from '../../../transport/bus.ts';
 import { consumerSubject } from '../../../transport/subjects.ts';
 import { FakeRelay } from '../../support/fake-relay.ts';
@@ -202,6 +203,31 @@ const TROUBLE: readonly Scenario[] = [
     assert.equal(left.drained, false);
     const relay = await relayOf(world);
     await sent(world, relay, numbers);
+  }),
+
+  scenario('an opening that comes true after another one has begun changes nothing', async (world) => {
+    const program = await recording(world);
+    const relay = await relayOf(world);
+    const { bus } = world.consumers[0]!.parts.connection!;
+    const { flush: plain } = bus;
+    const late = deferred<void>();
+    bus.flush = () => {
+      bus.flush = plain;
+      return late.promise;
+    };
+    await openLink(world);
+    await inState(world, /line:open/);
+    assert.equal(relay.opens.length, 2);
+    const before = world.record(program, 2);
+    await flush(world);
+    await sent(world, relay, before);
+    late.resolve();
+    await world.rest();
+    const after = world.record(program, 2);
+    await flush(world);
+    const time = await took(world, () => sent(world, relay, [...before, ...after]));
+    assert.ok(time < 1_000, `${time} ms`);
+    assert.equal(relay.opens.length, 2);
   }),
 
   scenario('a relay never comes: what was recorded stays in the spool, a spool without packets goes', async (world) => {

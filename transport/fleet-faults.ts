@@ -17,6 +17,11 @@ export const FLEET_FAULTS = {
     ({ selector, column, cause }) => `Selector \`${selector}\`, column ${column}: ${cause}.`,
     "Terms are separated by commas and all must hold: 'role=db,zone!=a', 'host=web-*', 'role', '!canary'.",
   ),
+  'host-reserved': row<{ host: string }>(
+    'error',
+    ({ host }) => `No host can be called \`${host}\`: subjects of the bus begin so.`,
+    'Give it another name, here and with `weft sessiond --host NAME`.',
+  ),
   'bucket-refused': row<{ bucket: string; cause: string }>(
     'error',
     ({ bucket, cause }) => `Bucket ${bucket} of the fleet: ${cause}.`,

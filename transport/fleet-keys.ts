@@ -8,12 +8,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Account, type ConnectionType, encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
 import { createAccount, createOperator, createUser, type KeyPair } from '@nats-io/nkeys';
+import { failure } from './errors.ts';
 import { type Authority, certify, loadAuthority } from './fleet-certificates.ts';
 import { type FleetRole, type FleetRoleKind, fleetPermissions, INBOXES } from './fleet-roles.ts';
 import { FLEET_DOMAIN, importsOf, STORE_EXPORTS, type StoreRole, storePublishes } from './fleet-store.ts';
 import { pairOf, SIGNED, seedOf, UNLIMITED } from './identity.ts';
 import { writeWhole } from './private-file.ts';
-import { encodeToken } from './subjects.ts';
+import { encodeToken, RESERVED_HOSTS } from './subjects.ts';
 
 export interface Ports {
   readonly client: number;
@@ -73,8 +74,8 @@ export interface StoreMaker {
 /** Time enough to connect, also to a server whose clock is a bit ahead. */
 const MAKER_S = 300;
 const JETSTREAM = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
-/** Where a user's directory is copied to; a NATS context knows no relative paths (docs/deploy.md). */
-const INSTALLED = '/etc/weft/fleet';
+/** Where a user's directory is copied to; a NATS context knows no relative paths (docs/deploy.md). A relay may share a host's machine. */
+const installed = (kind: FleetRoleKind): string => (kind === 'relay' ? '/etc/weft/relay' : '/etc/weft/fleet');
 /** Server configurations that the package brings. */
 const TEMPLATES = join(import.meta.dirname, '../deploy/nats');
 
@@ -209,6 +210,8 @@ export class FleetKeys {
 
   /** A new key for `role`, in a directory to be copied to where it is used. One of before goes on being good: see `revoke`. */
   async mint(role: FleetRole, expiresAtS: number | null = null): Promise<string> {
+    // Its permissions would be those of the fleet's or the relays' own subjects.
+    if (role.kind === 'host' && RESERVED_HOSTS.includes(role.name)) throw failure('host-reserved', { host: role.name });
     const directory = this.userDirectory(role.kind, role.name);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const inboxPrefix = `${INBOXES}.${randomBytes(16).toString('hex')}`;
@@ -238,8 +241,8 @@ export class FleetKeys {
     writeWhole(join(directory, 'fleet.json'), `${JSON.stringify(access, null, 2)}\n`, 0o644);
     const context = {
       url: clientUrls.join(','),
-      creds: join(INSTALLED, access.credentials),
-      ca: join(INSTALLED, access.ca),
+      creds: join(installed(role.kind), access.credentials),
+      ca: join(installed(role.kind), access.ca),
       inbox_prefix: inboxPrefix,
     };
     writeWhole(join(directory, 'nats-context.json'), `${JSON.stringify(context, null, 2)}\n`, 0o644);

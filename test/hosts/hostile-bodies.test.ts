@@ -33,7 +33,7 @@ describe('a host and a relay of a fleet', { timeout: 120_000 }, () => {
     const from = await fleet.mint({ kind: 'relay', name: 'store' });
     const to = join(relayHome.home, 'config/nats/context');
     mkdirSync(to, { recursive: true });
-    const context = readFileSync(join(from, 'nats-context.json'), 'utf8').replaceAll('/etc/weft/fleet', from);
+    const context = readFileSync(join(from, 'nats-context.json'), 'utf8').replaceAll('/etc/weft/relay', from);
     writeFileSync(join(to, 'fleet.json'), context);
     const words = ['relayd', '--bus-context=fleet', '-o', join(relayHome.home, 'out'), '--sig-parent'];
     const env = { ...relayHome.env, HOME: relayHome.home, XDG_CONFIG_HOME: join(relayHome.home, 'config') };

@@ -40,6 +40,7 @@ describe('weft keys', { timeout: 60_000 }, () => {
 
   test('says what is wrong with its words', () => {
     assert.match(keys('host').stderr, /Which name/);
+    for (const name of ['relay', 'fleet']) assert.match(keys('host', name).stderr, /No host can be called/);
     assert.match(keys('pope', 'x').stderr, /What key\? weft keys init, host, operator, relay, viewer or revoke/);
     assert.match(keys('host', 'x', '--expires=soon').stderr, /give a number and s, m, h, d or y/);
     assert.match(keys('host', 'x', `--dir=${directory}`).stderr, /holds no keys of a fleet/);

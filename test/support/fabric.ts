@@ -177,7 +177,7 @@ export class Fabric {
     const from = join(this.#keys, 'relays/store');
     const to = join(this.relay.home, 'config/nats/context');
     mkdirSync(to, { recursive: true });
-    const context = readFileSync(join(from, 'nats-context.json'), 'utf8').replaceAll('/etc/weft/fleet', from);
+    const context = readFileSync(join(from, 'nats-context.json'), 'utf8').replaceAll('/etc/weft/relay', from);
     writeFileSync(join(to, 'fleet.json'), context);
   }
 

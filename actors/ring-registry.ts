@@ -26,7 +26,7 @@ import { tellChannel } from './channel.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { geometryOf } from './rings.ts';
-import { directoriesOf, placeOf } from './rotation-places.ts';
+import { directoriesOf, directoryIn, placeOf } from './rotation-places.ts';
 import { registryOf, registryPlace, withRegistry } from './scopes.ts';
 
 /** CPUs of one ring set at most (layout.h): keeps the stream numbers of a trace apart. */
@@ -91,22 +91,33 @@ interface Described extends Pick<SessionDocument, 'channels' | 'clock'> {
 /** By registry: every pass and every flush asks for the text, which changes seldom. */
 const metadata = new WeakMap<RegistryDocument, Described>();
 
-export const metadataOf = (document: SessionDocument, registry: RegistryDocument): string => {
-  const { channels, clock } = document;
-  const known = metadata.get(registry);
-  if (known && known.channels === channels && known.clock === clock) return known.text;
-  const text = traceMetadata({
+const describedText = ({ name, hostname, createdAt, clock, channels }: SessionDocument, registry: RegistryDocument): string =>
+  traceMetadata({
     uuid: registry.uuid,
-    sessionName: document.name,
-    hostname: document.hostname,
-    createdAt: document.createdAt,
+    sessionName: name,
+    hostname,
+    createdAt,
     scope: registry.scope,
     clock,
     channels: channels.map(({ id, contexts, attributes: { allocation } }) => ({ id, contexts, allocation })),
     eventClasses: registry.eventClasses,
   });
+
+export const metadataOf = (document: SessionDocument, registry: RegistryDocument): string => {
+  const { channels, clock } = document;
+  const known = metadata.get(registry);
+  if (known && known.channels === channels && known.clock === clock) return known.text;
+  const text = describedText(document, registry);
   metadata.set(registry, { channels, clock, text });
   return text;
+};
+
+/** A chunk that ends keeps the clock that it was begun with. */
+const metadataIn = (document: SessionDocument, registry: RegistryDocument, directory: string): string => {
+  const { rotation } = document;
+  const ends =
+    rotation?.clock && rotation.clock !== document.clock && directory === directoryIn(document, rotation.ends, registry);
+  return ends ? describedText({ ...document, clock: rotation.clock }, registry) : metadataOf(document, registry);
 };
 
 const prefixOf = (channel: ChannelDocument, sync: 'rseq' | 'lock'): string =>
@@ -156,7 +167,8 @@ const writeOut = async (
   describeFiles(parts, document, registry);
   for (const directory of directoriesOf(document, registry)) {
     await consumer.open(document.id, directory);
-    await consumer.writeMetadata(document.id, directory, metadataOf(document, registry), registry.eventClasses.length);
+    const text = metadataIn(document, registry, directory);
+    await consumer.writeMetadata(document.id, directory, text, registry.eventClasses.length);
   }
 };
 

@@ -5,7 +5,7 @@ import { outputPathOf } from '../machines/output.ts';
 import type { StreamPlace } from './consumer-link.ts';
 
 /** Empty: nowhere. */
-const directoryIn = (document: SessionDocument, chunk: Chunk, registry: RegistryDocument): string => {
+export const directoryIn = (document: SessionDocument, chunk: Chunk, registry: RegistryDocument): string => {
   const output = outputPathOf(document);
   return output === '' ? '' : join(output, chunk.directory, registry.directory);
 };

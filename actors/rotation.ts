@@ -24,12 +24,14 @@ import { localTime } from './local-time.ts';
 import { faultOfRefusal, Refused, refuse } from './refused.ts';
 import { holdAll } from './ring-registry.ts';
 import { placeOf } from './rotation-places.ts';
+import { clockOf } from './session-clock.ts';
 import { deliverArchive } from './session-link.ts';
 import { summaryOf } from './views.ts';
 
 export const momentOf = (parts: DaemonParts, document: SessionDocument): Moment => ({
   localTime: localTime(parts.ports.clock.now()),
   bytes: parts.totals.consumedBytes(document).toString(),
+  clock: clockOf(parts),
 });
 
 /** For a start: from here on there is a chunk to record into. */

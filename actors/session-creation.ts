@@ -10,7 +10,7 @@ import type { CommandRequest } from '../transport/messages.ts';
 import type { Caller, Handler } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { localStamp, localTime } from './local-time.ts';
-import { clockOf } from './session-recovery.ts';
+import { clockOf } from './session-clock.ts';
 import { inTurn } from './turns.ts';
 
 const nameCause = (name: string): string | null => {

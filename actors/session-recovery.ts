@@ -1,20 +1,11 @@
 /** How a session of a former daemon finds its memory again, and what its document implies. */
-import type { ClockDescription, RegistryDocument, SessionDocument } from '../machines/document.ts';
+import type { RegistryDocument, SessionDocument } from '../machines/document.ts';
 import { mapGroupsOf, mapsOf, withoutGroups } from '../machines/map-edits.ts';
 import type { Implied } from '../machines/session-setup.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { tellSchedules } from './rotation.ts';
 import { nextGeneration } from './scopes.ts';
-
-export const clockOf = ({ ports: { host }, fleetClock }: Pick<DaemonParts, 'ports' | 'fleetClock'>): ClockDescription => {
-  const own = { uuid: host.bootId, offsetNs: host.clockOffsetNs().toString() };
-  const { reference, offsetNs, uncertaintyNs } = fleetClock();
-  if (reference === null || uncertaintyNs === null) return own;
-  return {
-    ...own,
-    fleet: { reference, offsetNs: String(Math.round(offsetNs)), uncertaintyNs: String(Math.ceil(uncertaintyNs)) },
-  };
-};
+import { clockOf } from './session-clock.ts';
 
 /** Null: at least one ring of it is gone. The rest is given back, for records of one event id must not lie in two traces. */
 const adopted = async (parts: DaemonParts, registry: RegistryDocument): Promise<RegistryDocument | null> => {

@@ -12,6 +12,7 @@ import { localStamp, localTime } from './local-time.ts';
 import { discardParcel, PARCEL_VERSION, type ParcelDocument } from './parcels.ts';
 import { Refused } from './refused.ts';
 import { holdAll, metadataOf } from './ring-registry.ts';
+import { clockOf } from './session-clock.ts';
 import { endpointOf } from './session-link.ts';
 
 /** For a relay it is written into a spool first; so it is whole, whatever the relay does meanwhile. */
@@ -57,7 +58,7 @@ const freeze = async (
 ): Promise<SnapshotPlace> => {
   const { clock, host } = parts.ports;
   const promise = await parts.documents.edit(sessionId, (before) => {
-    const at = { stamp: localStamp(clock.now()), cpus: host.onlineCpus().length };
+    const at = { stamp: localStamp(clock.now()), cpus: host.onlineCpus().length, clock: clockOf(parts) };
     const edited = editSession(before, { kind: 'snapshot.take', wanted, ...at });
     if (!edited.ok) throw new Refused(edited.refusal);
     return { document: edited.document, value: (edited.answer as { promise: SnapshotPromise }).promise };

@@ -175,7 +175,7 @@ export interface EndedTotals {
 
 export interface ClockDescription {
   readonly uuid: string; // boot id
-  readonly offsetNs: string; // real time - monotonic, decimal, sampled at creation
+  readonly offsetNs: string; // real time - monotonic, decimal, sampled when its trace began
   /** Against the fleet's reference when that was sampled: what this host's real time lacks, and how sure that is. Absent: not measured. */
   readonly fleet?: { readonly reference: string; readonly offsetNs: string; readonly uncertaintyNs: string };
 }
@@ -194,6 +194,8 @@ export interface Chunk {
 /** A rotation under way. The document's `chunk` is the next one already (null: the session is stopped, there is none). */
 export interface RotationDocument {
   readonly ends: Chunk;
+  /** Of the chunk that ends; absent: that of the document, as older daemons have it. */
+  readonly clock?: ClockDescription;
   readonly requestId: string | null;
   readonly at: string; // ns of CLOCK_MONOTONIC, decimal: what is not later lies in the chunk that ends
   readonly archive: string; // relative to the session's output

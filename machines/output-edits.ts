@@ -3,6 +3,7 @@ import type { Edited } from './channel-edits.ts';
 import type { Destination, NetworkDocument, SessionDocument } from './document.ts';
 import { refusal } from './refusal.ts';
 import type { Moment } from './rotation-edits.ts';
+import { freshClock } from './session-clock.ts';
 
 /** Where the traces of a stopped session go from its next start on. */
 export interface OutputWanted {
@@ -36,5 +37,6 @@ export const redirectOutput = (document: SessionDocument, wanted: OutputWanted, 
   const chunk = { id: nextChunk, beganAt, directory: '', bytesBefore, cleared: everStarted };
   const begun = { chunk, nextChunk: nextChunk + 1, archives: 0, lastArchive: null };
   const network = networkOf(document, wanted, beganAt);
-  return { ok: true, document: { ...document, output: { kind: 'local', path }, network, ...begun }, answer: { path } };
+  const clock = freshClock(document.clock, moment.clock);
+  return { ok: true, document: { ...document, output: { kind: 'local', path }, clock, network, ...begun }, answer: { path } };
 };

@@ -2,14 +2,16 @@
 import type { Edited } from './channel-edits.ts';
 import type { Chunk, ClockDescription, Schedules, SessionDocument } from './document.ts';
 import { type Refusal, refusal } from './refusal.ts';
+import { clockAtStart, clockOfNextChunk } from './session-clock.ts';
 
 /** The longest time that a timer of the host can wait. */
 export const TIMER_MAX_US = 2_147_483_647_000;
 
-/** When something happens: local time, and how much the readers had taken by then. */
+/** When something happens: local time, how much the readers had taken by then, and what was known of the clocks. */
 export interface Moment {
   readonly localTime: string;
   readonly bytes: string;
+  readonly clock: ClockDescription;
 }
 
 const refused = (code: string, params: Refusal['params'] = {}) => ({ ok: false, refusal: refusal(code, params) }) as const;
@@ -28,8 +30,14 @@ const chunkAt = (id: number, { localTime, bytes }: Moment): Chunk => ({
 
 /** Before a start: there is a chunk to record into. */
 export const openChunk = (document: SessionDocument, moment: Moment): SessionDocument => {
-  if (document.chunk) return document.chunk.cleared ? { ...document, chunk: { ...document.chunk, cleared: false } } : document;
-  return { ...document, chunk: chunkAt(document.nextChunk, moment), nextChunk: document.nextChunk + 1 };
+  const { chunk, nextChunk } = document;
+  if (!chunk) {
+    const clock = clockOfNextChunk(document, moment.clock);
+    return { ...document, clock, chunk: chunkAt(nextChunk, moment), nextChunk: nextChunk + 1 };
+  }
+  const clock = clockAtStart(document, moment.clock);
+  if (!chunk.cleared && clock === document.clock) return document;
+  return { ...document, clock, chunk: { ...chunk, cleared: false } };
 };
 
 export const archiveOf = (chunk: Chunk, endedAt: string): string =>
@@ -67,7 +75,8 @@ export const endChunk = (
 ): SessionDocument => {
   const rings = document.registries.flatMap(({ ringSets }) => ringSets.map(({ ringId }) => ringId));
   const archive = archiveOf(ends, moment.localTime);
-  const ended = { ...document, chunk: null, rotation: { ends, requestId, at, archive, rings, switched: false } };
+  const rotation = { ends, clock: document.clock, requestId, at, archive, rings, switched: false };
+  const ended = { ...document, chunk: null, rotation };
   return document.active ? openChunk(ended, moment) : ended;
 };
 
@@ -82,7 +91,13 @@ export const finishRotation = (document: SessionDocument): SessionDocument =>
 /** Nothing has been done about it yet. */
 export const retractRotation = (document: SessionDocument): SessionDocument =>
   document.rotation
-    ? { ...document, rotation: null, chunk: document.rotation.ends, nextChunk: document.rotation.ends.id + 1 }
+    ? {
+        ...document,
+        clock: document.rotation.clock ?? document.clock,
+        rotation: null,
+        chunk: document.rotation.ends,
+        nextChunk: document.rotation.ends.id + 1,
+      }
     : document;
 
 /** A stopped session that was emptied has nothing to archive. */

@@ -40,7 +40,13 @@ export type SessionEdit =
   | { readonly kind: 'statedump.regenerate' }
   | { readonly kind: 'snapshot.add'; readonly name: string | null; readonly path: string; readonly maxSize: number }
   | { readonly kind: 'snapshot.delete'; readonly output: string }
-  | { readonly kind: 'snapshot.take'; readonly wanted: SnapshotWanted; readonly stamp: string; readonly cpus: number }
+  | {
+      readonly kind: 'snapshot.take';
+      readonly wanted: SnapshotWanted;
+      readonly stamp: string;
+      readonly cpus: number;
+      readonly clock: ClockDescription;
+    }
   /** `values` null: all. */
   | { readonly kind: 'tracker.track'; readonly attribute: TrackedAttribute; readonly values: readonly TrackedValue[] | null }
   | { readonly kind: 'tracker.untrack'; readonly attribute: TrackedAttribute; readonly values: readonly TrackedValue[] | null }

@@ -2,8 +2,9 @@
  * Snapshots in a session document: where they go and how many there were. Pure: the caller writes the result, and only then takes
  * the snapshot, so that no two of a session ever get the same number.
  */
-import type { Destination, SessionDocument, SnapshotDocument, SnapshotOutput } from './document.ts';
+import type { ClockDescription, Destination, SessionDocument, SnapshotDocument, SnapshotOutput } from './document.ts';
 import { type Refusal, refusal } from './refusal.ts';
+import { freshClock } from './session-clock.ts';
 
 /** What `record` asks for; null: as the session's output says. */
 export interface SnapshotWanted {
@@ -117,7 +118,7 @@ const shareOf = (document: SessionDocument, maxSize: number, cpus: number): { sh
 export const takeSnapshot = (
   document: SessionDocument,
   wanted: SnapshotWanted,
-  { stamp, cpus }: { readonly stamp: string; readonly cpus: number },
+  { stamp, cpus, clock }: { readonly stamp: string; readonly cpus: number; readonly clock: ClockDescription },
 ): Changed<PromiseAnswer> => {
   const session = document.name;
   const { snapshot } = document;
@@ -135,7 +136,8 @@ export const takeSnapshot = (
   const number = snapshot.taken;
   return {
     ok: true,
-    document: withSnapshot(document, { taken: number + 1 }),
+    // Each is a trace of its own.
+    document: { ...withSnapshot(document, { taken: number + 1 }), clock: freshClock(document.clock, clock) },
     answer: { promise: { base, directory: `${name}-${stamp}-${number}`, number, maxStreamBytes: size.share } },
   };
 };

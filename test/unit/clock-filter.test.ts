@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { DaemonPorts } from '../../actors/ports.ts';
-import { clockOf } from '../../actors/session-recovery.ts';
+import { clockOf } from '../../actors/session-clock.ts';
 import {
   addExchange,
   type ClockExchange,

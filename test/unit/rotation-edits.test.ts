@@ -1,7 +1,7 @@
 /** What rotations and schedules do to a session document. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { completeDocument, type SessionDocument, withoutRotation } from '../../machines/document.ts';
+import { type ClockDescription, completeDocument, type SessionDocument, withoutRotation } from '../../machines/document.ts';
 import {
   archiveOf,
   beginRotation,
@@ -16,7 +16,8 @@ import {
 } from '../../machines/rotation-edits.ts';
 
 const BEGAN = '2026-11-21T10:38:05-05:00';
-const moment = { localTime: '2026-11-21T11:00:00-05:00', bytes: '77' };
+const clock: ClockDescription = { uuid: '0'.repeat(32), offsetNs: '0' };
+const moment = { localTime: '2026-11-21T11:00:00-05:00', bytes: '77', clock };
 const wanted = { requestId: 'r', at: '1', moment };
 
 const STARTED: SessionDocument = {
@@ -31,7 +32,7 @@ const STARTED: SessionDocument = {
   output: { kind: 'local', path: '/out' },
   shmPath: null,
   network: null,
-  clock: { uuid: '0'.repeat(32), offsetNs: '0' },
+  clock,
   channels: [],
   registries: [],
   active: true,
@@ -104,4 +105,46 @@ test('schedules: above zero, each once, removed only when they are there', () =>
 test('a document of before there were rotations is one whose trace is the first chunk', () => {
   const { chunk: _, nextChunk: __, rotation: ___, archives: ____, lastArchive: _____, schedules: ______, ...old } = STARTED;
   assert.deepEqual(completeDocument(old as SessionDocument), STARTED);
+});
+
+const lined = (reference: string, offsetNs: number): ClockDescription => ({
+  ...clock,
+  fleet: { reference, offsetNs: String(offsetNs), uncertaintyNs: '100' },
+});
+
+test('a chunk that begins takes the fleet’s clock when that says anything else; the one that ends keeps its own', () => {
+  const began = (before: ClockDescription, now: ClockDescription) => {
+    const edited = beginRotation({ ...STARTED, clock: before }, { ...wanted, moment: { ...moment, clock: now } });
+    assert.ok(edited.ok);
+    return edited.document;
+  };
+  const measured = lined('a', 3_000);
+  const during = began(clock, measured);
+  assert.deepEqual([during.clock, during.rotation?.clock], [measured, clock]);
+  assert.deepEqual(retractRotation(during).clock, clock);
+  assert.equal(began(measured, clock).clock, measured, 'what is not measured now was');
+  assert.equal(began(measured, lined('a', 3_200)).clock, measured, 'both may be true: its events stay in order');
+  assert.deepEqual(began(measured, lined('a', 3_201)).clock, lined('a', 3_201));
+  assert.deepEqual(began(measured, lined('b', 3_000)).clock, lined('b', 3_000));
+  const set = { ...lined('a', 2_000), offsetNs: '1000' };
+  assert.equal(began(measured, set).clock, measured, 'this host’s own clock was set: the sum is the same');
+});
+
+test('a first start takes the fleet’s clock, a later one in the same chunk does not', () => {
+  const now = { ...moment, clock: lined('a', 3_000) };
+  const fresh = { ...STARTED, active: false, everStarted: false };
+  assert.deepEqual(openChunk(fresh, now).clock, now.clock);
+  assert.equal(openChunk({ ...STARTED, active: false }, now).clock, clock);
+  assert.equal(openChunk(fresh, moment), fresh, 'nothing is measured: nothing changes');
+});
+
+test('what a viewer of a live session was told of its clock stays', () => {
+  const now = { ...moment, clock: lined('a', 3_000) };
+  const registry = { key: 'k' } as unknown as SessionDocument['registries'][number];
+  const network = { liveTimerUs: 1_000_000 } as unknown as SessionDocument['network'];
+  const live = { ...STARTED, network };
+  const told = { ...live, registries: [{ ...registry, ringSets: [] }] };
+  assert.equal(openChunk({ ...told, everStarted: false }, now).clock, clock);
+  assert.equal(openChunk({ ...told, chunk: null }, now).clock, clock);
+  assert.deepEqual(openChunk({ ...live, everStarted: false }, now).clock, now.clock, 'there was nothing to tell yet');
 });

@@ -62,6 +62,7 @@ const take = (wanted: Partial<{ name: string; path: string; maxSize: number }> =
   wanted: { name: null, path: null, maxSize: null, ...wanted },
   stamp: '20260102-030405',
   cpus: 2,
+  clock: { uuid: '0'.repeat(32), offsetNs: '0' },
 });
 const placeOf = (document: SessionDocument, edit: SessionEdit) => {
   const { answer } = done(document, edit);

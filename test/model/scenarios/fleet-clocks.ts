@@ -77,6 +77,45 @@ export const FLEET_CLOCKS: readonly Scenario[] = [
     assert.equal(String(fleet?.offsetNs), String(3n * SECOND_NS));
   }),
 
+  apart(
+    'a session from before anything was measured has the fleet’s clock from its first start or its next chunk on',
+    async (world) => {
+      for (const name of ['waits', 'runs']) {
+        await world.ok('session.create', { name, output: `/out/${name}` });
+        await world.ok('event.enable', { session: name, pattern: 'weft_test:*' });
+      }
+      await world.ok('session.start', { session: 'runs' });
+      await world.program();
+      await world.advance(CHOSEN_MS);
+      assert.equal(world.document('waits')?.clock.fleet, undefined);
+      await world.ok('session.start', { session: 'waits' });
+      assert.equal(world.document('waits')?.clock.fleet?.reference, 'a-host');
+      assert.equal(world.document('runs')?.clock.fleet, undefined, 'readers were told another clock');
+      await world.ok('session.rotate', { session: 'runs' });
+      await world.advance(1_000);
+      const { clock, chunk, lastArchive } = world.document('runs')!;
+      assert.equal(clock.fleet?.offsetNs, String(3n * SECOND_NS));
+      const stated = (below: string) =>
+        [...world.files.metadata]
+          .filter(([path]) => path.startsWith(`/out/${below}/`))
+          .map(([, text]) => text.includes('weft_clock_reference = "a-host"'));
+      assert.deepEqual(stated(`runs/${lastArchive}`), [false]);
+      assert.deepEqual(stated(`runs/${chunk!.directory}`), [true]);
+      assert.deepEqual([...new Set(stated('waits'))], [true]);
+    },
+  ),
+
+  apart('each snapshot states the clock of when it was taken', async (world) => {
+    await world.ok('session.create', { name: 'flight', snapshot: true, output: '/out/flight' });
+    await world.ok('event.enable', { session: 'flight', pattern: 'weft_test:*' });
+    await world.ok('session.start', { session: 'flight' });
+    await world.ok('snapshot.record', { session: 'flight' });
+    assert.equal(world.document('flight')?.clock.fleet, undefined);
+    await world.advance(CHOSEN_MS);
+    await world.ok('snapshot.record', { session: 'flight' });
+    assert.equal(world.document('flight')?.clock.fleet?.offsetNs, String(3n * SECOND_NS));
+  }),
+
   apart('the reference dies: the next one is chosen, and its event is heard', async (world, other) => {
     await world.advance(CHOSEN_MS);
     other.killDaemon();

@@ -1,0 +1,34 @@
+/**
+ * Which clock the metadata of a session states. A trace that was begun keeps its own, for who reads it while it grows would be told two;
+ * what begins later takes the one that is measured then, if it says anything else.
+ */
+import type { ClockDescription, SessionDocument } from './document.ts';
+
+/** What is added to monotonic time. */
+const totalNs = ({ offsetNs, fleet }: ClockDescription): bigint => BigInt(offsetNs) + BigInt(fleet?.offsetNs ?? 0);
+
+/** Both may be true: what they state is no further apart than they are sure. */
+const agree = (one: ClockDescription, other: ClockDescription): boolean => {
+  if (one.fleet?.reference !== other.fleet?.reference) return false;
+  const apart = totalNs(one) - totalNs(other);
+  const sure = BigInt(one.fleet?.uncertaintyNs ?? 0) + BigInt(other.fleet?.uncertaintyNs ?? 0);
+  return (apart < 0n ? -apart : apart) <= sure;
+};
+
+/** For a trace that begins where another one of the session ended: events go on in order while the former clock may be right. */
+export const nextClock = (before: ClockDescription, now: ClockDescription): ClockDescription =>
+  now.fleet === undefined || agree(before, now) ? before : now;
+
+/** For a trace that stands alone: as true as it can be. */
+export const freshClock = (before: ClockDescription, now: ClockDescription): ClockDescription =>
+  now.fleet === undefined ? before : now;
+
+/** A viewer of a live session that was told of its clock cannot be told of another one. */
+const isTold = ({ network, registries }: SessionDocument): boolean => network?.liveTimerUs != null && registries.length > 0;
+
+/** With its first start the session's trace begins; until then nothing was recorded. */
+export const clockAtStart = (document: SessionDocument, now: ClockDescription): ClockDescription =>
+  document.everStarted || isTold(document) ? document.clock : nextClock(document.clock, now);
+
+export const clockOfNextChunk = (document: SessionDocument, now: ClockDescription): ClockDescription =>
+  isTold(document) ? document.clock : nextClock(document.clock, now);

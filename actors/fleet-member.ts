@@ -14,6 +14,7 @@ import { clockEndpoint, provideClockOffset } from './clock-offset.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { fleetEndpoints } from './fleet-scatter.ts';
 import { provideFleetSession } from './fleet-sessions.ts';
+import { renewClocks } from './session-clock.ts';
 
 const beatBody = z.object({
   v: z.literal(1),
@@ -155,7 +156,10 @@ export const provideFleetMember = (parts: DaemonParts) => {
     actions: {
       publishBeat: () => publishBeat(parts),
       publishCall: () => void parts.bus.publish(callSubject(parts.place.uid), { v: 1, host: parts.place.host }),
-      chooseReference: ({ context }) => context.clock.send({ type: 'ReferenceChanged', reference: referenceOf(context) }),
+      chooseReference: ({ context }) => {
+        context.clock.send({ type: 'ReferenceChanged', reference: referenceOf(context) });
+        renewClocks(parts);
+      },
       closeFleet: () => closeFleet(parts, opened),
       logMember: (_, { what }) => parts.ports.log.warn(what),
     },

@@ -1,5 +1,6 @@
 /** What is known now of this host's clocks, as a session's metadata states it. */
 import type { ClockDescription } from '../machines/document.ts';
+import { lacksReference } from '../machines/session-clock.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 
 export const clockOf = ({ ports: { host }, fleetClock }: Pick<DaemonParts, 'ports' | 'fleetClock'>): ClockDescription => {
@@ -10,4 +11,14 @@ export const clockOf = ({ ports: { host }, fleetClock }: Pick<DaemonParts, 'port
     ...own,
     fleet: { reference, offsetNs: String(Math.round(offsetNs)), uncertaintyNs: String(Math.ceil(uncertaintyNs)) },
   };
+};
+
+/** A session that is busy does not hear it; it is told again. */
+export const renewClocks = (parts: DaemonParts): void => {
+  const clock = clockOf(parts);
+  for (const document of parts.documents.all()) {
+    if (!lacksReference(document, clock)) continue;
+    const edit = { kind: 'metadata.regenerate', clock } as const;
+    parts.session(document.id)?.send({ type: 'EditRequested', requestId: parts.ports.ids.hex(16), edit });
+  }
 };

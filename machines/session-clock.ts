@@ -32,3 +32,15 @@ export const clockAtStart = (document: SessionDocument, now: ClockDescription): 
 
 export const clockOfNextChunk = (document: SessionDocument, now: ClockDescription): ClockDescription =>
   isTold(document) ? document.clock : nextClock(document.clock, now);
+
+/**
+ * Whether the metadata of what is recorded now is written anew by itself, as `regenerate metadata` does it: when there is a reference that
+ * it does not name. Nobody but readers of the files themselves, which take the text as a whole, was told of it.
+ */
+export const lacksReference = (
+  { active, network, output, channels, clock }: SessionDocument,
+  now: ClockDescription,
+): boolean => {
+  const rewritable = active && network === null && output.kind === 'local' && channels[0]?.attributes.ownership === 'user';
+  return rewritable && now.fleet !== undefined && now.fleet.reference !== clock.fleet?.reference;
+};

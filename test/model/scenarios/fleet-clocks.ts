@@ -78,30 +78,34 @@ export const FLEET_CLOCKS: readonly Scenario[] = [
   }),
 
   apart(
-    'a session from before anything was measured has the fleet’s clock from its first start or its next chunk on',
+    'a session from before anything was measured has the fleet’s clock from its first start, its next chunk, or by itself',
     async (world) => {
-      for (const name of ['waits', 'runs']) {
+      for (const name of ['waits', 'runs', 'turns']) {
         await world.ok('session.create', { name, output: `/out/${name}` });
+        const ownership = name === 'turns' ? 'process' : 'user';
+        await world.ok('channel.enable', { session: name, name: 'channel0', attributes: { ownership } });
         await world.ok('event.enable', { session: name, pattern: 'weft_test:*' });
       }
-      await world.ok('session.start', { session: 'runs' });
+      for (const name of ['runs', 'turns']) await world.ok('session.start', { session: name });
       await world.program();
+      const reference = (name: string) => world.document(name)?.clock.fleet?.reference;
       await world.advance(CHOSEN_MS);
-      assert.equal(world.document('waits')?.clock.fleet, undefined);
+      assert.equal(reference('waits'), undefined);
       await world.ok('session.start', { session: 'waits' });
-      assert.equal(world.document('waits')?.clock.fleet?.reference, 'a-host');
-      assert.equal(world.document('runs')?.clock.fleet, undefined, 'readers were told another clock');
-      await world.ok('session.rotate', { session: 'runs' });
+      assert.equal(reference('waits'), 'a-host');
+      assert.equal(reference('runs'), 'a-host');
+      assert.equal(reference('turns'), undefined, 'metadata of processes that ended cannot be written anew');
+      await world.ok('session.rotate', { session: 'turns' });
       await world.advance(1_000);
-      const { clock, chunk, lastArchive } = world.document('runs')!;
+      const { clock, chunk, lastArchive } = world.document('turns')!;
       assert.equal(clock.fleet?.offsetNs, String(3n * SECOND_NS));
       const stated = (below: string) =>
         [...world.files.metadata]
           .filter(([path]) => path.startsWith(`/out/${below}/`))
           .map(([, text]) => text.includes('weft_clock_reference = "a-host"'));
-      assert.deepEqual(stated(`runs/${lastArchive}`), [false]);
-      assert.deepEqual(stated(`runs/${chunk!.directory}`), [true]);
-      assert.deepEqual([...new Set(stated('waits'))], [true]);
+      assert.deepEqual(stated(`turns/${lastArchive}`), [false]);
+      assert.deepEqual(stated(`turns/${chunk!.directory}`), [true]);
+      for (const name of ['waits', 'runs']) assert.deepEqual(stated(name), [true]);
     },
   ),
 

@@ -16,6 +16,8 @@ const NO_ROOM: readonly string[] = ['ENOSPC', 'EDQUOT'];
 export class StreamEntry {
   attach: AttachRequest;
   directory: string;
+  /** Where its reader may be writing: after a rotation also where it was. */
+  places: readonly string[];
   readonly opened: Deferred<void> = deferred();
   readonly drained: Deferred<void> = deferred();
   /** Resolves when the memory came over the socket pair. */
@@ -31,6 +33,7 @@ export class StreamEntry {
   constructor(attach: AttachRequest) {
     this.attach = attach;
     this.directory = attach.directory;
+    this.places = [attach.directory];
     this.plan = attach.plan;
   }
 
@@ -38,6 +41,14 @@ export class StreamEntry {
   replace(attach: AttachRequest): void {
     this.attach = attach;
     this.directory = attach.directory;
+    this.places = [attach.directory];
+  }
+
+  /** Files of its rings of these CPUs. */
+  filesOf(cpus: readonly number[]): readonly string[] {
+    const { filePrefix, geometry } = this.attach;
+    const names = geometry.allocation === 'per-channel' ? [filePrefix] : cpus.map((cpu) => `${filePrefix}_${cpu}`);
+    return this.places.flatMap((place) => names.map((name) => `${place}/${name}`));
   }
 
   bring(memory: RingMemory): void {
@@ -51,6 +62,7 @@ export class StreamEntry {
   }
 
   async rotate(options: Parameters<Reader['rotate']>[0]): Promise<void> {
+    this.places = [this.directory, options.directory];
     await this.#write((reader) => reader.rotate(options));
     this.directory = options.directory;
   }
@@ -149,16 +161,21 @@ export class ConsumerStreams {
     return order < (this.#detached.get(session) ?? 0);
   }
 
+  /** Another one with each ring set that comes or goes. */
+  version = 0;
+
   find(ringId: string): StreamEntry | undefined {
     return this.#entries.get(ringId);
   }
 
   add(entry: StreamEntry): void {
     this.#entries.set(entry.attach.ringId, entry);
+    this.version++;
   }
 
   remove(ringId: string): void {
     this.#entries.delete(ringId);
+    this.version++;
   }
 
   all(): readonly StreamEntry[] {

@@ -63,7 +63,7 @@ const metadata: Handler<'metadata'> = async (parts, { session, directory, text, 
   if (more) return {};
   streams.endMetadata(directory);
   if (streams.describes(session, directory, classes)) ports.writeMetadata(directory, whole);
-  wakeLink(parts, session);
+  wakeLink(parts, session, { streams: [], traces: [directory] });
   return {};
 };
 

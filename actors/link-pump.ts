@@ -3,7 +3,7 @@
  * what is on the way until it has arrived, and gives back to the spool what is durable there. When it runs is the machine's business.
  */
 import type { LinkAck, LinkContent, LinkMessage, LinkPeer, LinkPosition, Packet } from './link-peer.ts';
-import type { LinkQueue } from './link-queue.ts';
+import type { LinkQueue, News } from './link-queue.ts';
 import type { Clock, Spool } from './ports.ts';
 
 export const PART_BYTES = 256 << 10;
@@ -142,9 +142,9 @@ export class LinkPump {
     this.#running = false;
   }
 
-  /** Something was written, or may be sent again. */
-  wake(): void {
-    this.#options.queue.refresh();
+  /** Something was written, or may be sent again; `news`: what, if somebody knows. */
+  wake(news: News | null = null): void {
+    this.#options.queue.refresh(news);
     this.#send();
     this.#tellDrained();
   }
@@ -153,7 +153,7 @@ export class LinkPump {
     while (this.#inFlight[0] && this.#inFlight[0].message.n <= ack.upTo) this.#arrived(this.#inFlight.shift()!);
     if (this.#inFlight.length === 0) this.#spare.length = Math.min(this.#spare.length, SPARE_FRAGMENTS);
     for (const one of ack.durable) this.ackedBytes += this.#options.queue.confirm(one);
-    this.#options.queue.confirmOps(ack.ops);
+    this.ackedBytes += this.#options.queue.confirmOps(ack.ops);
     this.#full = ack.full;
     if (ack.missing !== null) this.#resend(ack.missing);
     this.#send();

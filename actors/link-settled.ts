@@ -1,7 +1,7 @@
 /** Which packets of a spool no reader will write again: a reader that was killed may have left one that its successor cuts off. */
 import { STATS_FIELDS } from '../native/addon/index.ts';
 import type { ConsumerStreams, StreamEntry } from './consumer-streams.ts';
-import type { Settled } from './link-queue.ts';
+import type { Settled } from './link-stream.ts';
 
 const TRACES = '/ust/';
 
@@ -18,9 +18,23 @@ const cpuOf = ({ attach }: StreamEntry, name: string): number | null => {
   return /^\d+$/.test(cpu) ? Number(cpu) : null;
 };
 
+/** Those of a session by their trace, looked for again when ring sets have come or gone. */
+const tracesIn = (streams: ConsumerStreams, session: string) => {
+  let version = -1;
+  let byTrace = new Map<string, StreamEntry[]>();
+  return (trace: string): readonly StreamEntry[] => {
+    if (version !== streams.version) {
+      version = streams.version;
+      byTrace = Map.groupBy(streams.of(session), ({ directory }) => traceIn(directory));
+    }
+    return byTrace.get(trace) ?? [];
+  };
+};
+
 /** `rings`: those that will be attached; what they wrote before counts when they are. */
 export const settledIn = (streams: ConsumerStreams, session: string, rings: readonly string[]): Settled => {
   const awaited = new Set(rings);
+  const entriesOf = tracesIn(streams, session);
   const packetsOf = (entry: StreamEntry, cpu: number): number | null => {
     if (entry.corrupt.has(cpu)) return null;
     return Number(entry.reader?.stats.values[cpu * STATS_FIELDS.length + STATS_FIELDS.indexOf('packets')] ?? 0n);
@@ -28,12 +42,28 @@ export const settledIn = (streams: ConsumerStreams, session: string, rings: read
   return (path) => {
     const at = path.lastIndexOf('/');
     const [trace, name] = [traceIn(path.slice(0, at)), path.slice(at + 1)];
-    for (const entry of streams.of(session)) {
-      if (traceIn(entry.directory) !== trace) continue;
+    for (const entry of entriesOf(trace)) {
       const cpu = cpuOf(entry, name);
       if (cpu !== null) return packetsOf(entry, cpu);
     }
-    for (const { attach } of streams.of(session)) awaited.delete(attach.ringId);
+    for (const ringId of awaited) if (streams.find(ringId)?.attach.session === session) awaited.delete(ringId);
     return awaited.size > 0 ? 0 : null;
+  };
+};
+
+type Limits = ReturnType<ConsumerStreams['tracefiles']>;
+
+/** What a stream's trace files are limited to, by its name. */
+export const limitsOf = (streams: ConsumerStreams, session: string, first: Limits) => {
+  let version = -1;
+  let byPrefix = new Map<string, Limits[number]>();
+  return (path: string): { readonly size: number; readonly count: number } => {
+    if (version !== streams.version) {
+      version = streams.version;
+      // Of two that limit the same name the first one counts.
+      byPrefix = new Map([...first, ...streams.tracefiles(session)].reverse().map((one) => [one.prefix, one]));
+    }
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    return byPrefix.get(name) ?? byPrefix.get(name.replace(/_\d+$/, '')) ?? { size: 0, count: 0 };
   };
 };

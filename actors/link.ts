@@ -10,9 +10,9 @@ import { LinkLog } from './link-log.ts';
 import { LttngPeer } from './link-lttng.ts';
 import type { LinkPeer, PeerListener } from './link-peer.ts';
 import { LinkPump } from './link-pump.ts';
-import { chunkOf, LinkQueue } from './link-queue.ts';
+import { chunkOf, LinkQueue, type News } from './link-queue.ts';
 import { RelayPeer } from './link-relay.ts';
-import { settledIn } from './link-settled.ts';
+import { limitsOf, settledIn } from './link-settled.ts';
 import type { Spool } from './ports.ts';
 import { refuse, refusedFrom } from './refused.ts';
 
@@ -21,6 +21,8 @@ type LinkRef = ActorRefFrom<typeof linkMachine>;
 
 /** Of the limit: so much must be free again before readers go on. */
 const FREED = 7 / 8;
+/** So often at least all files are looked at, whoever wrote them and said nothing. */
+const LOOK_MS = 5_000;
 /** From what was sent to the beat behind it, which comes for all that is sent meanwhile. Longer than SLACK_NS and a gathering. */
 const SOON_MS = 12;
 
@@ -50,6 +52,7 @@ export class LinkEntry {
   /** What the relay could not take, until it has taken everything. */
   refused: string | null = null;
   cause: string | null = null;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #waiters: Waiter[] = [];
   #beating: Beating | null = null;
   #beat: unknown = null;
@@ -68,6 +71,16 @@ export class LinkEntry {
   /** A chunk's directory, as the relay knows it. */
   chunk(directory: string): string {
     return relative(this.request.output, directory);
+  }
+
+  /** As the spool names it; null: all is looked at. */
+  newsFor(now: number, news: News | null): News | null {
+    if (!news || now - this.#lookedAt >= LOOK_MS) {
+      this.#lookedAt = now;
+      return null;
+    }
+    const inside = (path: string): string => this.chunk(path);
+    return { streams: news.streams.map(inside), traces: news.traces.map(inside) };
   }
 
   archive(from: string, to: string): void {
@@ -164,18 +177,19 @@ const look = (parts: ConsumerProcessParts, entry: LinkEntry): void => {
   } else if (bytes <= spoolLimit * FREED) refOf(parts, session)?.send({ type: 'SpoolFreed' });
 };
 
-/** Something was written into the spool of this session. */
-export const wakeLink = (parts: ConsumerProcessParts, session: string): void => {
+/** Something was written into the spool of this session; `news`: what, if somebody knows. */
+export const wakeLink = (parts: ConsumerProcessParts, session: string, news: News | null = null): void => {
   const entry = parts.links.get(session);
   if (!entry) return;
-  if (entry.pump) entry.pump.wake();
-  else entry.queue.refresh();
+  const what = entry.newsFor(parts.ports.clock.now(), news);
+  if (entry.pump) entry.pump.wake(what);
+  else entry.queue.refresh(what);
   look(parts, entry);
 };
 
-/** Readers have written packets. */
-export const tellLink = (parts: ConsumerProcessParts, session: string): void => {
-  wakeLink(parts, session);
+/** Readers have written packets into these files. */
+export const tellLink = (parts: ConsumerProcessParts, session: string, streams: readonly string[]): void => {
+  wakeLink(parts, session, { streams, traces: [] });
   parts.links.get(session)?.beatSoon(parts);
 };
 
@@ -214,11 +228,7 @@ const newPump = (parts: ConsumerProcessParts, entry: LinkEntry, peer: LinkPeer):
     peer,
     clock: parts.ports.clock,
     compress: compress && entry.request.destination.kind === 'relay' ? (bytes) => parts.ports.compress(bytes) : null,
-    tracefiles: (path) => {
-      const name = path.slice(path.lastIndexOf('/') + 1);
-      const limits = [...tracefiles, ...parts.streams.tracefiles(session)];
-      return limits.find(({ prefix }) => name === prefix || name.replace(/_\d+$/, '') === prefix) ?? { size: 0, count: 0 };
-    },
+    tracefiles: limitsOf(parts.streams, session, tracefiles),
     onSent: send('MessagesPosted'),
     onDrained: send('SpoolDrained'),
     onLost: send('PositionLost'),

@@ -26,7 +26,7 @@ const hear = (parts: ConsumerProcessParts, entry: StreamEntry, news: ReaderNews)
     case 'streams': {
       const lost = entry.takeLost(news);
       if (lost > 0n) parts.publish(entry, 'lost', { lost });
-      tellLink(parts, entry.attach.session);
+      tellLink(parts, entry.attach.session, entry.filesOf(news.streams.map(({ cpu }) => cpu)));
     }
   }
 };

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import { type Access, connectAccess, connectExternal, renewAccess } from '../transport/access.ts';
 import type { Bus } from '../transport/bus.ts';
 import { writeBusFile } from '../transport/bus-file.ts';
+import { hasSecret, withoutSecret } from '../transport/bus-url.ts';
 import { failure } from '../transport/errors.ts';
 import { storedFleet, storeFleet } from '../transport/fleet-file.ts';
 import { grantAccess } from '../transport/grant.ts';
@@ -144,11 +145,17 @@ export const ownBus = ({ host, runtime, state, log }: Surroundings): BusPort => 
 /** The operator's server: who may do what is its own business. */
 export const externalBus = ({ host, runtime, log }: Surroundings, external: External): BusPort => {
   const urls = 'url' in external ? [external.url] : [`context:${external.context}`];
+  const shown = urls.map(withoutSecret);
+  const secret = urls.some(hasSecret);
+  /** A password lets in under one name for all: it is given on to the daemon's own user and root, who have it anyway. */
+  const mayKnow = (role: Role): boolean =>
+    role.kind === 'caller' ? role.all : role.kind !== 'consumer' || role.owner === String(host.uid);
   return {
     open: async () => {
       const bus = await connectExternal(external, { name: 'weft-sessiond', waitMs: START_MS }, homes());
-      log.warn('the bus is a server of the operator: its permissions decide who may command this daemon', { urls });
-      writeBusFile(runtime, { v: 1, host: host.hostname, uid: host.uid, urls, ca: null, pid: host.pid });
+      log.warn('the bus is a server of the operator: its permissions decide who may command this daemon', { urls: shown });
+      if (secret) log.warn('other users are not told the password of the bus; --bus-context lets each have a key');
+      writeBusFile(runtime, { v: 1, host: host.hostname, uid: host.uid, urls: shown, ca: null, pid: host.pid });
       return bus;
     },
     adopt: async () => {},
@@ -159,7 +166,7 @@ export const externalBus = ({ host, runtime, log }: Surroundings, external: Exte
       ...placeOf(host),
       who: role.kind === 'caller' ? role.who : role.kind === 'consumer' ? role.owner : String(host.uid),
       realm: 'local',
-      urls,
+      urls: mayKnow(role) ? urls : shown,
       ca: null,
       inboxPrefix: '_INBOX',
       version: host.version,

@@ -1,5 +1,5 @@
 /** What the keeper starts: `weft sessiond-run` and `weft consumerd`. Nobody types these. */
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { flushCompileCache, getCompileCacheDir } from 'node:module';
 import { directoriesOf } from '../actors/paths.ts';
 import type { External } from '../transport/nats-context.ts';
@@ -13,12 +13,14 @@ const OPTIONS: readonly OptionSpec[] = [
   { long: 'fleet-user', value: 'USER', help: 'As whom root’s daemon acts for the fleet' },
   { long: 'label', value: 'KEY=VALUE', repeat: true, help: 'A label of this host' },
   { long: 'bus-url', value: 'URL', help: 'A NATS server' },
+  { long: 'bus-url-file', value: 'FILE', help: 'The URL of a NATS server that is not for all to read' },
   { long: 'bus-context', value: 'NAME', help: 'A NATS context' },
   { long: 'load', value: 'PATH', help: 'Saved sessions' },
 ];
 
 const externalOf = (options: Parsed): External | undefined => {
-  const [url, context] = [options.get('bus-url'), options.get('bus-context')];
+  const [file, context] = [options.get('bus-url-file'), options.get('bus-context')];
+  const url = file === undefined ? options.get('bus-url') : readFileSync(file, 'utf8');
   if (url !== undefined) return { url };
   return context === undefined ? undefined : { context };
 };

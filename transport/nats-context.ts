@@ -12,6 +12,7 @@ import {
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
 import { z } from 'zod';
+import { withoutSecret } from './bus-url.ts';
 import { failure } from './errors.ts';
 import type { NatsOptions } from './nats-wire.ts';
 
@@ -98,7 +99,7 @@ const urlAuthenticator = (url: URL): Authenticator | null => {
 const parseUrl = (text: string): URL => {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !['nats:', 'tls:'].includes(url.protocol) || !url.hostname) {
-    throw unusable(`\`${text}\``, 'a bus is named nats://HOST[:PORT] or tls://HOST[:PORT]');
+    throw unusable(`\`${withoutSecret(text)}\``, 'a bus is named nats://HOST[:PORT] or tls://HOST[:PORT]');
   }
   return url;
 };

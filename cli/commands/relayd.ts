@@ -3,6 +3,7 @@ import { openSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { makeDirectories } from '../../actors/make-directories.ts';
 import { directoriesOf } from '../../actors/paths.ts';
+import { hasSecret } from '../../transport/bus-url.ts';
 import { FaultError, failure } from '../../transport/errors.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { parseSize, parseTime } from '../numbers.ts';
@@ -167,6 +168,8 @@ export const relayd: Command = {
   async run(environment) {
     noMoreWords(environment, 0);
     const options = withConfiguration(environment);
+    // Anybody may read the words that a process was started with.
+    if (hasSecret(options.get('bus-url') ?? '')) process.title = 'weft relayd';
     if (options.has('bus-url') && options.has('bus-context')) {
       throw new UsageError('--bus-url and --bus-context exclude each other');
     }

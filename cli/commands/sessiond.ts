@@ -5,20 +5,29 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseLabel } from '../../actors/labels.ts';
 import { type Directories, directoriesOf } from '../../actors/paths.ts';
 import { startAfresh } from '../../actors/start-loading.ts';
+import { hasSecret } from '../../transport/bus-url.ts';
 import { failure } from '../../transport/errors.ts';
 import { readFleet } from '../../transport/fleet-file.ts';
+import { writeWhole } from '../../transport/private-file.ts';
 import { RESERVED_HOSTS } from '../../transport/subjects.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { askForAccess, KEEPER, keeperArguments, prepareDirectories } from '../connect.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
 import { HELP, noMoreWords, refused } from './shared.ts';
 
-const words = ({ options, group }: Environment): string[] => [
+/** Anybody may read the words that a process was started with; they are those of the keeper too, for as long as it runs. */
+const busWords = (url: string | undefined, { state }: Directories): string[] => {
+  if (url === undefined || !hasSecret(url)) return url === undefined ? [] : ['--bus-url', url];
+  const file = join(state, 'bus-url');
+  writeWhole(file, url, 0o600);
+  return ['--bus-url-file', file];
+};
+
+const words = ({ options, group }: Environment, directories: Directories): string[] => [
   '--group',
   options.get('group') ?? group,
-  ...['bus-url', 'bus-context', 'host', 'fleet-user'].flatMap((name) =>
-    options.has(name) ? [`--${name}`, options.get(name)!] : [],
-  ),
+  ...busWords(options.get('bus-url'), directories),
+  ...['bus-context', 'host', 'fleet-user'].flatMap((name) => (options.has(name) ? [`--${name}`, options.get(name)!] : [])),
   ...options.all('label').flatMap((label) => ['--label', label]),
   ...(options.has('fleet') ? ['--fleet', resolve(options.get('fleet')!)] : []),
   ...(options.has('load') ? ['--load', resolve(options.get('load')!)] : []),
@@ -63,7 +72,7 @@ const stop = async (environment: Environment): Promise<Outcome> => {
 const background = async (environment: Environment, directories: Directories): Promise<Outcome> => {
   const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
   const stdio = environment.options.has('daemonize') ? (['ignore', log, log] as const) : (['ignore', log, 'inherit'] as const);
-  const keeper = spawn(KEEPER, keeperArguments(directories, words(environment)), {
+  const keeper = spawn(KEEPER, keeperArguments(directories, words(environment, directories)), {
     detached: true,
     stdio: [...stdio],
     env: environment.env,
@@ -97,7 +106,11 @@ const foreground = (environment: Environment, directories: Directories): never =
     throw failure('daemon-unreachable', { cause: `${KEEPER} cannot be run; try: npm run setup` });
   }
   const variables = Object.entries(environment.env).filter((one): one is [string, string] => one[1] !== undefined);
-  return process.execve!(KEEPER, [KEEPER, ...keeperArguments(directories, words(environment))], Object.fromEntries(variables));
+  return process.execve!(
+    KEEPER,
+    [KEEPER, ...keeperArguments(directories, words(environment, directories))],
+    Object.fromEntries(variables),
+  );
 };
 
 const OWN_SOCKETS = 'sockets lie below the runtime directory, which WEFT_HOME moves';

@@ -88,6 +88,7 @@ export class LiveView {
   readonly #known = new Set<RelayStream>();
   readonly #metadata = new Map<Trace, Metadata>();
   #ids = 0n;
+  #dropped = 0;
 
   constructor(id: bigint, store: LinkStore) {
     this.id = id;
@@ -124,7 +125,7 @@ export class LiveView {
     const entry = this.#advance(cursor);
     if (entry) return this.#found(cursor, entry);
     const trace = this.store.traces.get(stream.trace);
-    if (this.store.over || trace?.ended) return indexReply(STATUS.index.hangup);
+    if (this.store.over || stream.archivedBy > 0 || trace?.ended) return indexReply(STATUS.index.hangup);
     if (stream.beacon <= cursor.told || stream.streamClass === null) return indexReply(STATUS.index.retry, this.#flags(stream));
     cursor.told = stream.beacon;
     return inactiveReply(stream.beacon, stream.streamClass);
@@ -179,8 +180,16 @@ export class LiveView {
     return (news ? FLAG.metadata : 0) | (this.#hidden().length > 0 ? FLAG.streams : 0);
   }
 
+  /** The relay has let go of them. */
+  #forgetDropped(): void {
+    if (this.#dropped === this.store.dropped) return;
+    this.#dropped = this.store.dropped;
+    for (const known of this.#known) if (this.store.streams.get(known.path) !== known) this.#known.delete(known);
+  }
+
   /** What the viewer was not told of. A stream is nothing to it before there is metadata of its trace. */
   #hidden(): RelayStream[] {
+    this.#forgetDropped();
     if (this.#known.size === this.store.streams.size) return [];
     return [...this.store.streams.values()].filter(
       (stream) => !this.#known.has(stream) && stream.tail.number >= 0 && this.store.traces.has(stream.trace),

@@ -4,12 +4,16 @@ import {
   constants,
   existsSync,
   fdatasync,
+  fdatasyncSync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statfsSync,
   writeSync,
@@ -24,6 +28,13 @@ const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 export const DESCRIPTORS_LEAST = 100;
 
 const toDisk = promisify(fdatasync);
+const withNames = promisify(fsync);
+const DIRECTORIES_AT_ONCE = 8;
+
+export const besideOf = (path: string): string => `${path}.tmp`;
+
+/** One that may be moved meanwhile says where it lies when it is its turn. */
+export type Place = string | (() => string);
 
 interface Open {
   readonly path: string;
@@ -37,7 +48,11 @@ export class RelayDisk {
   readonly #limit: number;
   /** Least recently used first. */
   readonly #open = new Map<string, Open>();
-  readonly #newNames = new Set<string>();
+  /** Directories in which something is new that the disk may not know yet, and when it came. */
+  readonly #newNames = new Map<string, number>();
+  #names = 0;
+  #pinned = 0;
+  #waiting: (() => void)[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -81,18 +96,55 @@ export class RelayDisk {
     rmSync(path, { force: true });
   }
 
-  /** Resolves when the disk holds what was written to them, and their names. */
-  async sync(paths: Iterable<string>): Promise<void> {
-    const names = [...this.#newNames];
-    this.#newNames.clear();
-    const pinned = [...paths].map((path) => this.#use(path));
-    for (const open of pinned) open.pins++;
+  /** What is to take the place of a file. */
+  writeBeside(path: string, bytes: Uint8Array): void {
+    this.remove(besideOf(path));
+    this.write(besideOf(path), 0, bytes);
+  }
+
+  /** What was written beside has its place, if it is still to. The disk has to hold it. */
+  takePlace(path: string): void {
+    this.drop(besideOf(path));
+    this.drop(path);
+    if (existsSync(besideOf(path))) renameSync(besideOf(path), path);
+    this.#noteName(dirname(path));
+  }
+
+  /** At once: the new text or the one before is there, whenever we die. */
+  replace(path: string, bytes: Uint8Array): void {
+    this.writeBeside(path, bytes);
+    fdatasyncSync(this.#use(besideOf(path)).fd);
+    this.takePlace(path);
+  }
+
+  /** A directory, and all that is in it. */
+  removeAll(path: string): void {
+    this.drop(path);
+    rmSync(path, { recursive: true, force: true });
+  }
+
+  /** A directory, unless something is in it. */
+  removeEmpty(path: string): void {
+    if (existsSync(path) && readdirSync(path).length === 0) rmdirSync(path);
+  }
+
+  /** The names in it. One that is gone needs nothing. */
+  async syncDirectory(path: string): Promise<void> {
+    if (!existsSync(path)) return;
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      await Promise.all(pinned.map(({ fd }) => toDisk(fd)));
-      for (const directory of names) this.#syncDirectory(directory);
+      await withNames(fd);
     } finally {
-      for (const open of pinned) this.#unpin(open);
+      closeSync(fd);
     }
+  }
+
+  /** Resolves when the disk holds what was written to them, and their names. What is gone meanwhile needs nothing. */
+  async sync(places: Iterable<Place>): Promise<void> {
+    const all = [...places];
+    const most = this.#pinsMost;
+    for (let at = 0; at < all.length; at += most) await this.#syncSome(all.slice(at, at + most));
+    await this.#syncNames();
   }
 
   /** The file, or all below the directory, is about to be moved or removed. */
@@ -102,13 +154,19 @@ export class RelayDisk {
 
   /** Done again it does nothing. */
   move(from: string, to: string): void {
-    makeDirectories(dirname(to), DIRECTORY_MODE);
+    this.makeDirectory(dirname(to));
+    this.drop(from);
     if (existsSync(from) && !existsSync(to)) renameSync(from, to);
-    this.#syncDirectory(dirname(to));
-    this.#syncDirectory(dirname(from));
+    for (const [name, at] of [...this.#newNames].filter(([one]) => one === from || one.startsWith(`${from}/`))) {
+      this.#newNames.delete(name);
+      this.#newNames.set(`${to}${name.slice(from.length)}`, at);
+    }
+    this.#syncDirectoryNow(dirname(to));
+    this.#syncDirectoryNow(dirname(from));
   }
 
   makeDirectory(path: string): void {
+    for (let missing = path; !existsSync(missing); missing = dirname(missing)) this.#noteName(dirname(missing));
     makeDirectories(path, DIRECTORY_MODE);
   }
 
@@ -128,19 +186,64 @@ export class RelayDisk {
       this.#open.set(path, known);
       return known;
     }
-    makeDirectories(dirname(path), DIRECTORY_MODE);
+    this.makeDirectory(dirname(path));
+    if (!existsSync(path)) this.#noteName(dirname(path));
     const open = { path, fd: openSync(path, FLAGS, FILE_MODE), pins: 0, dropped: false };
     this.#open.set(path, open);
-    this.#newNames.add(dirname(path));
-    this.#evict();
+    this.#evict(open);
     return open;
   }
 
-  #evict(): void {
+  #evict(wanted: Open): void {
     for (const open of this.#open.values()) {
       if (this.#open.size <= this.#limit) return;
-      if (open.pins === 0) this.#close(open);
+      if (open !== wanted && open.pins === 0) this.#close(open);
     }
+  }
+
+  #noteName(directory: string): void {
+    this.#newNames.set(directory, ++this.#names);
+  }
+
+  /** Those of until now; one that was moved meanwhile is found under its new name. */
+  async #syncNames(): Promise<void> {
+    const until = this.#names;
+    for (;;) {
+      const some = [...this.#newNames].filter(([, at]) => at <= until).slice(0, DIRECTORIES_AT_ONCE);
+      if (some.length === 0) return;
+      await Promise.all(some.map(([directory]) => this.syncDirectory(directory)));
+      for (const [directory, at] of some) if (this.#newNames.get(directory) === at) this.#newNames.delete(directory);
+    }
+  }
+
+  /** The rest is for those who write meanwhile. */
+  get #pinsMost(): number {
+    return Math.max(1, Math.floor(this.#limit / 2));
+  }
+
+  async #syncSome(places: readonly Place[]): Promise<void> {
+    while (this.#pinned > 0 && this.#pinned + places.length > this.#pinsMost)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const pinned: Open[] = [];
+    try {
+      for (const place of places) {
+        const path = typeof place === 'string' ? place : place();
+        if (this.#open.has(path) || existsSync(path)) pinned.push(this.#pin(path));
+      }
+      // Each has to end before its descriptor may be another file's.
+      const ends = await Promise.allSettled(pinned.map(({ fd }) => toDisk(fd)));
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    } finally {
+      for (const open of pinned) this.#unpin(open);
+      for (const wake of this.#waiting.splice(0)) wake();
+    }
+  }
+
+  #pin(path: string): Open {
+    const open = this.#use(path);
+    open.pins++;
+    this.#pinned++;
+    return open;
   }
 
   #close(open: Open): void {
@@ -151,10 +254,11 @@ export class RelayDisk {
 
   #unpin(open: Open): void {
     open.pins--;
+    this.#pinned--;
     if (open.dropped && open.pins === 0) closeSync(open.fd);
   }
 
-  #syncDirectory(path: string): void {
+  #syncDirectoryNow(path: string): void {
     if (!existsSync(path)) return;
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {

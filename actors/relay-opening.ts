@@ -17,6 +17,10 @@ const COMMIT_MS = 50;
 const ACK_BYTES = 1 << 20;
 /** Paths in one acknowledgement, which has to fit a message. */
 const DURABLE_MAX = 512;
+/** Of the positions in an answer, which has to fit a message too. */
+const POSITIONS_BYTES_MAX = 512 << 10;
+/** Of one, besides its path. */
+const POSITION_BYTES = 32;
 /** The machine is told no more often that the sender is there. */
 const TELL_MS = 1_000;
 
@@ -27,6 +31,15 @@ const copied = (packet: LinkData & PacketMessage): LinkData => ({
   index: Uint8Array.from(packet.index),
   bytes: Uint8Array.from(packet.bytes),
 });
+
+/** What an answer has room for. The acknowledgements tell the others, and what comes twice meanwhile is taken once. */
+const fitting = (positions: readonly { readonly path: string; readonly number: number }[]) => {
+  let bytes = 0;
+  return positions.filter(({ path }) => {
+    bytes += Buffer.byteLength(path) + POSITION_BYTES;
+    return bytes <= POSITIONS_BYTES_MAX;
+  });
+};
 
 export class Opening {
   readonly id: string;
@@ -67,7 +80,7 @@ export class Opening {
       relay: settings.relay,
       window: settings.window,
       directory: store.root,
-      streams: store.durable(),
+      streams: fitting(store.durable()),
       ops: store.record.ops,
       clear: settings.allowClear,
     };

@@ -1,10 +1,12 @@
 /** What the parts of a relay share: the links that it knows, its settings, and how they reach bus and machine. */
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ActorRefFrom } from 'xstate';
 import type { relayMachine } from '../machines/relay.ts';
 import type { RelayLinkEvent } from '../machines/relay-link.ts';
 import type { ViewerEvent } from '../machines/viewer.ts';
 import type { Body, Bus } from '../transport/bus.ts';
+import { failure } from '../transport/errors.ts';
 import { type OpenRequest, orderOf } from '../transport/link-data.ts';
 import { type LinkAddress, linkSubject, relayEventSubject } from '../transport/subjects.ts';
 import type { Connected } from './live-server.ts';
@@ -58,10 +60,16 @@ const LINKS_MAX = 16_384;
 const REOPEN_MS = 500;
 /** Of a link that does not say how long its live period is. */
 const LIVE_US = 1_000_000;
+/** That a link may find unreadable. */
+const DIRECTORIES_MAX = 8;
 const AUTO = /^auto-\d{8}-\d{6}/;
 
 const keyOf = ({ host, uid, owner, link }: Pick<LinkAddress, 'host' | 'uid' | 'owner' | 'link'>): string =>
   [host, uid, owner, link].join('/');
+
+/** Nothing but notes of our own, of a link that never came to be. */
+const isUnused = (directory: string): boolean =>
+  !existsSync(directory) || readdirSync(directory).every((name) => name.startsWith('.weft-'));
 
 /** `YYYYmmdd-HHMMSS`, in the time of the host that recorded. */
 const stampOf = (createdAt: string): string => createdAt.slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
@@ -173,7 +181,7 @@ export class RelayParts {
 
   #forget(entry: LinkEntry): void {
     const { key, store } = entry;
-    store.over = true;
+    store.retire();
     if (this.links.get(key) === entry) this.links.delete(key);
     const claims = this.#claimsOf(key).filter((one) => one !== entry);
     if (claims.length > 0) this.#claims.set(key, [...claims]);
@@ -258,21 +266,30 @@ export class RelayParts {
     this.bus?.publish(linkSubject('ack', { ...address, relay: this.settings.relay }), { v: 1, reopen: true });
   }
 
-  /** Two sessions of one name and second do not share a directory. */
+  /** Two sessions of one name and second do not share a directory, nor does any have what nobody knows. */
   #storeOf(request: OpenRequest): LinkStore {
-    const wanted = directoryOf(this.settings, request);
-    const others = [...this.links.values(), ...[...this.#claims.values()].flat()].filter(({ key }) => key !== keyOf(request));
-    const inUse = new Set(others.map(({ store }) => store.base));
-    const mine = (base: string): boolean => {
-      const record = readRecord(base);
-      return record ? keyOf(record) === keyOf(request) : !inUse.has(base);
-    };
     const { host, uid, owner, link, session, createdAt, subdir } = request;
     const identity = { host, uid, owner, link, session, createdAt, subdir };
-    const base = mine(wanted) ? wanted : `${wanted}-${link.slice(0, 8)}`;
+    const base = this.#baseOf(request);
     return new LinkStore(this.ports.disk, base, identity, {
       allowClear: this.settings.allowClear,
       number: ++this.#stores,
     });
+  }
+
+  #baseOf(request: OpenRequest): string {
+    const wanted = directoryOf(this.settings, request);
+    const names = [wanted, `${wanted}-${request.link.slice(0, 8)}`];
+    for (let more = 2; more < DIRECTORIES_MAX; more++) names.push(`${names[1]}-${more}`);
+    const mine = names.find((name) => {
+      const record = readRecord(name);
+      return record !== null && keyOf(record) === keyOf(request);
+    });
+    if (mine !== undefined) return mine;
+    const others = [...this.links.values(), ...[...this.#claims.values()].flat()].filter(({ key }) => key !== keyOf(request));
+    const inUse = new Set(others.map(({ store }) => store.base));
+    const free = names.find((name) => !inUse.has(name) && isUnused(name));
+    if (free === undefined) throw failure('relay-unusable', { cause: `${wanted} and its like cannot be read` });
+    return free;
   }
 }

@@ -5,7 +5,7 @@
 import { zstdDecompressSync } from 'node:zlib';
 import type { PacketMessage } from '../transport/link-data.ts';
 import { LinkDataError } from '../transport/link-data.ts';
-import type { RelayDisk } from './relay-disk.ts';
+import type { Place, RelayDisk } from './relay-disk.ts';
 
 export const INDEX_HEADER_BYTES = 16;
 export const INDEX_ENTRY_BYTES = 72;
@@ -69,6 +69,8 @@ export class RelayStream {
   streamClass: bigint | null = null;
   /** How often all of it was removed: a viewer begins anew then. */
   cleared = 0;
+  /** With its chunk, by which operation; 0: it was not. Nothing more comes. */
+  archivedBy = 0;
   /** Numbers of the files that the disk may not hold yet. */
   touched = new Set<number>();
   #partial: Partial | null = null;
@@ -88,9 +90,9 @@ export class RelayStream {
     return this.path.slice(this.path.lastIndexOf('/') + 1);
   }
 
-  /** The files that the disk may not hold yet; from now on they count as held. */
-  takeTouched(): string[] {
-    const files = [...this.touched].flatMap((file) => [this.dataPath(file), this.indexPath(file)]);
+  /** The files that the disk may not hold yet, wherever they lie then; from now on they count as held. */
+  takeTouched(): Place[] {
+    const files = [...this.touched].flatMap((file) => [() => this.dataPath(file), () => this.indexPath(file)]);
     this.touched = new Set();
     return files;
   }
@@ -120,11 +122,24 @@ export class RelayStream {
     return bytes.length === INDEX_ENTRY_BYTES ? bytes : null;
   }
 
+  /**
+   * To where the disk held it for certain; null: nothing of it. Whatever else is there may have come to the disk in part only, and
+   * comes again. `files`: the numbers in names that are there.
+   */
+  recoverAt(known: Tail | null, files: readonly number[]): void {
+    const tail = this.#standing(known ?? EMPTY);
+    for (const file of files)
+      if (this.fileName(file) !== this.fileName(tail.file) && !this.#isOlder(file, tail.number))
+        this.#cutTo({ ...EMPTY, file });
+    this.#cutTo(tail);
+    this.tail = tail;
+    this.touched.add(tail.file);
+  }
+
   /** From the files, of which `file` is the newest; what lies behind the last whole packet is cut. */
   recover(file: number): void {
     const tail = this.#whole(file);
-    this.disk.cut(this.indexPath(file), tail.entries === 0 ? 0 : INDEX_HEADER_BYTES + tail.entries * INDEX_ENTRY_BYTES);
-    this.disk.cut(this.dataPath(file), tail.dataAt);
+    this.#cutTo(tail);
     // All files of a stream that goes round may be there; how often it did nobody needs to know.
     this.tail = { ...tail, file: file + this.limits.count };
     this.touched.add(this.tail.file);
@@ -143,10 +158,11 @@ export class RelayStream {
     }
     const partial = message.part === 0 ? this.#begin(message) : this.#continue(message);
     const last = message.part === message.parts - 1;
-    if (partial.compressed) this.#collect(partial, message.bytes, last);
-    else this.#place(partial, message);
+    const received = partial.compressed ? this.#collect(partial, message.bytes, last) : this.#place(partial, message);
+    if (last) this.#finish(partial, received);
+    // Not before: what the disk does not take is given to it once more.
     partial.parts++;
-    if (last) this.#finish(partial);
+    partial.received = received;
     return last;
   }
 
@@ -189,28 +205,28 @@ export class RelayStream {
     return partial;
   }
 
-  #place(partial: Partial, { offset, bytes }: PacketMessage): void {
+  /** How much of it is there with this. */
+  #place(partial: Partial, { offset, bytes }: PacketMessage): number {
     if (offset !== partial.received || offset + bytes.length > partial.packetBytes)
       throw new LinkDataError(`a part at ${offset} does not follow ${partial.received} of ${partial.packetBytes} bytes`);
     this.disk.write(this.dataPath(), this.tail.dataAt + offset, bytes);
-    partial.received += bytes.length;
+    return offset + bytes.length;
   }
 
-  #collect(partial: Partial, bytes: Uint8Array, last: boolean): void {
+  #collect(partial: Partial, bytes: Uint8Array, last: boolean): number {
     const length = partial.received + bytes.length;
     if (length > COMPRESSED_BYTES_MAX)
       throw new LinkDataError(`a compressed packet of more than ${COMPRESSED_BYTES_MAX} bytes`);
     if (!last) {
       partial.compressed!.push(Uint8Array.from(bytes));
-      partial.received = length;
-      return;
+      return length;
     }
     const whole = decompressed([...partial.compressed!, bytes], partial.packetBytes);
     this.disk.write(this.dataPath(), this.tail.dataAt, whole);
-    partial.received = whole.length;
+    return whole.length;
   }
 
-  #finish({ number, index, packetBytes, received }: Partial): void {
+  #finish({ number, index, packetBytes }: Partial, received: number): void {
     if (received !== packetBytes) throw new LinkDataError(`packet ${number} has ${received} of ${packetBytes} bytes`);
     const { entries, dataAt, file } = this.tail;
     const entry = Buffer.from(index);
@@ -224,9 +240,37 @@ export class RelayStream {
   }
 
   #nextFile(): void {
-    this.tail = { file: this.tail.file + 1, entries: 0, dataAt: 0, number: this.tail.number };
-    this.disk.cut(this.indexPath(), 0);
-    this.disk.cut(this.dataPath(), 0);
+    const file = this.tail.file + 1;
+    this.disk.cut(this.indexPath(file), 0);
+    this.disk.cut(this.dataPath(file), 0);
+    this.tail = { file, entries: 0, dataAt: 0, number: this.tail.number };
+  }
+
+  #cutTo({ file, entries, dataAt }: Tail): void {
+    this.disk.cut(this.indexPath(file), entries === 0 ? 0 : INDEX_HEADER_BYTES + entries * INDEX_ENTRY_BYTES);
+    this.disk.cut(this.dataPath(file), dataAt);
+  }
+
+  #entryAt(file: number, at: number): Buffer | null {
+    const entry = this.disk.read(this.indexPath(file), INDEX_HEADER_BYTES + at * INDEX_ENTRY_BYTES, INDEX_ENTRY_BYTES);
+    return entry.length === INDEX_ENTRY_BYTES && this.#holds(file, entry) ? entry : null;
+  }
+
+  /** What was noted, if the files say so too: they do not where a stream went round since, or was cleared. Its numbers go on. */
+  #standing(known: Tail): Tail {
+    if (known.entries === 0) return { ...known, dataAt: 0 };
+    const entry = this.#entryAt(known.file, known.entries - 1);
+    if (entry && entryField(entry, FIELD.sequence) === BigInt(known.number)) {
+      this.streamClass = entryField(entry, FIELD.streamClass);
+      return known;
+    }
+    return { ...EMPTY, file: known.file, number: known.number };
+  }
+
+  /** What a file of a split stream has was on the disk before the packet with that number. */
+  #isOlder(file: number, number: number): boolean {
+    const first = this.#entryAt(file, 0);
+    return first !== null && entryField(first, FIELD.sequence) <= BigInt(number);
   }
 
   #whole(file: number): Tail {

@@ -10,7 +10,13 @@ export const writeWhole = (path: string, content: string, mode: number, temporar
   const fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW, mode);
   try {
     fchmodSync(fd, mode);
-    writeSync(fd, content);
+    const bytes = Buffer.from(content);
+    // A disk that is nearly full takes a part, and refuses the next one.
+    for (let done = 0; done < bytes.length; ) {
+      const wrote = writeSync(fd, bytes, done);
+      if (wrote === 0) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      done += wrote;
+    }
     fsyncSync(fd);
     renameSync(temporary, path);
   } catch (thrown) {

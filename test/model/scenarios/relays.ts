@@ -1,7 +1,9 @@
 /** Relays: links that come, fall silent, are taken over and end; disks that fill; a bus that is cut. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import { WorldRelay } from '../../support/world/relay.ts';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { halves, numbersIn, PATH, packet } from '../../support/relay-store.ts';
+import { LINK, WorldRelay } from '../../support/world/relay.ts';
 import type { World } from '../../support/world/world.ts';
 import { type Scenario, scenario } from './scenario.ts';
 
@@ -82,6 +84,48 @@ const LINKS: readonly Scenario[] = [
     assert.deepEqual(relay.events, ['added', 'full', 'writable']);
   }),
 
+  receiving('an operation is acknowledged when all that came before it is durable', async (relay, world) => {
+    relay.disk.syncs = 'hanging';
+    await relay.send(1, { ...packet(PATH, 0) });
+    await relay.send(1, { kind: 'op', number: 1, op: 'archive', from: '', to: 'archives/A' });
+    await world.clock.advance(200);
+    assert.ok(relay.acks.length > 0);
+    assert.deepEqual([...new Set(relay.acks.map(({ ops }) => ops))], [0]);
+    relay.disk.release();
+    await world.clock.advance(100);
+    assert.equal(relay.acks.at(-1)?.ops, 1);
+  }),
+
+  receiving('a disk that is full in the midst of a packet of several parts gets it again', async (relay, world) => {
+    relay.disk.fullFor = '.idx';
+    for (const half of halves(packet(PATH, 0))) await relay.send(1, { ...half });
+    assert.deepEqual(relay.links, ['"full"']);
+    await world.clock.advance(1_100);
+    assert.deepEqual(relay.links, ['"full"']);
+    relay.disk.fullFor = null;
+    await world.clock.advance(1_000);
+    assert.deepEqual(relay.links, ['"receiving"']);
+    assert.deepEqual(relay.acks.flatMap(({ durable }) => durable).at(-1), { path: PATH, number: 0 });
+  }),
+
+  scenario('a directory in which nobody knows what is goes to no link', async (world) => {
+    const relay = new WorldRelay(world);
+    await world.rest();
+    const base = join(relay.output, 'h/s-20260101-000000');
+    mkdirSync(join(base, 'ust'), { recursive: true });
+    writeFileSync(join(base, '.weft-link.json'), '{"v":1,"link"');
+    assert.equal(await relay.open(1), 'ok');
+    await relay.send(1, { ...packet(PATH, 0) });
+    assert.deepEqual(readdirSync(join(base, 'ust')), []);
+    const other = `${base}-${LINK.slice(0, 8)}`;
+    assert.ok(existsSync(join(other, PATH)));
+    rmSync(base, { recursive: true });
+    assert.equal(await relay.open(2), 'ok');
+    await relay.send(2, { ...packet(PATH, 1) });
+    assert.deepEqual(numbersIn(readFileSync(join(other, PATH))), [0, 1], 'it stays where it is');
+    relay.dispose();
+  }),
+
   receiving('a newer opening takes over with its first message, and the old one is told', async (relay, world) => {
     assert.equal(await relay.open(1), 'stale-epoch');
     assert.equal(await relay.open(3), 'ok');
@@ -120,6 +164,7 @@ const LINKS: readonly Scenario[] = [
     assert.equal(await relay.open(1), 'ok');
     await asks();
     await relay.metadata(1);
+    await world.clock.advance(100);
     assert.deepEqual(relay.links, ['"receiving"']);
     const directory = 'h/s-20260101-000000';
     assert.ok(

@@ -15,11 +15,14 @@ export const LINK = 'ab'.repeat(16);
 
 class WorldRelayDisk extends RelayDisk {
   full = false;
+  /** Ends of the paths that alone cannot be written. */
+  fullFor: string | null = null;
   syncs: 'done' | 'failed' | 'hanging' = 'done';
   #release: () => void = () => {};
 
   override write(path: string, at: number, bytes: Uint8Array): void {
-    if (this.full) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+    if (this.full || (this.fullFor !== null && path.endsWith(this.fullFor)))
+      throw Object.assign(new Error('full'), { code: 'ENOSPC' });
     super.write(path, at, bytes);
   }
 

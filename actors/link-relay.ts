@@ -1,10 +1,12 @@
 /** A relay of ours at the other end: `weft.v1.relay.*` of docs/contracts-network.md, over whatever bus it is found on. */
-import type { Body, Bus, Subscription } from '../transport/bus.ts';
+import type { Body, Bus, Reply, Subscription } from '../transport/bus.ts';
 import { FaultError } from '../transport/errors.ts';
-import { linkSubject, RELAY_OPEN } from '../transport/subjects.ts';
+import { linkSubject, RELAY_OPEN, relayOpenSubject } from '../transport/subjects.ts';
 import type { Durable, LinkAck, LinkMessage, LinkPeer, LinkPosition, PeerListener } from './link-peer.ts';
 
 const OPEN_MS = 5_000;
+/** Of the relay that has the link already; then any may take it. */
+const KNOWN_OPEN_MS = 1_500;
 const WINDOW_BYTES = 8 << 20;
 
 export interface RelayLink {
@@ -59,6 +61,10 @@ export class RelayPeer implements LinkPeer {
   #relay = '';
   #subject = '';
   #epoch = 0;
+  /** The relay that has the link is asked first, unless it could not take what was sent, or says nothing to it. */
+  #trust = false;
+  #heard = false;
+  #isUnheard = false;
   #ids = 0;
 
   constructor(bus: Bus, link: RelayLink, listener: PeerListener, own: Bus | null = null) {
@@ -73,10 +79,16 @@ export class RelayPeer implements LinkPeer {
     const { host, uid, owner, link, session, createdAt, live, subdir } = this.#link;
     const id = `${link}-${epoch}-${++this.#ids}`;
     const place = { v: 1, id, host, uid, owner, link, epoch, session, createdAt, live, subdir };
-    const reply = await this.#bus.request(RELAY_OPEN, place, OPEN_MS);
+    const known =
+      this.#trust && !this.#isUnheard ? await this.#bus.request(relayOpenSubject(this.#relay), place, KNOWN_OPEN_MS) : null;
+    const isDecided = known !== null && (known.ok || known.fault.code === 'stale-epoch');
+    const reply: Reply = isDecided ? known : await this.#bus.request(RELAY_OPEN, place, OPEN_MS);
     if (!reply.ok) throw new FaultError(reply.fault);
     const { relay, window, directory, streams: held, ops } = reply.body;
     this.#epoch = epoch;
+    this.#trust = true;
+    this.#heard = false;
+    this.#isUnheard = false;
     this.#listen(String(relay));
     await this.#bus.flush();
     return {
@@ -92,6 +104,7 @@ export class RelayPeer implements LinkPeer {
     const wasSent = this.#publish(message);
     // A connection that stands takes everything but what is too large for any message.
     if (!wasSent && this.#bus.status === 'connected') this.#listener.refused(oversizeText(message));
+    if (wasSent && !this.#heard) this.#isUnheard = true;
     return wasSent;
   }
 
@@ -116,8 +129,14 @@ export class RelayPeer implements LinkPeer {
     this.#acks = this.#bus.subscribe(linkSubject('ack', { ...this.#link, relay }), ({ body }) => {
       if (body.reopen === true) this.#listener.forgotten();
       else if (body.epoch !== this.#epoch) return;
-      else if (body.refused) this.#listener.refused(refusalText(relay, body.refused));
-      else this.#listener.acked(ackOf(body));
+      else this.#hear(relay, body);
     });
+  }
+
+  #hear(relay: string, body: Body): void {
+    [this.#heard, this.#isUnheard] = [true, false];
+    this.#trust = body.full !== true && !body.refused;
+    if (body.refused) this.#listener.refused(refusalText(relay, body.refused));
+    else this.#listener.acked(ackOf(body));
   }
 }

@@ -9,6 +9,7 @@ import { deferred } from './deferred.ts';
 import { LinkLog } from './link-log.ts';
 import { LttngPeer } from './link-lttng.ts';
 import type { LinkPeer, PeerListener } from './link-peer.ts';
+import { LinkPlaces } from './link-places.ts';
 import { LinkPump } from './link-pump.ts';
 import { chunkOf, LinkQueue, type News } from './link-queue.ts';
 import { RelayPeer } from './link-relay.ts';
@@ -49,6 +50,7 @@ export class LinkEntry {
   pump: LinkPump | null = null;
   relay: string | null = null;
   directory: string | null = null;
+  readonly places = new LinkPlaces();
   /** What the relay could not take, until it has taken everything. */
   refused: string | null = null;
   cause: string | null = null;
@@ -302,10 +304,12 @@ const openPeer = async (parts: ConsumerProcessParts, session: string, signal: Ab
     entry.queue.refresh();
     const position = await peer.open(entry.log.nextEpoch());
     signal.throwIfAborted();
+    const left = entry.places.opened(position, entry.pump.ackedBytes);
     entry.relay = position.relay;
     entry.directory = position.directory;
     entry.cause = null;
     entry.pump.begin(position);
+    if (left) parts.tell('link', session, 'moved', { session, from: left, ...linkView(parts, session) });
   } catch (thrown) {
     const why = refusedFrom(thrown);
     if (signal.aborted) throw why;
@@ -390,6 +394,7 @@ export const linkView = (parts: ConsumerProcessParts, session: string): Body => 
     spool: value.linked?.spool ?? 'roomy',
     relay: entry.relay,
     directory: entry.directory,
+    elsewhere: entry.places.elsewhere,
     sentBytes: entry.pump?.sentBytes ?? 0,
     ackedBytes: entry.pump?.ackedBytes ?? 0,
     spoolBytes: entry.queue.bytes,

@@ -4,10 +4,10 @@ import { relayMachine } from '../machines/relay.ts';
 import { relayLinkMachine } from '../machines/relay-link.ts';
 import { viewerMachine } from '../machines/viewer.ts';
 import type { BusMessage, Reply } from '../transport/bus.ts';
-import { failed, refused } from '../transport/errors.ts';
+import { FaultError, failed, refused } from '../transport/errors.ts';
 import { openRequestSchema, parseOpenRequest } from '../transport/link-data.ts';
 import { jsonSchema } from '../transport/schema.ts';
-import { RELAY_OPEN } from '../transport/subjects.ts';
+import { RELAY_OPEN, relayOpenSubject } from '../transport/subjects.ts';
 import { VERSION } from './host-ports.ts';
 import type { Viewer } from './live-viewer.ts';
 import type { Opening } from './relay-opening.ts';
@@ -40,15 +40,17 @@ const serve = async (parts: RelayParts): Promise<void> => {
   parts.renew = renew;
   bus.onStatus((status) => parts.root.send({ type: status === 'connected' ? 'BusConnected' : 'BusCut' }));
   parts.listenToKnown();
-  await bus.serve({ name: 'weft-relay', version: VERSION, description: 'Takes the traces of hosts and serves viewers' }, [
-    {
-      name: 'open',
-      subject: RELAY_OPEN,
-      schema: jsonSchema(openRequestSchema),
-      queue: 'relay',
-      handle: (message) => open(parts, message),
-    },
-  ]);
+  const service = { name: 'weft-relay', version: VERSION, description: 'Takes the traces of hosts and serves viewers' };
+  const schema = jsonSchema(openRequestSchema);
+  const handle = (message: BusMessage): Promise<Reply> => open(parts, message);
+  const anyone = { name: 'open', subject: RELAY_OPEN, schema, queue: 'relay', handle };
+  const itself = { name: 'open-here', subject: relayOpenSubject(parts.settings.relay), schema, handle };
+  await bus.serve(service, [anyone, itself]).catch(async (thrown: unknown) => {
+    if (!(thrown instanceof FaultError) || thrown.fault.code !== 'permission-denied') throw thrown;
+    // A key of before relays were asked by name.
+    parts.ports.log.warn('links cannot ask for this relay by name: its key is an old one', { cause: thrown.message });
+    await bus.serve(service, [anyone]);
+  });
 };
 
 /** Where the files end, and all that is in them durable: only then a sender may forget what it has. */

@@ -75,7 +75,11 @@ export const linkLines = (link: LinkView | null): string[] => {
   const to = link.relay === null ? '' : ` to ${link.relay}`;
   const why = link.cause === null ? '' : ` (${link.cause.replace(/\.$/, '')})`;
   const full = link.spool === 'full' ? '; the spool is full: events are lost' : '';
-  return [`Link: ${link.state}${to}, ${link.spoolBytes} bytes wait${full}${why}`];
+  const parts = link.elsewhere.map(
+    ({ relay, directory }) =>
+      `Part of it lies at ${relay}${directory === null ? '' : ` in ${directory}`}, which had the link before`,
+  );
+  return [`Link: ${link.state}${to}, ${link.spoolBytes} bytes wait${full}${why}`, ...parts];
 };
 
 /** Of a session that was stopped. */

@@ -48,6 +48,7 @@ const hostPermissions = (host: string, carries: readonly string[]): FleetPermiss
     publish: [
       ...['evt.>', 'live.>', 'inspect.>', 'beat'].flatMap((kind) => withExample(`weft.v1.${token}.*.${kind}`)),
       'weft.v1.relay.open',
+      'weft.v1.relay.*.open',
       `weft.v1.relay.*.data.${token}.>`,
       ...withExample(`weft.v1.fleet.*.freeze.*.${token}`),
       'weft.v1.fleet.*.clock.*',
@@ -79,7 +80,11 @@ const operatorPermissions = (who: string): FleetPermissions => ({
 
 const relayPermissions = (relay: string): FleetPermissions => ({
   publish: [...['ack', 'evt'].map((kind) => `weft.v1.relay.${encodeToken(relay)}.${kind}.>`), `${INBOXES}.>`],
-  subscribe: ['weft.v1.relay.open', `weft.v1.relay.${encodeToken(relay)}.data.>`, '$SRV.>'],
+  subscribe: [
+    'weft.v1.relay.open',
+    ...['open', 'data.>'].map((kind) => `weft.v1.relay.${encodeToken(relay)}.${kind}`),
+    '$SRV.>',
+  ],
 });
 
 const VIEWER: FleetPermissions = {

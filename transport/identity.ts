@@ -20,6 +20,7 @@ import {
   linkSubtree,
   type Place,
   RELAY_OPEN,
+  relayOpenSubject,
   relaySubtree,
   subtree,
 } from './subjects.ts';
@@ -120,6 +121,7 @@ const consumerPermissions = (place: Place, owner: string): Permissions => ({
     subtree(place, 'live', owner),
     inspectSubject({ ...place, process: consumerProcess(owner) }),
     RELAY_OPEN,
+    relayOpenSubject(ANY),
     linkSubtree('data', { ...place, owner }),
   ],
   subscribe: [subtree(place, 'consumer', owner), linkSubtree('ack', { ...place, owner }), FREEZES],

@@ -120,6 +120,8 @@ const linkView = z.object({
   spool: z.string().default('roomy'),
   relay: z.string().nullable(),
   directory: z.string().nullable().default(null),
+  /** Other relays that keep a part of it. */
+  elsewhere: z.array(z.object({ relay: z.string(), directory: z.string().nullable() })).default([]),
   sentBytes: z.int(),
   ackedBytes: z.int(),
   spoolBytes: z.int(),

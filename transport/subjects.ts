@@ -131,6 +131,9 @@ export const parseBeatSubject = (subject: string): { readonly host: string; read
 /** Where every relay listens, as one queue. */
 export const RELAY_OPEN = `${PREFIX}.relay.open`;
 
+/** The same of one relay, by name. */
+export const relayOpenSubject = (relay: Part): string => join('relay', relay, 'open');
+
 /** LINK: the id of the session whose data goes over it; HOST, UID and OWNER are what the server vouches for. */
 export interface LinkPlace extends Place {
   readonly relay: Part;

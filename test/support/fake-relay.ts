@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Body, Bus, Served, Subscription } from '../../transport/bus.ts';
-import { linkSubject, RELAY_OPEN } from '../../transport/subjects.ts';
+import { linkSubject, RELAY_OPEN, relayOpenSubject } from '../../transport/subjects.ts';
 
 interface Held {
   readonly number: number;
@@ -36,6 +36,8 @@ export class FakeRelay {
   silent = false;
   /** Refuses to open. */
   refusing = false;
+  /** Answers those who ask for any relay. */
+  isAnyone = true;
   /** Loses so many of the next data messages. */
   lose = 0;
   window = 8 << 20;
@@ -58,7 +60,8 @@ export class FakeRelay {
     this.#bus = bus;
     this.#data = bus.subscribe(`weft.v1.relay.${this.name}.data.>`, ({ subject, body }) => this.#take(subject, body));
     this.#served = await bus.serve({ name: 'fake-relay', version: '1.0.0', description: 'relay' }, [
-      { name: 'open', subject: RELAY_OPEN, schema: {}, handle: async ({ body }) => this.#open(body) },
+      { name: 'open', subject: RELAY_OPEN, schema: {}, handle: async ({ body }) => (this.isAnyone ? this.#open(body) : null) },
+      { name: 'open-here', subject: relayOpenSubject(this.name), schema: {}, handle: async ({ body }) => this.#open(body) },
     ]);
   }
 

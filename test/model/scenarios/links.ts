@@ -205,6 +205,48 @@ const TROUBLE: readonly Scenario[] = [
     await sent(world, relay, numbers);
   }),
 
+  scenario(
+    'a link stays with the relay that has it; when another one takes over, what lies at the first is told',
+    async (world) => {
+      const { program, relay } = await linked(world);
+      const before = world.record(program, 2);
+      await flush(world);
+      await sent(world, relay, before);
+      const other = new FakeRelay('relay2');
+      await other.start(world.connectBus());
+      // Now the other one would be asked first.
+      await relay.kill();
+      await relay.start(world.connectBus());
+      relay.forget();
+      const after = world.record(program, 2);
+      await flush(world);
+      await sent(world, relay, [...before, ...after]);
+      assert.deepEqual(world.published('link', 'moved'), []);
+      await relay.kill();
+      const later = world.record(program, 2);
+      await flush(world);
+      await sent(world, other, later);
+      const moved = world.published('link', 'moved');
+      assert.equal(moved.length, 1);
+      const elsewhere = [{ relay: 'relay1', directory: '/relay' }];
+      const status = await done(world, 'link-status', { session: idOf(world) });
+      assert.deepEqual([status.relay, status.elsewhere], ['relay2', elsewhere]);
+    },
+  ),
+
+  scenario('a relay whose disk is full is not asked first', async (world) => {
+    const { program, relay } = await linked(world);
+    const other = new FakeRelay('relay2');
+    await other.start(world.connectBus());
+    relay.full = true;
+    relay.isAnyone = false;
+    world.record(program, 2);
+    await flush(world);
+    await inState(world, /line:open:full/);
+    await inState(world, /line:open:idle/);
+    assert.equal((await done(world, 'link-status', { session: idOf(world) })).relay, 'relay2');
+  }),
+
   scenario('an opening that comes true after another one has begun changes nothing', async (world) => {
     const program = await recording(world);
     const relay = await relayOf(world);

@@ -1,17 +1,38 @@
 /** Commands about the fleet: joining, leaving, and who is there. */
 
+import { Bucket } from '../transport/bucket.ts';
 import type { Reply } from '../transport/bus.ts';
-import { failed, succeeded } from '../transport/errors.ts';
+import { failed, faultOf, succeeded } from '../transport/errors.ts';
 import { parseFleet } from '../transport/fleet-file.ts';
 import type { CommandRequest } from '../transport/messages.ts';
 import type { Caller } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
-import { hostViews } from './hosts.ts';
+import { forgetHost, hostViews } from './hosts.ts';
 
 const listHosts = async (parts: DaemonParts): Promise<Reply> =>
   parts.ports.bus.fleetDomain() === null
     ? failed('not-in-a-fleet', { host: parts.place.host })
     : succeeded({ hosts: hostViews(parts) });
+
+const forget = async (parts: DaemonParts, caller: Caller, { host }: CommandRequest<'hosts.forget'>): Promise<Reply> => {
+  if (parts.ports.bus.fleetDomain() === null) return failed('not-in-a-fleet', { host: parts.place.host });
+  if (!caller.all && !caller.who.startsWith('fleet.'))
+    return failed('permission-denied', { what: 'forgetting a host with a daemon that is not yours' });
+  return forgetHost(parts, host) ?? succeeded({ forgotten: host });
+};
+
+/** Its store answers, or somebody else of it is heard: a fleet may have no JetStream. */
+const reach = async (parts: DaemonParts): Promise<Reply> => {
+  const { host } = parts.place;
+  if (parts.ports.bus.fleetDomain() === null) return failed('not-in-a-fleet', { host });
+  try {
+    await new Bucket(parts.bus, 'weft_sessions').keys();
+    return succeeded({ reached: true, cause: null });
+  } catch (thrown) {
+    const reached = hostViews(parts).some((view) => view.host !== host && view.state === 'ready');
+    return succeeded({ reached, cause: faultOf(thrown).message });
+  }
+};
 
 /** The answer travels over the server that is about to start anew: it goes first. */
 const afterAnswer = (parts: DaemonParts, work: () => Promise<void>): void =>
@@ -54,6 +75,8 @@ const leave = async (parts: DaemonParts, caller: Caller): Promise<Reply> => {
 
 export const FLEET_HANDLERS = {
   'hosts.list': listHosts,
+  'hosts.forget': forget,
+  'fleet.reach': reach,
   'fleet.join': join,
   'fleet.leave': leave,
   'fleet.sessions': async (parts: DaemonParts): Promise<Reply> =>

@@ -2,7 +2,7 @@
 import { fromPromise } from 'xstate';
 import { z } from 'zod';
 import { clockView, NO_FLEET_CLOCK } from '../machines/clock-offset.ts';
-import { type FleetMemberContext, fleetMemberMachine } from '../machines/fleet-member.ts';
+import { type FleetMemberContext, fleetMemberMachine, hostAt } from '../machines/fleet-member.ts';
 import { type Beat, hostMachine } from '../machines/host.ts';
 import { leaseMachine } from '../machines/lease.ts';
 import { chooseReference } from '../rules/clock-reference.ts';
@@ -58,7 +58,7 @@ const hear = (parts: DaemonParts, { subject, body }: BusMessage): void => {
   const machine = machineOf(said);
   const beat: Beat = { ...said, machine, atMs: parts.ports.clock.now() };
   // A large fleet is heard hundreds of times a second, on every host: only who is new is news to the member itself.
-  const known = fleet.getSnapshot().context.hosts[host];
+  const known = hostAt(fleet.getSnapshot().context.hosts, host);
   if (leaving) fleet.send({ type: 'HostLeft', host, machine });
   else if (known) known.send({ type: 'BeatSeen', beat });
   else fleet.send({ type: 'BeatSeen', host, beat });
@@ -105,6 +105,13 @@ export const provideLease = (parts: DaemonParts) =>
     },
   });
 
+export const provideHost = (parts: DaemonParts) =>
+  hostMachine.provide({
+    actions: {
+      forgetHost: (_, { host }) => parts.root.getSnapshot().context.fleet?.send({ type: 'HostForgotten', host }),
+    },
+  });
+
 /** As measured now; while this host belongs to no fleet nobody measures. */
 const fleetClock = (parts: DaemonParts) => {
   const { fleet } = parts.root.getSnapshot().context;
@@ -136,7 +143,7 @@ const referenceOf = ({ host, hosts }: FleetMemberContext): string | null => {
   const living = Object.values(hosts)
     .map((ref) => ref.getSnapshot())
     .filter(({ value, context }) => value === 'ready' && context.host !== host);
-  const own = hosts[host]?.getSnapshot().context.beat?.clock.reference ?? null;
+  const own = hostAt(hosts, host)?.getSnapshot().context.beat?.clock.reference ?? null;
   const others = living.map(({ context }) => ({ host: context.host, reference: context.beat?.clock.reference ?? null }));
   return chooseReference([{ host, reference: own }, ...others]);
 };
@@ -149,8 +156,7 @@ export const provideFleetMember = (parts: DaemonParts) => {
       lease: provideLease(parts),
       clockOffset: clockOffset(parts),
       fleetSession: provideFleetSession(parts),
-      // It has no effects.
-      host: hostMachine.provide({}),
+      host: provideHost(parts),
       openFleet: fromPromise(() => openFleet(parts, opened)),
     },
     actions: {

@@ -19,9 +19,9 @@ import { hostView } from './hosts.ts';
 const SYSTEM_USER = 'weft';
 /** What the fleet may ask of a host: all about sessions, nothing about its processes. */
 const NOUNS =
-  /^(session|channel|event|context|tracker|rotation|snapshot|map|point|trigger)\.|^daemon\.status$|^hosts\.list$|^fleet\.sessions$/;
+  /^(session|channel|event|context|tracker|rotation|snapshot|map|point|trigger)\.|^daemon\.status$|^hosts\.(list|forget)$|^fleet\.sessions$/;
 /** About the fleet, and in nobody's name. */
-const OF_NOBODY = /^hosts\.list$|^fleet\.sessions$/;
+const OF_NOBODY = /^hosts\.(list|forget)$|^fleet\.sessions$/;
 const NOBODY = -1;
 const PATHS: readonly string[] = ['output', 'path', 'shmPath'];
 const ownUsers = new WeakMap<DaemonParts, number>();

@@ -1,7 +1,9 @@
 /** The registry of hosts, as questions ask for it. */
 import type { ActorRefFrom } from 'xstate';
-import type { FleetMemberContext } from '../machines/fleet-member.ts';
+import { type FleetMemberContext, hostAt } from '../machines/fleet-member.ts';
 import type { Beat, hostMachine } from '../machines/host.ts';
+import type { Reply } from '../transport/bus.ts';
+import { failed } from '../transport/errors.ts';
 import type { HostView } from '../transport/fleet-messages.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 
@@ -29,7 +31,7 @@ const heard = (parts: DaemonParts): FleetMemberContext['hosts'] =>
 
 /** Of one host, among however many there are. Null: it was not heard. */
 export const hostView = (parts: DaemonParts, host: string): HostView | null => {
-  const ref = heard(parts)[host];
+  const ref = hostAt(heard(parts), host);
   return ref ? viewOf(parts.place.uid, ref) : null;
 };
 
@@ -38,3 +40,13 @@ export const hostViews = (parts: DaemonParts): readonly HostView[] =>
   Object.values(heard(parts))
     .map((ref) => viewOf(parts.place.uid, ref))
     .sort((a, b) => (a.host < b.host ? -1 : 1));
+
+/** Null: it is known no more. One that may live is not forgotten: its next beat would make it known again. */
+export const forgetHost = (parts: DaemonParts, host: string): Reply | null => {
+  const ref = hostAt(heard(parts), host);
+  if (!ref) return failed('host-unknown', { host });
+  const { value: state } = ref.getSnapshot();
+  if (state !== 'unreachable' && state !== 'left') return failed('host-lives', { host, state });
+  ref.send({ type: 'ForgetRequested' });
+  return null;
+};

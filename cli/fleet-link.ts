@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { credsAuthenticator } from '@nats-io/transport-node';
 import { parseSelector } from '../rules/selector.ts';
-import type { Body, Bus } from '../transport/bus.ts';
-import { failure } from '../transport/errors.ts';
+import type { Body, Bus, Fault } from '../transport/bus.ts';
+import { FaultError, failure } from '../transport/errors.ts';
 import type { FleetAccess } from '../transport/fleet-keys.ts';
 import type { HostView } from '../transport/fleet-messages.ts';
 import { NatsBus } from '../transport/nats-bus.ts';
@@ -19,6 +19,7 @@ import {
   scatterSubject,
   subtree,
 } from '../transport/subjects.ts';
+import { askAll } from './fleet-gather.ts';
 import { UsageError } from './options.ts';
 
 /** Hosts answer at once. */
@@ -120,6 +121,22 @@ export class FleetLink {
       if (reply.ok) return reply.body.hosts as readonly HostView[];
     }
     throw failure('fleet-silent', { uid: String(this.uid) });
+  }
+
+  /** All hosts that hear of it wait for `host` no more. Throws FaultError when none does so. */
+  async forget(host: string): Promise<Body> {
+    const done: string[] = [];
+    const refused: { readonly host: string; readonly error: Fault }[] = [];
+    await askAll(this.bus, { uid: this.uid, who: this.who, name: 'hosts.forget', fields: { host } }, (body) => {
+      if (typeof body.host !== 'string') return false;
+      const error = body.error as Fault | undefined;
+      if (body.ok === true) done.push(body.host);
+      else if (error && error.code !== 'host-unknown') refused.push({ host: body.host, error });
+      return true;
+    });
+    if (refused[0]) throw new FaultError(refused[0].error);
+    if (done.length === 0) throw failure('host-unknown', { host });
+    return { forgotten: host };
   }
 
   /** What happens on hosts that match. */

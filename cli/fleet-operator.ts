@@ -5,11 +5,8 @@ import { Bucket, RevisionConflict } from '../transport/bucket.ts';
 import type { Bus } from '../transport/bus.ts';
 import { failure } from '../transport/errors.ts';
 import { type FollowedView, parseFleetDocument, parseFollowing } from '../transport/fleet-messages.ts';
-import { encodeToken, scatterSubject } from '../transport/subjects.ts';
-
-/** Hosts answer at once; whoever is later than this after the others is shown by the next call. */
-const QUIET_MS = 400;
-const LISTEN_MS = 1_000;
+import { encodeToken } from '../transport/subjects.ts';
+import { askAll } from './fleet-gather.ts';
 
 /** Each declaration counts one on. A host that claims to be further ahead of the store than this would use the numbers up. */
 const AHEAD_MAX = 1_000_000;
@@ -72,20 +69,12 @@ export class FleetOperator {
   /** What the hosts follow, whose daemons run as `uid`. */
   async hosts(uid: number): Promise<readonly FollowingHost[]> {
     const answers = new Map<string, FollowingHost>();
-    let last = Date.now();
-    const gathering = this.#bus.gather((body) => {
+    const question = { uid, who: this.#who, name: 'fleet.sessions', fields: {} };
+    await askAll(this.#bus, question, (body) => {
       const following = parseFollowing(body);
-      if (!following) return;
-      answers.set(following.host, following);
-      last = Date.now();
+      if (following) answers.set(following.host, following);
+      return following !== null;
     });
-    const begin = Date.now();
-    const subject = scatterSubject({ uid, who: this.#who, noun: 'fleet', verb: 'sessions' });
-    gathering.ask(subject, { v: 1, id: randomUUID(), selector: '*' });
-    while (Date.now() - last < QUIET_MS || (answers.size === 0 && Date.now() - begin < LISTEN_MS)) {
-      await new Promise((done) => setTimeout(done, 20));
-    }
-    gathering.stop();
     return [...answers.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
   }
 

@@ -88,7 +88,8 @@ class Session implements Environment {
     const { fleet, operator } = this.#reach;
     const link = operator && (await this.#connectFleet(operator));
     if (fleet) return fleet.request(link ?? (await this.#connect()).fleetCaller, name, fields);
-    return link ? { hosts: await link.hosts() } : (await this.#connect()).request(name, fields);
+    if (!link) return (await this.#connect()).request(name, fields);
+    return name === 'hosts.forget' ? link.forget(String(fields.host)) : { hosts: await link.hosts() };
   }
 
   async listen(noun: string | null, heard: (of: EventAddress, body: Body) => void): Promise<() => void> {

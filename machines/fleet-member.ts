@@ -14,6 +14,8 @@ import { refusalOf } from './refusal.ts';
 export type FleetMemberEvent =
   | { readonly type: 'BeatSeen'; readonly host: string; readonly beat: Beat }
   | { readonly type: 'HostLeft'; readonly host: string; readonly machine: string }
+  /** It was silent for too long, or somebody said so. */
+  | { readonly type: 'HostForgotten'; readonly host: string }
   | { readonly type: 'LeaseRequested'; readonly lease: Lease }
   | { readonly type: 'LeaseForgotten'; readonly operation: string }
   /** Somebody new asks who is there. */
@@ -35,6 +37,10 @@ export interface FleetMemberContext extends FleetMemberInput {
   /** What the fleet wants of this host. */
   readonly sessions: ActorRefFrom<typeof fleetSessionMachine>;
 }
+
+/** By whatever name a machine gave itself. */
+export const hostAt = (hosts: FleetMemberContext['hosts'], host: string): ActorRefFrom<typeof hostMachine> | undefined =>
+  Object.hasOwn(hosts, host) ? hosts[host] : undefined;
 
 const log = (what: string) => ({ type: 'logMember', params: { what } }) as const;
 
@@ -80,9 +86,14 @@ export const fleetMemberMachine = setup({
     logMember: notProvided<[unknown, { what: string }]>('action logMember'),
     addHost: assign({
       hosts: ({ context, spawn }, { host }: { host: string }) =>
-        context.hosts[host]
+        Object.hasOwn(context.hosts, host)
           ? context.hosts
           : { ...context.hosts, [host]: spawn('host', { id: `host ${host}`, input: { host } }) },
+    }),
+    stopHost: stopChild(({ context }, { host }: { host: string }) => context.hosts[host]!),
+    forgetHost: assign({
+      hosts: ({ context }, { host }: { host: string }) =>
+        Object.fromEntries(Object.entries(context.hosts).filter(([known]) => known !== host)),
     }),
     addLease: assign({
       leases: ({ context, spawn }, { lease }: { lease: Lease }) =>
@@ -96,9 +107,9 @@ export const fleetMemberMachine = setup({
         Object.fromEntries(Object.entries(context.leases).filter(([known]) => known !== operation)),
     }),
     tellBeat: ({ context }, { host, beat }: { host: string; beat: Beat }) =>
-      context.hosts[host]?.send({ type: 'BeatSeen', beat }),
+      hostAt(context.hosts, host)?.send({ type: 'BeatSeen', beat }),
     tellHost: ({ context }, { host, machine }: { host: string; machine: string }) =>
-      context.hosts[host]?.send({ type: 'HostLeft', machine }),
+      hostAt(context.hosts, host)?.send({ type: 'HostLeft', machine }),
     readAgain: ({ context: { sessions } }) => {
       if (sessions.getSnapshot().context.cause !== null) sessions.send({ type: 'Announced' });
     },
@@ -129,6 +140,12 @@ export const fleetMemberMachine = setup({
       ],
     },
     HostLeft: { actions: forHost },
+    HostForgotten: {
+      actions: [
+        { type: 'stopHost', params: ({ event }) => ({ host: event.host }) },
+        { type: 'forgetHost', params: ({ event }) => ({ host: event.host }) },
+      ],
+    },
     LeaseRequested: { actions: { type: 'addLease', params: ({ event }) => ({ lease: event.lease }) } },
     LeaseForgotten: {
       actions: [

@@ -3,6 +3,7 @@
  * under one name are heard in turns: what beat before beats again.
  */
 import { assign, setup } from 'xstate';
+import { notProvided } from './not-provided.ts';
 
 /** What a beat says. */
 export interface Beat {
@@ -21,7 +22,9 @@ export interface Beat {
 
 export type HostEvent =
   | { readonly type: 'BeatSeen'; readonly beat: Beat }
-  | { readonly type: 'HostLeft'; readonly machine: string };
+  | { readonly type: 'HostLeft'; readonly machine: string }
+  /** Somebody knows that it is gone for good. */
+  | { readonly type: 'ForgetRequested' };
 
 export interface HostContext {
   readonly host: string;
@@ -34,12 +37,18 @@ export interface HostContext {
 export const BEAT_MS = 5_000;
 /** Three beats, and what a loaded machine is late. */
 export const SILENCE_MS = 3 * BEAT_MS + 500;
+/** Whoever is not heard for so long is not waited for any more; should it come back, its first beat makes it known. */
+export const OBLIVION_MS = 24 * 3_600_000;
 
 const remember = {
   type: 'rememberBeat',
   params: ({ event }: { event: { beat: Beat } }) => ({ beat: event.beat }),
 } as const;
 const heard = { target: 'ready', reenter: true, actions: remember } as const;
+const forget = {
+  actions: { type: 'forgetHost', params: ({ context }: { context: HostContext }) => ({ host: context.host }) },
+} as const;
+const gone = { on: { BeatSeen: heard, ForgetRequested: forget }, after: { oblivion: forget } } as const;
 const left = { guard: 'isItself', target: 'left' } as const;
 
 export const hostMachine = setup({
@@ -50,6 +59,8 @@ export const hostMachine = setup({
       former: context.beat && context.beat.machine !== beat.machine ? context.beat.machine : context.former,
     })),
     forgetFormer: assign({ former: null }),
+    /** Whoever keeps the list takes it off. */
+    forgetHost: notProvided<[unknown, { host: string }]>('action forgetHost'),
   },
   guards: {
     /** The other machine of this name was no predecessor: it lives. */
@@ -59,7 +70,7 @@ export const hostMachine = setup({
     isOneOfTwo: ({ context, event }) =>
       event.type === 'HostLeft' && [context.beat?.machine, context.former].includes(event.machine),
   },
-  delays: { silence: SILENCE_MS },
+  delays: { silence: SILENCE_MS, oblivion: OBLIVION_MS },
 }).createMachine({
   id: 'host',
   initial: 'joining',
@@ -79,7 +90,7 @@ export const hostMachine = setup({
       },
       after: { silence: 'ready' },
     },
-    unreachable: { on: { BeatSeen: heard } },
-    left: { on: { BeatSeen: heard } },
+    unreachable: gone,
+    left: gone,
   },
 });

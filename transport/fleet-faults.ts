@@ -62,6 +62,12 @@ export const FLEET_FAULTS = {
     ({ host, machines }) => `More than one machine calls itself ${host}: ${machines}.`,
     'Give one of them another name: `weft sessiond --host NAME`.',
   ),
+  'host-unknown': row<{ host: string }>('error', ({ host }) => `No host ${host} was heard of.`, 'See: weft hosts'),
+  'host-lives': row<{ host: string; state: string }>(
+    'error',
+    ({ host, state }) => `Host ${host} is ${state}: only one that is unreachable, or left, can be forgotten.`,
+    'It is unreachable some 15 s after its last heartbeat; `weft fleet leave` on that host takes it out in order.',
+  ),
   'fleet-silent': row<{ uid: string }>(
     'error',
     ({ uid }) => `No host of the fleet answers whose session daemon runs as user ${uid}.`,

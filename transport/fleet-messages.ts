@@ -88,6 +88,12 @@ export const parseFollowing = (body: unknown): { readonly host: string; readonly
 
 export const FLEET_COMMANDS = {
   'hosts.list': command('The hosts of the fleet, as this one hears them.', {}, { hosts: z.array(hostView) }),
+  'hosts.forget': command(
+    'A host that is gone for good: this one waits for it no more.',
+    { host: z.string().min(1).max(255) },
+    { forgotten: text },
+  ),
+  'fleet.reach': command('Whether the fleet answers this host.', {}, { reached: z.boolean(), cause: z.string().nullable() }),
   'fleet.join': command(
     'Join the local bus to a fleet as a leaf node; for root and the daemon’s own user.',
     { fleet: fleetFile },

@@ -9,6 +9,9 @@ import { HELP, noMoreWords } from './shared.ts';
 
 const WAIT_MS = 10_000;
 const LOOK_EVERY_MS = 50;
+/** A leaf that lost its server tries again each second. */
+const REACH_MS = 5_000;
+const ASK_EVERY_MS = 250;
 
 /** The server of this host starts anew behind the answer: who gives the next command is not to meet that. */
 const settled = async (environment: Environment, host: string | null): Promise<boolean> => {
@@ -27,13 +30,49 @@ const settled = async (environment: Environment, host: string | null): Promise<b
 const notesOf = (done: boolean): string[] =>
   done ? [] : [`Warning: its bus has not come back within ${WAIT_MS / 1000} s; see log/bus.log in the state directory`];
 
+/** This host's bus serves whether it found the fleet or not. Null: it did. */
+const unreached = async (environment: Environment): Promise<string | null> => {
+  let cause = 'it does not answer';
+  for (const deadline = Date.now() + REACH_MS; Date.now() < deadline; await delay(ASK_EVERY_MS)) {
+    try {
+      const answer = await environment.request('fleet.reach', {});
+      if (answer.reached) return null;
+      cause = answer.cause ?? cause;
+    } catch (thrown) {
+      if (!(thrown instanceof FaultError)) throw thrown;
+      cause = thrown.fault.message;
+    }
+  }
+  return cause;
+};
+
+/** Without the name and password that a URL may have. */
+const placeOf = (url: string): string => {
+  const { host } = new URL(url);
+  return host || url;
+};
+
+const unreachedNotes = (urls: readonly string[], cause: string): string[] => [
+  `Warning: no server of the fleet was reached at ${urls.map(placeOf).join(', ')} within ${REACH_MS / 1000} s: ${cause}`,
+  '  This host goes on trying. Is the address right, the server up, its leaf port (7422) open, and the key not revoked? log/bus.log in the state directory has what the server said.',
+];
+
 const join = async (environment: Environment): Promise<Outcome> => {
   noMoreWords(environment, 2);
   const [, file] = environment.options.words;
   if (file === undefined) throw new UsageError('A file that describes the fleet is needed: fleet join FILE');
-  const { domain, host } = await environment.request('fleet.join', { fleet: readFleet(resolve(file)) });
-  const notes = notesOf(await settled(environment, host));
-  return { lines: [`Host ${host} joins the fleet; see: weft hosts`], json: { joined: true, domain, host }, notes };
+  const wanted = readFleet(resolve(file));
+  const { domain, host } = await environment.request('fleet.join', { fleet: wanted });
+  const back = await settled(environment, host);
+  const cause = back ? await unreached(environment) : null;
+  const notes = cause === null ? notesOf(back) : unreachedNotes(wanted.urls, cause);
+  const lines = [`Host ${host} joins the fleet; see: weft hosts`];
+  return {
+    lines,
+    json: { joined: true, domain, host, reached: notes.length === 0 },
+    notes,
+    status: notes.length === 0 ? 0 : 4,
+  };
 };
 
 const leave = async (environment: Environment): Promise<Outcome> => {

@@ -2,7 +2,7 @@
 
 import { parseSelector } from '../../rules/selector.ts';
 import type { HostView } from '../../transport/fleet-messages.ts';
-import type { Command } from '../command.ts';
+import type { Command, Environment, Outcome } from '../command.ts';
 import { UsageError } from '../options.ts';
 import { table } from '../table.ts';
 import { HELP, noMoreWords } from './shared.ts';
@@ -41,14 +41,24 @@ const conflicts = (hosts: readonly HostView[]): string[] =>
     .filter(({ state }) => state === 'conflict')
     .map(({ host, machines }) => `Warning: more than one machine calls itself ${host}: ${machines.join(' and ')}`);
 
+const forget = async (environment: Environment, host: string): Promise<Outcome> => {
+  const { forgotten } = await environment.request('hosts.forget', { host });
+  const notes = environment.inFleet
+    ? []
+    : ["Only this host's own list: all hosts' are meant with an operator's key (--fleet-creds=DIRECTORY, or WEFT_FLEET)"];
+  return { lines: [`Host ${forgotten} is forgotten`], json: { forgotten }, notes };
+};
+
 export const hosts: Command = {
   name: 'hosts',
   summary: 'Show the hosts of the fleet',
-  usage: 'hosts [SELECTOR]',
+  usage: 'hosts ([SELECTOR] | --forget=HOST)',
   textOnly: true,
-  options: [...HELP],
+  options: [...HELP, { long: 'forget', value: 'HOST', help: 'A host that is gone for good: no command waits for it any more' }],
   async run(environment) {
-    noMoreWords(environment, 1);
+    const gone = environment.options.get('forget');
+    noMoreWords(environment, gone === undefined ? 1 : 0);
+    if (gone !== undefined) return forget(environment, gone);
     const [text = '*'] = environment.options.words;
     const selector = parseSelector(text);
     if (!selector.ok) throw new UsageError(`Selector \`${text}\`, column ${selector.column}: ${selector.cause}`);

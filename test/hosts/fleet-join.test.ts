@@ -1,9 +1,10 @@
 /** A daemon that runs comes into a fleet and leaves it: with the keys that `weft keys` makes, while it records. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from '../../transport/server-config.ts';
 import type { FleetHost } from '../support/fleet.ts';
 import { TestFleet, until } from '../support/fleet-server.ts';
 import { babeltrace, CLI, checkTrace, Weft } from '../support/weft.ts';
@@ -43,11 +44,17 @@ const seen = (weft: Weft): string =>
     .hosts.map(({ host, state }) => `${host} ${state}`)
     .join(', ');
 
+let operator: Promise<string> | null = null;
+const operate = async (...words: string[]) => {
+  operator ??= fleet.mint({ kind: 'operator', name: 'alice' });
+  const env = { ...late.env, WEFT_FLEET: await operator };
+  return spawnSync(CLI, words, { env, encoding: 'utf8', timeout: 20_000 });
+};
+
 const declare = async (): Promise<void> => {
   const file = join(late.home, 'wanted.yaml');
   writeFileSync(file, SESSION);
-  const env = { ...late.env, WEFT_FLEET: await fleet.mint({ kind: 'operator', name: 'alice' }) };
-  const ran = spawnSync(CLI, ['fleet', 'apply', file], { env, encoding: 'utf8', timeout: 20_000 });
+  const ran = await operate('fleet', 'apply', file);
   assert.equal(ran.status, 0, ran.stderr);
 };
 
@@ -71,6 +78,10 @@ test('a host that records joins and leaves: all see it, it does what the fleet w
 
   assert.match(late.ok('fleet', 'leave'), /leaves the fleet/);
   await until(() => seen(old) === 'late left, old ready', 'the other sees that it left');
+  assert.match((await operate('hosts', '--forget=old')).stderr, /Host old is ready: only one that is unreachable/);
+  assert.match((await operate('hosts', '--forget', 'late')).stdout, /Host late is forgotten/);
+  assert.equal(seen(old), 'old ready');
+  assert.match((await operate('hosts', '--forget=late')).stderr, /No host late was heard of/);
   await until(() => /belongs to no fleet/.test(late.run('hosts').stderr), 'it is out');
   await counter.advance(100);
   await counter.stop();
@@ -78,4 +89,15 @@ test('a host that records joins and leaves: all see it, it does what the fleet w
   const { recorded, lost, errors } = checkTrace(trace);
   assert.deepEqual([recorded, lost, errors], [counter.total(), 0, []]);
   assert.equal(babeltrace(trace).events, counter.total());
+});
+
+test('who joins a fleet where nobody listens is told so, with the address', async () => {
+  const file = await keyOf('lonely');
+  const port = await freePort();
+  const nowhere = join(dirname(file), 'nowhere.json');
+  const wanted = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(nowhere, JSON.stringify({ ...wanted, urls: [`tls://127.0.0.1:${port}`] }));
+  const ran = late.run('fleet', 'join', nowhere);
+  assert.equal(ran.status, 4);
+  assert.match(ran.stderr, new RegExp(`no server of the fleet was reached at 127\\.0\\.0\\.1:${port}`));
 });

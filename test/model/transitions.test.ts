@@ -12,7 +12,7 @@ import { type ClockOffsetParts, provideClockOffset } from '../../actors/clock-of
 import { provideConsumer } from '../../actors/consumer.ts';
 import { type ConsumerProcessParts, provideConsumerProcess } from '../../actors/consumer-process.ts';
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
-import { provideFleetMember, provideLease } from '../../actors/fleet-member.ts';
+import { provideFleetMember, provideHost, provideLease } from '../../actors/fleet-member.ts';
 import { provideFleetOperation } from '../../actors/fleet-operation.ts';
 import { provideFleetSession } from '../../actors/fleet-sessions.ts';
 import { provideFreeze } from '../../actors/freeze.ts';
@@ -56,7 +56,7 @@ const PROVIDED = {
   'fleet-member': provideFleetMember(parts),
   'fleet-operation': provideFleetOperation({} as never, { send: () => {} }),
   'fleet-session': provideFleetSession(parts),
-  host: MACHINES.host,
+  host: provideHost(parts),
   lease: provideLease(parts),
 } as const;
 

@@ -1,8 +1,11 @@
 /** A host among others: who is heard, what the fleet may command, and what is prepared but never carried out. */
 import assert from 'node:assert/strict';
+import { createActor } from 'xstate';
+import { type Beat, hostMachine } from '../../../machines/host.ts';
 import type { Body } from '../../../transport/bus.ts';
 import { beatSubject, callSubject, commandSubject, scatterSubject } from '../../../transport/subjects.ts';
 import type { WorldApplication } from '../../support/world/application.ts';
+import { WorldBucket } from '../../support/world/bucket.ts';
 import { UID, type World } from '../../support/world/world.ts';
 import { OUT, type Scenario, scenario, session } from './scenario.ts';
 
@@ -19,9 +22,21 @@ const peer = (world: World) => {
   return known;
 };
 
+const NO_CLOCK = { reference: null, offsetNs: 0, uncertaintyNs: null };
+const NO_BEAT: Beat = {
+  machine: '',
+  machineId: '',
+  bootId: '',
+  labels: {},
+  version: '',
+  sessions: 0,
+  load: 0,
+  clock: NO_CLOCK,
+  atMs: 0,
+};
+
 /** Another host of the fleet says that it lives. */
 const beat = async (world: World, host: string, bootId = 'b1', more: Body = {}): Promise<void> => {
-  const clock = { reference: null, offsetNs: 0, uncertaintyNs: null };
   const body = {
     v: 1,
     machineId: `m-${host}`,
@@ -30,7 +45,7 @@ const beat = async (world: World, host: string, bootId = 'b1', more: Body = {}):
     version: '1',
     sessions: 0,
     load: 0,
-    clock,
+    clock: NO_CLOCK,
     ...more,
   };
   peer(world).publish(beatSubject({ host, uid: UID }), body);
@@ -42,6 +57,7 @@ const stateOf = async (world: World, host: string): Promise<string | undefined> 
   return hosts.find((view) => view.host === host)?.state;
 };
 
+const DAY_MS = 24 * 3_600_000;
 let operations = 0;
 
 /** A command of the fleet to this host, or to all. */
@@ -119,6 +135,40 @@ const HOSTS: readonly Scenario[] = [
     assert.ok(view.lastBeatMs >= heardAt - 1, 'the other one was heard meanwhile');
   }),
 
+  scenario('a host that is gone for good is forgotten when somebody says so, and known again by a beat', async (world) => {
+    await member(world);
+    const forgotten = async (host: string) => (await stateOf(world, host)) === undefined;
+    for (const host of ['db-1', 'db-2', 'constructor']) await beat(world, host);
+    assert.equal(await stateOf(world, 'constructor'), 'ready', 'a name like others');
+    assert.equal(await world.refused('hosts.forget', { host: 'db-1' }), 'host-lives');
+    assert.equal(await world.refused('hosts.forget', { host: 'toString' }), 'host-unknown');
+    assert.equal(await world.refused('hosts.forget', { host: 'db-1' }, { who: 4_000 }), 'permission-denied');
+    await beat(world, 'db-2', 'b1', { leaving: true });
+    await world.advance(20_000);
+    await world.ok('hosts.forget', { host: 'db-1' });
+    assert.ok(await forgotten('db-1'));
+    assert.equal((await ask(world, 'hosts.forget', { host: 'db-2', selector: '*' })).code, undefined);
+    assert.ok(await forgotten('db-2'));
+    await beat(world, 'db-1');
+    assert.equal(await stateOf(world, 'db-1'), 'ready');
+  }),
+
+  scenario('a host that was not heard for a day is forgotten', async (world) => {
+    const forgotten: string[] = [];
+    const machine = hostMachine.provide({ actions: { forgetHost: (_, { host }) => void forgotten.push(host) } });
+    const { clock } = world;
+    const [silent, gone] = ['silent', 'gone'].map((host) =>
+      createActor(machine, { input: { host }, clock, inspect: (event) => world.inspect(event) }).start(),
+    );
+    gone?.send({ type: 'BeatSeen', beat: { ...NO_BEAT, machine: 'b1' } });
+    gone?.send({ type: 'HostLeft', machine: 'b1' });
+    await world.advance(DAY_MS);
+    assert.deepEqual(forgotten, ['gone']);
+    await world.advance(20_000);
+    assert.deepEqual(forgotten, ['gone', 'silent']);
+    for (const actor of [silent, gone]) actor?.stop();
+  }),
+
   scenario('of two that live under one name one leaves: the other is ready at once, and stays so', async (world) => {
     await member(world);
     for (const machine of ['b1', 'b2', 'b1']) await beat(world, 'db-1', machine);
@@ -158,6 +208,25 @@ const HOSTS: readonly Scenario[] = [
     assert.equal(await stateOf(world, 'db-1'), 'joining');
     await world.advance(16_000);
     assert.equal(await stateOf(world, 'db-1'), 'unreachable', 'it called and was never heard again');
+  }),
+
+  scenario('a host says whether its fleet answers: its store, or another host', async (world) => {
+    await world.start();
+    assert.equal(await world.refused('fleet.reach'), 'not-in-a-fleet');
+    assert.equal(await world.refused('hosts.forget', { host: 'db-1' }), 'not-in-a-fleet');
+    world.fleet = 'fleet';
+    await world.restart();
+    const alone = (await world.ok('fleet.reach')) as { reached: boolean; cause: string };
+    assert.equal(alone.reached, false);
+    assert.match(alone.cause, /weft_sessions/);
+    await beat(world, 'db-1');
+    assert.equal((await world.ok('fleet.reach')).reached, true);
+    await world.advance(20_000);
+    assert.equal((await world.ok('fleet.reach')).reached, false);
+    const bucket = new WorldBucket(world.fabric);
+    assert.deepEqual(await world.ok('fleet.reach'), { reached: true, cause: null });
+    bucket.answers = false;
+    assert.equal((await world.ok('fleet.reach')).reached, false);
   }),
 
   scenario('a host joins a fleet and leaves it', async (world) => {

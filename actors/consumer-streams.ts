@@ -153,6 +153,18 @@ export class ConsumerStreams {
     if (typeof order === 'number' && Number.isSafeInteger(order)) this.newest = Math.max(this.newest, order);
   }
 
+  readonly #gone = new Set<string>();
+
+  /** Of this ring no reader will write any more. */
+  noteGone(ringId: string): void {
+    this.#gone.add(ringId);
+  }
+
+  /** It was detached, with its session or alone; it need not ever have been attached. */
+  isGone(session: string, ringId: string): boolean {
+    return this.#gone.has(ringId) || this.#detached.has(session);
+  }
+
   noteDetached(session: string, order: number): void {
     this.#detached.set(session, Math.max(order, this.#detached.get(session) ?? 0));
   }

@@ -147,6 +147,7 @@ const detach: Handler<'detach'> = async (parts, { session, ringId, order }) => {
   const entries = parts.streams.of(session, ringId).filter(({ attach: of }) => of.order < order);
   for (const { attach: of } of entries) parts.stream(of.ringId)?.send({ type: 'DrainRequested' });
   await Promise.all(entries.map(({ drained }) => drained.promise));
+  if (ringId !== undefined) parts.streams.noteGone(ringId);
   return {};
 };
 

@@ -46,7 +46,8 @@ export const settledIn = (streams: ConsumerStreams, session: string, rings: read
       const cpu = cpuOf(entry, name);
       if (cpu !== null) return packetsOf(entry, cpu);
     }
-    for (const ringId of awaited) if (streams.find(ringId)?.attach.session === session) awaited.delete(ringId);
+    for (const ringId of awaited)
+      if (streams.isGone(session, ringId) || streams.find(ringId)?.attach.session === session) awaited.delete(ringId);
     return awaited.size > 0 ? 0 : null;
   };
 };

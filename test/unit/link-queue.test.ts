@@ -141,3 +141,17 @@ test('what the files of a ring are called, and whose they are, follows the rings
   streams.remove('r1');
   assert.equal(settled('ust/pid/a/c_0'), null);
 });
+
+test('a ring that is detached without ever having been attached holds nothing back', () => {
+  const streams = new ConsumerStreams();
+  const settled = settledIn(streams, 's', ['r1', 'r2']);
+  assert.equal(settled('ust/pid/a/c_0'), 0);
+  streams.add(ring('r1', '/out/ust/pid/b', 'c'));
+  assert.equal(settled('ust/pid/a/c_0'), 0, 'r2 may have written it');
+  streams.noteGone('r2');
+  assert.equal(settled('ust/pid/a/c_0'), null);
+  const others = settledIn(streams, 't', ['r3']);
+  assert.equal(others('ust/pid/a/c_0'), 0);
+  streams.noteDetached('t', 1);
+  assert.equal(others('ust/pid/a/c_0'), null);
+});

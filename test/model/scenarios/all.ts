@@ -4,6 +4,7 @@ import { CONSUMERS } from './consumers.ts';
 import { FILTERS } from './filters.ts';
 import { FLEET } from './fleet.ts';
 import { FLEET_CLOCKS } from './fleet-clocks.ts';
+import { FLEET_HOSTS } from './fleet-hosts.ts';
 import { FLEET_OPERATIONS } from './fleet-operations.ts';
 import { FLEET_SESSIONS } from './fleet-sessions.ts';
 import { FREEZES } from './freezes.ts';
@@ -44,6 +45,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...FREEZES,
   ...RELAY_SCENARIOS,
   ...FLEET,
+  ...FLEET_HOSTS,
   ...FLEET_OPERATIONS,
   ...FLEET_CLOCKS,
   ...FLEET_SESSIONS,

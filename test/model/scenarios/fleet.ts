@@ -1,7 +1,5 @@
 /** A host among others: who is heard, what the fleet may command, and what is prepared but never carried out. */
 import assert from 'node:assert/strict';
-import { createActor } from 'xstate';
-import { type Beat, hostMachine } from '../../../machines/host.ts';
 import type { Body } from '../../../transport/bus.ts';
 import { beatSubject, callSubject, commandSubject, scatterSubject } from '../../../transport/subjects.ts';
 import type { WorldApplication } from '../../support/world/application.ts';
@@ -23,17 +21,6 @@ const peer = (world: World) => {
 };
 
 const NO_CLOCK = { reference: null, offsetNs: 0, uncertaintyNs: null };
-const NO_BEAT: Beat = {
-  machine: '',
-  machineId: '',
-  bootId: '',
-  labels: {},
-  version: '',
-  sessions: 0,
-  load: 0,
-  clock: NO_CLOCK,
-  atMs: 0,
-};
 
 /** Another host of the fleet says that it lives. */
 const beat = async (world: World, host: string, bootId = 'b1', more: Body = {}): Promise<void> => {
@@ -57,7 +44,6 @@ const stateOf = async (world: World, host: string): Promise<string | undefined> 
   return hosts.find((view) => view.host === host)?.state;
 };
 
-const DAY_MS = 24 * 3_600_000;
 let operations = 0;
 
 /** A command of the fleet to this host, or to all. */
@@ -151,22 +137,6 @@ const HOSTS: readonly Scenario[] = [
     assert.ok(await forgotten('db-2'));
     await beat(world, 'db-1');
     assert.equal(await stateOf(world, 'db-1'), 'ready');
-  }),
-
-  scenario('a host that was not heard for a day is forgotten', async (world) => {
-    const forgotten: string[] = [];
-    const machine = hostMachine.provide({ actions: { forgetHost: (_, { host }) => void forgotten.push(host) } });
-    const { clock } = world;
-    const [silent, gone] = ['silent', 'gone'].map((host) =>
-      createActor(machine, { input: { host }, clock, inspect: (event) => world.inspect(event) }).start(),
-    );
-    gone?.send({ type: 'BeatSeen', beat: { ...NO_BEAT, machine: 'b1' } });
-    gone?.send({ type: 'HostLeft', machine: 'b1' });
-    await world.advance(DAY_MS);
-    assert.deepEqual(forgotten, ['gone']);
-    await world.advance(20_000);
-    assert.deepEqual(forgotten, ['gone', 'silent']);
-    for (const actor of [silent, gone]) actor?.stop();
   }),
 
   scenario('of two that live under one name one leaves: the other is ready at once, and stays so', async (world) => {

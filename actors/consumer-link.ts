@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ChannelAttributes, RegistryDocument, RingSetDocument } from '../machines/document.ts';
+import type { Freeze } from '../machines/freeze.ts';
 import type { SnapshotPlace } from '../machines/snapshot-edits.ts';
 import type { Plan } from '../machines/stream.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
@@ -91,6 +92,8 @@ export interface AttachWanted {
   readonly channelName: string;
   /** Null: it hears of no freeze. */
   readonly sessionName: string | null;
+  /** Also those that another host of the fleet saw: it is the fleet's own. */
+  readonly othersFreeze: boolean;
   readonly filePrefix: string;
   readonly streamInstanceBase: number;
   readonly readTimerUs: number;
@@ -264,6 +267,7 @@ export class ConsumerLink {
       ...wanted.place,
       channelName: wanted.channelName,
       ...(wanted.sessionName !== null && { sessionName: wanted.sessionName }),
+      ...(wanted.othersFreeze && { othersFreeze: true }),
       filePrefix: wanted.filePrefix,
       streamClassId: wanted.set.channel,
       streamInstanceBase: wanted.streamInstanceBase,
@@ -298,6 +302,11 @@ export class ConsumerLink {
   }
 
   /** Asked each time, so that they are never older than the answer. */
+  /** Of another host, for a session that a trigger of its owner gives to the fleet. */
+  async freeze(sessionId: string, freeze: Freeze): Promise<void> {
+    await this.#ask('freeze', { session: sessionId, freeze });
+  }
+
   async alarms(sessionId: string): Promise<readonly WriteAlarm[]> {
     if (!this.#isReady) return [];
     const parsed = parseMessage(alarmsSchema, await this.#ask('stats', { session: sessionId }));

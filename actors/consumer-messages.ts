@@ -1,7 +1,7 @@
 /** What the session daemon asks of a consumer (docs/contracts.md), as schemas. */
 import { z } from 'zod';
 import { destinationSchema } from '../transport/destination.ts';
-import { freezeId } from '../transport/freeze-message.ts';
+import { freezeId, freezeMessage } from '../transport/freeze-message.ts';
 import { count64, hexId, text } from '../transport/schema.ts';
 
 const session = hexId;
@@ -54,6 +54,8 @@ export const CONSUMER_REQUESTS = {
     channelName: text,
     /** Of a session that keeps events in its buffers: the name whose freezes it hears. */
     sessionName: text.exactOptional(),
+    /** Those of other hosts, too. */
+    othersFreeze: z.boolean().exactOptional(),
     filePrefix: text,
     streamClassId: uint32,
     streamInstanceBase: uint32,
@@ -99,6 +101,7 @@ export const CONSUMER_REQUESTS = {
     filter: text.nullable().exactOptional(),
   }),
   stats: z.object({ session }),
+  freeze: z.object({ session, freeze: freezeMessage.omit({ v: true, owner: true }).extend({ host: text }) }),
   'link-open': z.object({
     session,
     /** Absent: the session's id. */

@@ -153,6 +153,12 @@ const detach: Handler<'detach'> = async (parts, { session, ringId, order }) => {
 
 const stats: Handler<'stats'> = async ({ streams }, { session }) => statsOf(streams.of(session));
 
+const freeze: Handler<'freeze'> = async ({ root, streams }, { session, freeze: heard }) => {
+  const serves = streams.of(session).some(({ attach: { sessionName } }) => sessionName !== undefined);
+  if (serves) root.send({ type: 'FreezeReceived', sessionId: session, freeze: heard });
+  return {};
+};
+
 const watch: Handler<'watch'> = async ({ live }, wanted) => {
   await live.watch(wanted);
   return {};
@@ -167,6 +173,7 @@ const shutdown: Handler<'shutdown'> = async (parts) => {
 
 const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   hello,
+  freeze,
   open,
   metadata,
   attach,

@@ -1,12 +1,14 @@
 /** A fleet trigger in the session daemon: the one message of the host that saw the event, and the copy of what a consumer froze. */
 import { z } from 'zod';
+import type { SessionDocument } from '../machines/document.ts';
 import type { Occurrence } from '../machines/trigger.ts';
 import type { TriggerAction } from '../machines/trigger-document.ts';
-import { freezeId, newFreezeId } from '../transport/freeze-message.ts';
+import { freezeId, freezeMessage, newFreezeId } from '../transport/freeze-message.ts';
 import { hexId, parseMessage } from '../transport/schema.ts';
-import { ANY, eventSubject, freezeSubject, parseEventSubject } from '../transport/subjects.ts';
+import { ANY, eventSubject, FREEZES, freezeSubject, parseEventSubject, parseFreezeSubject } from '../transport/subjects.ts';
 import { commandAs } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { fleetUid } from './fleet-user.ts';
 import type { TriggerEntry } from './trigger-table.ts';
 
 export type FleetSnapshot = Extract<TriggerAction, { kind: 'snapshot-session' }> & {
@@ -34,6 +36,33 @@ export const publishFreeze = (
   const atNs = realNs(parts, occurrence).toString();
   const body = { v: 1, id, owner: owner.uid, atNs, trigger: name, postMs: fleet.postMs };
   return bus.publish(freezeSubject({ ...place, session }), body);
+};
+
+/** Sessions of other users than the fleet's: who added no trigger for the fleet shall not lose a record by anybody's message. */
+const isShared = (parts: DaemonParts, { name, owner }: SessionDocument): boolean =>
+  parts.triggers
+    .all()
+    .some(
+      ({ document }) =>
+        document.owner.uid === owner.uid &&
+        document.actions.some((action) => isFleetSnapshot(action) && action.session === name),
+    );
+
+/** What other hosts saw. Consumers hear it themselves for the fleet's own sessions. */
+export const hearFreezes = (parts: DaemonParts): void => {
+  parts.bus.subscribe(FREEZES, async ({ subject, body }) => {
+    const address = parseFreezeSubject(subject);
+    const message = parseMessage(freezeMessage, body);
+    const { host, uid } = parts.place;
+    if (!address || !message.ok || address.uid !== String(uid) || address.host === host) return;
+    const { id, atNs, trigger, postMs, owner } = message.value;
+    const document = parts.documents.all().find((one) => one.name === address.session && one.owner.uid === owner);
+    if (!document?.snapshot || owner === fleetUid(parts) || !isShared(parts, document)) return;
+    await parts
+      .consumer(owner)
+      .freeze(document.id, { id, atNs, trigger, postMs, host: address.host })
+      .catch((thrown: unknown) => parts.ports.log.warn('a freeze does not reach its consumer', { id, cause: String(thrown) }));
+  });
 };
 
 const frozenEvent = z.looseObject({ session: hexId, id: freezeId });

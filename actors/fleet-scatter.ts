@@ -14,9 +14,9 @@ import { parseMessage } from '../transport/schema.ts';
 import { parseCommandSubject, realmSubtree } from '../transport/subjects.ts';
 import { type Caller, carryOut, prepareCommand } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { fleetUid, SYSTEM_USER } from './fleet-user.ts';
 import { hostView } from './hosts.ts';
 
-const SYSTEM_USER = 'weft';
 /** What the fleet may ask of a host: all about sessions, nothing about its processes. */
 const NOUNS =
   /^(session|channel|event|context|tracker|rotation|snapshot|map|point|trigger)\.|^daemon\.status$|^hosts\.(list|forget)$|^fleet\.sessions$/;
@@ -24,19 +24,6 @@ const NOUNS =
 const OF_NOBODY = /^hosts\.(list|forget)$|^fleet\.sessions$/;
 const NOBODY = -1;
 const PATHS: readonly string[] = ['output', 'path', 'shmPath'];
-const ownUsers = new WeakMap<DaemonParts, number>();
-
-/** Null: root's daemon shall do nothing for the fleet before there is somebody whom it does it as. */
-export const fleetUid = (parts: DaemonParts): number | null => {
-  const { host } = parts.ports;
-  // Only root can give a session to another user.
-  if (host.uid !== 0) return host.uid;
-  const known = ownUsers.get(parts);
-  if (known !== undefined) return known;
-  const uid = host.idOf('user', host.fleetUser ?? SYSTEM_USER);
-  if (uid !== null) ownUsers.set(parts, uid);
-  return uid;
-};
 
 const userFault = (parts: DaemonParts): Reply | null =>
   fleetUid(parts) === null

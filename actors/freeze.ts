@@ -14,6 +14,7 @@ interface Noted {
   readonly freeze: Freeze;
   readonly path: string;
   aliases: readonly string[];
+  more: number;
 }
 
 export class FreezeNotes {
@@ -34,14 +35,15 @@ export class FreezeNotes {
   begin(sessionId: string, path: string): void {
     const context = this.#parts.freeze(sessionId)?.getSnapshot().context;
     if (!context?.freeze) return;
-    this.#noted.set(sessionId, { freeze: context.freeze, path, aliases: context.aliases });
+    this.#noted.set(sessionId, { freeze: context.freeze, path, aliases: context.aliases, more: context.more });
     this.#write(sessionId);
   }
 
-  alias(sessionId: string, freeze: Freeze, aliases: readonly string[]): void {
+  alias(sessionId: string, freeze: Freeze, aliases: readonly string[], more: number): void {
     const noted = this.#noted.get(sessionId);
     if (noted?.freeze.id !== freeze.id) return;
     noted.aliases = aliases;
+    noted.more = more;
     this.#write(sessionId);
   }
 
@@ -59,7 +61,7 @@ export class FreezeNotes {
   }
 
   #write(sessionId: string): void {
-    const { freeze, path, aliases } = this.#noted.get(sessionId)!;
+    const { freeze, path, aliases, more } = this.#noted.get(sessionId)!;
     const { ports, access, streams } = this.#parts;
     const session = streams.of(sessionId)[0]?.attach.sessionName ?? '';
     const { id, atNs, trigger, host: seenBy } = freeze;
@@ -69,6 +71,7 @@ export class FreezeNotes {
       v: 1,
       id,
       aliases: [...aliases],
+      ...(more > 0 && { more }),
       host: access?.host ?? '',
       session,
       seenBy,
@@ -93,6 +96,8 @@ export const hearFreeze = (parts: ConsumerProcessParts, { subject, body }: BusMe
   if (String(owner) !== parts.ports.owner) return;
   const entry = parts.streams.all().find(({ attach }) => attach.sessionName === address.session);
   if (!entry) return;
+  // What concerns the others' sessions the session daemon says (fleet-freeze.ts).
+  if (address.host !== parts.access?.host && entry.attach.othersFreeze !== true) return;
   const freeze: Freeze = { id, atNs, postMs, trigger, host: address.host };
   parts.root.send({ type: 'FreezeReceived', sessionId: entry.attach.session, freeze });
 };
@@ -109,11 +114,12 @@ export const provideFreeze = (parts: ConsumerProcessParts) =>
         parts.freezes.frozen(sessionId);
       },
       liftRings: (_, { sessionId }) => freezeRings(parts, sessionId, 0),
-      publishFreeze: (_, { sessionId, freeze, aliases, what }) => {
+      publishFreeze: (_, { sessionId, freeze, aliases, more, what }) => {
         const session = parts.streams.of(sessionId)[0]?.attach.sessionName ?? '';
-        parts.tell('freeze', session, what, { session: sessionId, id: freeze.id, atNs: freeze.atNs, aliases: [...aliases] });
+        const { id, atNs } = freeze;
+        parts.tell('freeze', session, what, { session: sessionId, id, atNs, aliases: [...aliases], ...(more > 0 && { more }) });
       },
-      noteAliases: (_, { sessionId, freeze, aliases }) => parts.freezes.alias(sessionId, freeze, aliases),
+      noteAliases: (_, { sessionId, freeze, aliases, more }) => parts.freezes.alias(sessionId, freeze, aliases, more),
       reportGone: (_, { sessionId }) => {
         parts.freezes.forget(sessionId);
         parts.root.send({ type: 'FreezeForgotten', sessionId });

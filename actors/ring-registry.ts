@@ -25,6 +25,7 @@ import type { Application, Point, WantedChannel, WantedPoint } from './applicati
 import { tellChannel } from './channel.ts';
 import type { ConsumerLink } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { fleetUid } from './fleet-user.ts';
 import { geometryOf } from './rings.ts';
 import { directoriesOf, directoryIn, placeOf } from './rotation-places.ts';
 import { registryOf, registryPlace, withRegistry } from './scopes.ts';
@@ -191,6 +192,7 @@ const attachSet = async (
     set,
     channelName: channel.name,
     sessionName: document.snapshot ? document.name : null,
+    othersFreeze: document.snapshot !== null && document.owner.uid === fleetUid(parts),
     filePrefix: prefixOf(channel, set.sync),
     streamInstanceBase: instanceBase(at),
     readTimerUs: channel.attributes.readTimerUs,

@@ -11,7 +11,7 @@ import { consumerId, consumerSpec, provideConsumer } from './consumer.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { endDeadProcesses } from './dead-processes.ts';
 import { openSockets } from './doors.ts';
-import { copyFrozen } from './fleet-freeze.ts';
+import { copyFrozen, hearFreezes } from './fleet-freeze.ts';
 import { provideFleetMember } from './fleet-member.ts';
 import { Inspector } from './inspector.ts';
 import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.ts';
@@ -156,6 +156,7 @@ const openDoors = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   };
   opened.served = await parts.bus.serve(service, commandEndpoints(parts));
   copyFrozen(parts);
+  hearFreezes(parts);
   opened.sockets = openSockets(parts);
   if (parts.ports.bus.fleetDomain() !== null) parts.root.send({ type: 'FleetJoined', host: parts.place.host });
   await loadParcels(parts);

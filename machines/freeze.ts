@@ -1,9 +1,10 @@
 /**
  * One session's flight recorder in its consumer. A freeze that is heard stops the rings after its delay, until what they hold has been
  * copied; then it rests, so that a symptom that persists does not stop the recording for good. What is heard meanwhile belongs to the
- * freeze that holds: while the id is not in use yet the smaller one wins, on every host; later both name the same snapshot.
+ * freeze that holds: while the id is not in use yet the smaller one wins, on every host; later both name the same snapshot. A host that
+ * tells of one after the other gets so many names noted, and the rest counted.
  */
-import { assign, setup } from 'xstate';
+import { assign, raise, setup } from 'xstate';
 import { notProvided } from './not-provided.ts';
 
 export interface Freeze {
@@ -19,6 +20,8 @@ export type FreezeEvent =
   | { readonly type: 'FreezeReceived'; readonly freeze: Freeze }
   | { readonly type: 'CopyStarted'; readonly id: string }
   | { readonly type: 'CopyEnded'; readonly id: string }
+  /** Names that came since the last note. */
+  | { readonly type: 'NoteRequested' }
   /** The session has no ring here any more. */
   | { readonly type: 'StreamsGone' };
 
@@ -28,26 +31,40 @@ export interface FreezeContext {
   readonly freeze: Freeze | null;
   /** Ids that mean the same snapshot. */
   readonly aliases: readonly string[];
+  /** Freezes that are not among them: there were too many. */
+  readonly more: number;
+  /** A note was written a moment ago, and the next one comes together with what is heard until then. */
+  readonly noting: boolean;
+  readonly unnoted: boolean;
 }
 
+/** Of one snapshot. */
+export const ALIASES_MAX = 32;
+
 type Of = { readonly context: FreezeContext };
-type Named = { readonly sessionId: string; readonly freeze: Freeze; readonly aliases: readonly string[] };
+type Named = Pick<FreezeContext, 'sessionId' | 'aliases' | 'more'> & { readonly freeze: Freeze };
 
 const named = ({ context }: Of): Named => ({
   sessionId: context.sessionId,
   freeze: context.freeze!,
   aliases: context.aliases,
+  more: context.more,
 });
 const heard = ({ event }: { event: { freeze: Freeze } }) => ({ freeze: event.freeze });
 const publish = (what: string) => ({ type: 'publishFreeze', params: (of: Of) => ({ ...named(of), what }) }) as const;
 /** Heard again, over another way. */
 const known = { guard: { type: 'isKnown', params: heard } } as const;
 const isThis = ({ event }: { event: { id: string } }) => ({ id: event.id });
+const note = [{ type: 'noteAliases', params: named }, publish('held')] as const;
 /** The copy's name is fixed: what comes now is another name for it. */
 const also = [
   known,
-  { actions: [{ type: 'addAlias', params: heard }, { type: 'noteAliases', params: named }, publish('held')] },
+  { guard: 'isNoting', actions: [{ type: 'addAlias', params: heard }, 'keepForNote'] },
+  { actions: [{ type: 'addAlias', params: heard }, ...note, 'beginPause', 'noteLater'] },
 ] as const;
+
+const withAlias = ({ aliases, more }: FreezeContext, id: string): Pick<FreezeContext, 'aliases' | 'more'> =>
+  aliases.length < ALIASES_MAX ? { aliases: [...aliases, id], more } : { aliases, more: more + 1 };
 
 export const freezeMachine = setup({
   types: { context: {} as FreezeContext, events: {} as FreezeEvent, input: {} as { readonly sessionId: string } },
@@ -57,20 +74,26 @@ export const freezeMachine = setup({
     publishFreeze: notProvided<[unknown, Named & { what: string }]>('action publishFreeze'),
     noteAliases: notProvided<[unknown, Named]>('action noteAliases'),
     reportGone: notProvided<[unknown, { sessionId: string }]>('action reportGone'),
-    takeFreeze: assign((_, params: { freeze: Freeze }) => ({ freeze: params.freeze, aliases: [] })),
+    takeFreeze: assign((_, params: { freeze: Freeze }) => ({ freeze: params.freeze, aliases: [], more: 0, unnoted: false })),
     mergeFreeze: assign(({ context }, { freeze }: { freeze: Freeze }) => {
       const before = context.freeze!;
       const wins = freeze.id < before.id;
       return {
         freeze: wins ? { ...freeze, postMs: before.postMs } : before,
-        aliases: [...context.aliases, wins ? before.id : freeze.id],
+        ...withAlias(context, wins ? before.id : freeze.id),
       };
     }),
-    addAlias: assign(({ context }, { freeze }: { freeze: Freeze }) => ({ aliases: [...context.aliases, freeze.id] })),
+    addAlias: assign(({ context }, { freeze }: { freeze: Freeze }) => withAlias(context, freeze.id)),
+    keepForNote: assign({ unnoted: true }),
+    noteLater: raise({ type: 'NoteRequested' }, { id: 'note', delay: 'notePause' }),
+    beginPause: assign({ noting: true, unnoted: false }),
+    endPause: assign({ noting: false }),
   },
   guards: {
     isKnown: ({ context }, { freeze }: { freeze: Freeze }) =>
       context.freeze?.id === freeze.id || context.aliases.includes(freeze.id),
+    isNoting: ({ context }) => context.noting,
+    isUnnoted: ({ context }) => context.unnoted,
     isHeld: ({ context }, { id }: { id: string }) => context.freeze?.id === id,
   },
   delays: {
@@ -82,12 +105,17 @@ export const freezeMachine = setup({
     /** A little more than that: by then the writers go on, and the copy does what it can. */
     copyLimit: 60_000,
     restDelay: 10_000,
+    /** Each note is a file that the disk has to hold. */
+    notePause: 1_000,
   },
 }).createMachine({
   id: 'freeze',
   initial: 'idle',
-  context: ({ input }) => ({ ...input, freeze: null, aliases: [] }),
-  on: { StreamsGone: '.gone' },
+  context: ({ input }) => ({ ...input, freeze: null, aliases: [], more: 0, noting: false, unnoted: false }),
+  on: {
+    StreamsGone: '.gone',
+    NoteRequested: [{ guard: 'isUnnoted', actions: [...note, 'beginPause', 'noteLater'] }, { actions: 'endPause' }],
+  },
   states: {
     idle: { on: { FreezeReceived: { target: 'delaying', actions: { type: 'takeFreeze', params: heard } } } },
     delaying: {
@@ -131,7 +159,11 @@ export const freezeMachine = setup({
         copyLimit: { target: 'resting', actions: [{ type: 'liftRings', params: named }, publish('expired')] },
       },
     },
-    resting: { on: { FreezeReceived: also }, after: { restDelay: 'idle' } },
+    resting: {
+      on: { FreezeReceived: also },
+      // From now on its names are what they are.
+      after: { restDelay: [{ guard: 'isUnnoted', target: 'idle', actions: [...note, 'beginPause'] }, { target: 'idle' }] },
+    },
     gone: {
       type: 'final',
       entry: { type: 'reportGone', params: ({ context }) => ({ sessionId: context.sessionId }) },

@@ -31,6 +31,8 @@ export const freezeNote = z.object({
   v: z.literal(1),
   id: freezeId,
   aliases: z.array(freezeId).max(ALIASES_MAX),
+  /** Further freezes that are this snapshot too: they came too fast to be named. */
+  more: z.int().exactOptional(),
   host: text,
   session: text,
   seenBy: text,

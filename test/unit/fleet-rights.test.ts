@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DaemonParts } from '../../actors/daemon-parts.ts';
-import { actForFleet, fleetUid } from '../../actors/fleet-scatter.ts';
+import { actForFleet } from '../../actors/fleet-scatter.ts';
+import { fleetUid } from '../../actors/fleet-user.ts';
 import type { Reply } from '../../transport/bus.ts';
 import { succeeded } from '../../transport/errors.ts';
 

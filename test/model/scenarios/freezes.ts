@@ -1,5 +1,6 @@
 /** The fleet's flight recorder on one host: what a freeze does to the rings, what it is copied as, and that it always ends. */
 import assert from 'node:assert/strict';
+import { ALIASES_MAX } from '../../../machines/freeze.ts';
 import type { Body } from '../../../transport/bus.ts';
 import { freezeSubject } from '../../../transport/subjects.ts';
 import { FakeRelay } from '../../support/fake-relay.ts';
@@ -7,7 +8,12 @@ import { UID, type World } from '../../support/world/world.ts';
 import { type Scenario, scenario } from './scenario.ts';
 
 const EVERY = { kind: 'every', count: 1 } as const;
-const [FIRST, SECOND, THIRD] = ['0000000000000001', '0000000000000002', '0000000000000003'] as const;
+const [FIRST, SECOND, THIRD, FOURTH] = ['1', '2', '3', '4'].map((digit) => digit.padStart(16, '0')) as [
+  string,
+  string,
+  string,
+  string,
+];
 
 /** A started snapshot session `s` with a program that has recorded two events. */
 const recorder = async (world: World) => {
@@ -128,14 +134,71 @@ export const FREEZES: readonly Scenario[] = [
     await world.until('its place is asked for', () => told(world, 'frozen').length === 1, 100);
     await hear(world, SECOND);
     await hear(world, FIRST);
+    await hear(world, FOURTH);
+    assert.equal(told(world, 'held').length, 1, 'the next ones are told together');
     await world.until('it is copied', () => notes(world).length === 1, 1_000);
     await hear(world, SECOND);
     await hear(world, THIRD);
+    assert.equal(told(world, 'held').length, 1);
     await lifted(world);
+    await world.advance(1_000);
     assert.deepEqual(
       notes(world).map(({ id, aliases }) => [id, aliases]),
-      [[SECOND, [FIRST, THIRD]]],
+      [[SECOND, [FIRST, FOURTH, THIRD]]],
     );
+  }),
+
+  scenario('the first that is heard while the copy is made is noted at once', async (world) => {
+    await recorder(world);
+    world.faults.plan('reader.snapshot', 2_000);
+    await hear(world, FIRST);
+    await world.until('its copy is begun', () => notes(world).length === 1, 1_000);
+    await hear(world, SECOND);
+    assert.deepEqual(notes(world)[0]!.aliases, [SECOND]);
+  }),
+
+  scenario(
+    'a host that tells of one after the other gets some names noted, now and then, and the rest counted',
+    async (world) => {
+      await recorder(world);
+      await hear(world, FIRST);
+      await lifted(world);
+      const before = world.files.noteWrites;
+      const idOf = (n: number) => n.toString(16).padStart(16, '0');
+      for (let n = 100; n < 400; n++) await hear(world, idOf(n));
+      await world.advance(3_000);
+      assert.ok(world.files.noteWrites - before <= 3, `${world.files.noteWrites - before} notes`);
+      assert.ok(told(world, 'held').length <= 3);
+      const [note] = notes(world) as { aliases: string[]; more?: number }[];
+      assert.equal(note!.aliases.length, ALIASES_MAX);
+      assert.equal(note!.more, 300 - ALIASES_MAX);
+      // What comes at the very end is noted with the end.
+      await world.advance(6_500);
+      await hear(world, idOf(500));
+      assert.equal((notes(world)[0] as { more?: number }).more, 301 - ALIASES_MAX, 'the first for a while');
+      await hear(world, idOf(501));
+      await world.advance(900);
+      assert.equal((notes(world)[0] as { more?: number }).more, 302 - ALIASES_MAX);
+    },
+  ),
+
+  scenario('of many that come before the copy has a name so many are names, too', async (world) => {
+    await recorder(world);
+    for (let n = 400; n >= 200; n--) await hear(world, n.toString(16).padStart(16, '0'), { postMs: 1_000 });
+    await world.until('it is copied', () => notes(world).length === 1, 3_000);
+    assert.equal(notes(world)[0]!.aliases.length, ALIASES_MAX);
+  }),
+
+  scenario('a session daemon passes on what its consumer takes from nobody else', async (world) => {
+    await recorder(world);
+    const { parts } = world.daemon!;
+    const freeze = { id: FIRST, atNs: '1', host: 'other', trigger: 't', postMs: 0 };
+    await parts.consumer(UID).freeze('f'.repeat(32), freeze);
+    await world.advance(1);
+    assert.equal(reader(world).frozen, 0, 'there is no such session');
+    await parts.consumer(UID).freeze(world.document('s')!.id, freeze);
+    await lifted(world);
+    assert.equal(notes(world)[0]!.id, FIRST);
   }),
 
   scenario('a freeze that nobody copies ends after 5 s', async (world) => {

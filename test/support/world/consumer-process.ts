@@ -99,7 +99,10 @@ export class WorldConsumer {
       monotonicNs: () => world.clock.monotonicNs(),
       clockOffsetNs: () => world.clockOffsetNs,
       makeDirectory: (path) => void files.directories.add(path),
-      writeNote: (path, text) => void files.notes.set(path, text),
+      writeNote: (path, text) => {
+        files.noteWrites++;
+        files.notes.set(path, text);
+      },
       writeMetadata: (directory, text) => void files.metadata.set(directory, text),
       archive: (output, from, to) => files.archive(output, from, to),
       removeTraces: (directory, kept) => files.removeTraces(directory, kept),

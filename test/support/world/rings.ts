@@ -51,6 +51,7 @@ export class TraceFiles {
   readonly metadata = new Map<string, string>();
   /** Of freezes, by path. */
   readonly notes = new Map<string, string>();
+  noteWrites = 0;
   readonly directories = new Set<string>();
   /** By output: what a link gave back, and what it noted. */
   readonly spools = new Map<string, { readonly given: Map<string, Set<number>>; readonly noted: { text: string } }>();

@@ -11,7 +11,7 @@ import { type LinkRecord, readRecord } from './relay-store.ts';
 const directoriesIn = (path: string): string[] => {
   try {
     return readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
       .map(({ name }) => join(path, name));
   } catch {
     return [];

@@ -267,6 +267,30 @@ const RELAYS: readonly Scenario[] = [
     relay.dispose();
   }),
 
+  scenario(
+    'a session that did not end stays for weeks, whoever was silent; what cannot be removed ends no relay',
+    async (world) => {
+      const relay = await WorldRelay.receiving(world, { retainBytes: 1 });
+      world.clock.jump(Date.now() - world.clock.now());
+      await world.clock.advance(1_000_000);
+      await world.clock.advance(31_000);
+      await relay.eventually(() => true);
+      assert.deepEqual(relay.links, []);
+      assert.ok(!relay.events.includes('evicted'));
+      relay.disk.drop = () => {
+        throw Object.assign(new Error('busy'), { code: 'EBUSY' });
+      };
+      world.clock.jump(40 * 24 * 3_600_000);
+      await world.clock.advance(31_000);
+      await relay.eventually(() => world.logged('old sessions cannot be removed'));
+      assert.equal(relay.root.getSnapshot().status, 'active');
+      relay.disk.drop = () => {};
+      await world.clock.advance(31_000);
+      await relay.eventually(() => relay.events.includes('evicted'));
+      relay.dispose();
+    },
+  ),
+
   scenario('sessions that ended go when they are too old', async (world) => {
     const relay = await WorldRelay.receiving(world, { retainAgeMs: 3_600_000 });
     world.clock.jump(Date.now() - world.clock.now());
@@ -275,6 +299,7 @@ const RELAYS: readonly Scenario[] = [
     assert.deepEqual(relay.events, ['added', 'closed']);
     world.clock.jump(7_200_000);
     await world.clock.advance(31_000);
+    await relay.eventually(() => relay.events.length > 2);
     assert.deepEqual(relay.events, ['added', 'closed', 'evicted']);
     assert.deepEqual(readdirSync(relay.output), []);
     relay.dispose();

@@ -6,9 +6,12 @@ import { DEFAULT_CHANNEL } from '../machines/channel-edits.ts';
 import { counterOf } from '../machines/contexts.ts';
 import type { SessionDocument } from '../machines/document.ts';
 import { mapNamed } from '../machines/map-edits.ts';
+import type { Refusal } from '../machines/refusal.ts';
 import type { RotationEvent } from '../machines/rotation.ts';
+import { beginRotation } from '../machines/rotation-edits.ts';
 import type { SessionEdit } from '../machines/session-edits.ts';
 import type { SessionEvent } from '../machines/session-setup.ts';
+import { takeSnapshot as snapshotOf } from '../machines/snapshot-edits.ts';
 import { distinctFilters, filtersFit } from '../rules/filter/channel.ts';
 import { checkFilter } from '../rules/filter/check.ts';
 import { exclusionFault } from '../rules/match.ts';
@@ -32,6 +35,7 @@ import { mapViewOf } from './map-views.ts';
 import { PARCEL_HANDLERS, parcelsOf } from './parcel-commands.ts';
 import { reclaimChannels } from './reclaim.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
+import { momentOf } from './rotation.ts';
 import { clockOf } from './session-clock.ts';
 import { create, pathFault, snapshotPathFault } from './session-creation.ts';
 import { linkOf } from './session-link.ts';
@@ -400,6 +404,19 @@ export const carryOut = async (
   return parts.replies.once(key, request.id, () => handler(parts, caller, request, key), keep);
 };
 
+/** What the document alone says against it. */
+const unfit = (parts: DaemonParts, document: SessionDocument, name: CommandName, body: Body): Refusal | null => {
+  if (name === 'session.rotate') {
+    const begun = beginRotation(document, { requestId: null, at: '0', moment: momentOf(parts, document) });
+    return begun.ok ? null : begun.refusal;
+  }
+  if (name !== 'snapshot.record') return null;
+  const { name: wanted = null, path = null, maxSize = null } = body as CommandRequest<'snapshot.record'>;
+  const cpus = parts.ports.host.onlineCpus().length;
+  const taken = snapshotOf(document, { name: wanted, path, maxSize }, { stamp: '', cpus, clock: document.clock });
+  return taken.ok ? null : taken.refusal;
+};
+
 /** Whatever can fail of a command, before it is carried out. */
 export const prepareCommand = async (parts: DaemonParts, caller: Caller, name: CommandName, body: Body): Promise<Reply> => {
   const parsed = parseRequest(name, body);
@@ -408,7 +425,8 @@ export const prepareCommand = async (parts: DaemonParts, caller: Caller, name: C
   const document = find(parts, caller, session);
   if (!document) return failed('session-not-found', { session });
   if (name === 'session.stop' && !document.active) return failed('already-stopped', { session });
-  if (name === 'snapshot.record' && !document.snapshot) return failed('not-a-snapshot-session', { session });
+  const wrong = unfit(parts, document, name, body);
+  if (wrong) return refused(faultOfRefusal(wrong));
   if (name !== 'session.start') return succeeded({});
   const key = `prepare ${caller.who} ${id}`;
   parts.replies.prepare(key, succeeded({}));

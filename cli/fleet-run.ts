@@ -13,6 +13,8 @@ import { table } from './table.ts';
 /** Commands about sessions, which every host has; the others are about this host. */
 const COMMANDS =
   /^(create|destroy|start|stop|list|status|rotate|clear|regenerate|metadata|snapshot|track|untrack|add-context|show-maps|add-map-channel|(enable|disable)-(channel|event|rotation)|(add|remove)-trigger|list-triggers|listen|view)$/;
+/** That give a request of two phases. */
+const TWO_PHASES = /^(start|stop|rotate|snapshot)$/;
 const DEFAULT_STALL_S = 5;
 const PROGRESS_MS = 50;
 const EXIT = { done: 0, partial: 4, failed: 1 } as const;
@@ -87,6 +89,10 @@ export class FleetRun {
   constructor(options: OnOptions) {
     if (!COMMANDS.test(options.command))
       throw new UsageError(`--on is for commands about sessions, and ${options.command} is none`);
+    if (options.all && !TWO_PHASES.test(options.command))
+      throw new UsageError(
+        `--all with --on is for start, stop, rotate and snapshot, which hosts prepare; ${options.command} is none`,
+      );
     this.#options = options;
     this.#stallMs = stallMsOf(options.stall);
   }

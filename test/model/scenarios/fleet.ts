@@ -463,6 +463,10 @@ export const PHASES: readonly Scenario[] = [
       'not-a-snapshot-session',
     );
     assert.equal(
+      (await ask(world, 'session.rotate', { session: 's', operation: 'o5', phase: 'prepare' })).code,
+      'session-never-started',
+    );
+    assert.equal(
       (await ask(world, 'session.stop', { session: 'x', operation: 'o4', phase: 'prepare' })).code,
       'session-not-found',
     );

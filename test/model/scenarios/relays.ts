@@ -283,10 +283,12 @@ const RELAYS: readonly Scenario[] = [
       world.clock.jump(40 * 24 * 3_600_000);
       await world.clock.advance(31_000);
       await relay.eventually(() => world.logged('old sessions cannot be removed'));
+      assert.ok(world.logged('old sessions cannot be removed'));
       assert.equal(relay.root.getSnapshot().status, 'active');
       relay.disk.drop = () => {};
       await world.clock.advance(31_000);
       await relay.eventually(() => relay.events.includes('evicted'));
+      assert.ok(relay.events.includes('evicted'), 'it is tried again');
       relay.dispose();
     },
   ),

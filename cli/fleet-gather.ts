@@ -13,10 +13,13 @@ export interface Question {
   /** NOUN.VERB */
   readonly name: string;
   readonly fields: Body;
+  /** How long nobody has to answer any more. */
+  readonly quietMs?: number;
 }
 
 /** `heard`: whether it was an answer. */
-export const askAll = async (bus: Bus, { uid, who, name, fields }: Question, heard: (body: Body) => boolean): Promise<void> => {
+export const askAll = async (bus: Bus, question: Question, heard: (body: Body) => boolean): Promise<void> => {
+  const { uid, who, name, fields, quietMs = QUIET_MS } = question;
   const begin = Date.now();
   let last = begin;
   let answered = false;
@@ -27,7 +30,7 @@ export const askAll = async (bus: Bus, { uid, who, name, fields }: Question, hea
   });
   const [noun, verb] = name.split('.') as [string, string];
   gathering.ask(scatterSubject({ uid, who, noun, verb }), { v: 1, id: randomUUID(), selector: '*', ...fields });
-  while (Date.now() - last < QUIET_MS || (!answered && Date.now() - begin < LISTEN_MS)) {
+  while (Date.now() - last < quietMs || (!answered && Date.now() - begin < LISTEN_MS)) {
     await new Promise((done) => setTimeout(done, 20));
   }
   gathering.stop();

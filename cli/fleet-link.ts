@@ -10,20 +10,12 @@ import type { FleetAccess } from '../transport/fleet-keys.ts';
 import type { HostView } from '../transport/fleet-messages.ts';
 import { NatsBus } from '../transport/nats-bus.ts';
 import type { NatsOptions } from '../transport/nats-wire.ts';
-import {
-  ANY,
-  commandSubject,
-  type EventAddress,
-  parseEventSubject,
-  parseLiveSubject,
-  scatterSubject,
-  subtree,
-} from '../transport/subjects.ts';
+import { ANY, commandSubject, type EventAddress, parseEventSubject, parseLiveSubject, subtree } from '../transport/subjects.ts';
 import { askAll } from './fleet-gather.ts';
 import { UsageError } from './options.ts';
 
-/** Hosts answer at once. */
-const FIRST_ANSWER_MS = 2_000;
+/** Hosts answer at once, the others soon after the first: whoever does not is in what the first one knows. */
+const QUIET_MS = 150;
 const ANSWER_MS = 5_000;
 
 /** Without key and certificate on a server that asks for none. */
@@ -112,15 +104,26 @@ export class FleetLink {
     return new FleetLink(await key.connect(), key.who, uid);
   }
 
-  /** All that a host knows of the fleet: of the first that says something. */
+  /** What a host knows of the fleet, of the first that says something; and those that answer and that it does not know yet. */
   async hosts(): Promise<readonly HostView[]> {
-    for await (const host of this.#answering()) {
-      const { uid, who } = this;
-      const subject = commandSubject({ host, uid, realm: 'fleet', who, noun: 'hosts', verb: 'list' });
-      const reply = await this.bus.request(subject, { v: 1, id: randomUUID() }, ANSWER_MS);
-      if (reply.ok) return reply.body.hosts as readonly HostView[];
+    const known = new Map<string, HostView>();
+    const answering = await this.#answering();
+    while (answering.length > 0) {
+      for (const view of await this.#viewOf(answering.shift()!)) if (!known.has(view.host)) known.set(view.host, view);
+      const unknown = answering.filter((host) => known.get(host)?.state !== 'ready');
+      if (known.size > 0) answering.splice(0, answering.length, ...unknown);
+      for (const host of unknown) known.delete(host);
     }
-    throw failure('fleet-silent', { uid: String(this.uid) });
+    if (known.size === 0) throw failure('fleet-silent', { uid: String(this.uid) });
+    return [...known.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  /** Nothing, where it does not say. */
+  async #viewOf(host: string): Promise<readonly HostView[]> {
+    const { uid, who } = this;
+    const subject = commandSubject({ host, uid, realm: 'fleet', who, noun: 'hosts', verb: 'list' });
+    const reply = await this.bus.request(subject, { v: 1, id: randomUUID() }, ANSWER_MS);
+    return reply.ok ? (reply.body.hosts as readonly HostView[]) : [];
   }
 
   /** All hosts that hear of it wait for `host` no more. Throws FaultError when none does so. */
@@ -168,28 +171,15 @@ export class FleetLink {
     return this.bus.close();
   }
 
-  /** Hosts as they answer; ends when nobody has for a while. */
-  async *#answering(): AsyncGenerator<string> {
+  /** Who answers, until nobody has for a moment. */
+  async #answering(): Promise<string[]> {
     const names: string[] = [];
-    let wake: () => void = () => {};
-    const gathering = this.bus.gather((body) => {
-      if (body.ok === true && typeof body.host === 'string') names.push(body.host);
-      wake();
+    const question = { uid: this.uid, who: this.who, name: 'fleet.sessions', fields: {}, quietMs: QUIET_MS };
+    await askAll(this.bus, question, (body) => {
+      const isHost = body.ok === true && typeof body.host === 'string';
+      if (isHost) names.push(String(body.host));
+      return isHost;
     });
-    try {
-      const subject = scatterSubject({ uid: this.uid, who: this.who, noun: 'fleet', verb: 'sessions' });
-      gathering.ask(subject, { v: 1, id: randomUUID(), selector: '*' });
-      for (;;) {
-        if (names.length === 0) {
-          const late = new Promise<void>((done) => setTimeout(done, FIRST_ANSWER_MS).unref());
-          await Promise.race([new Promise<void>((done) => (wake = done)), late]);
-        }
-        const name = names.shift();
-        if (name === undefined) return;
-        yield name;
-      }
-    } finally {
-      gathering.stop();
-    }
+    return names;
   }
 }

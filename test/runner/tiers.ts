@@ -32,8 +32,8 @@ const nativeSteps = (root: string, settings: readonly string[], wanted: (program
 };
 
 /**
- * Each is killed or interrupted, or lives through kills, some thousand times, or holds a reader against a writer at full rate: that shows what it shows
- * without the sanitizer of addresses, under which no reader keeps up.
+ * Each is killed or interrupted, or lives through kills, some thousand times, or holds a reader against a writer at full rate: that shows
+ * what it shows without the sanitizer of addresses, under which no reader keeps up.
  */
 const DEATHS = /\/(chunk_death|reader_death|chunk_thread|preempted)_test$/;
 /** Where threads meet; the others have one. */
@@ -89,16 +89,16 @@ export const tiersOf = (root: string): Tier[] => [
   nodeTier(root, 'simulation', 135, ['test/simulation']),
   {
     name: 'sanitizers',
-    budgetS: 285,
+    budgetS: 265,
     parallel: 1,
     steps: () => [
       ...nativeSteps(root, ['SANITIZE=address,undefined'], (program) => !!process.env.WEFT_SOAK || !DEATHS.test(program)),
       ...nativeSteps(root, ['SANITIZE=thread'], (program) => !!process.env.WEFT_SOAK || THREADS.test(program)),
     ],
   },
-  nodeTier(root, 'e2e', 225, ['test/e2e']),
+  nodeTier(root, 'e2e', 165, ['test/e2e'], 2),
   nodeTier(root, 'compat', 55, ['test/compat']),
   killTier(root),
   nodeTier(root, 'users', 25, ['test/users']),
-  nodeTier(root, 'hosts', 210, ['test/hosts']),
+  nodeTier(root, 'hosts', 290, ['test/hosts'], 2),
 ];

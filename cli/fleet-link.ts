@@ -93,7 +93,7 @@ export class FleetLink {
   /** As whom the fleet's server lets commands pass. */
   readonly who: string;
 
-  private constructor(bus: Bus, who: string, uid: number) {
+  constructor(bus: Bus, who: string, uid: number) {
     this.bus = bus;
     this.who = who;
     this.uid = uid;

@@ -1,0 +1,63 @@
+/** What an operator sees of a fleet whose hosts do not all know each other yet. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FleetLink } from '../../cli/fleet-link.ts';
+import type { Body } from '../../transport/bus.ts';
+import { MemoryFabric } from '../../transport/memory-bus.ts';
+import { scatterSubject } from '../../transport/subjects.ts';
+
+const view = (host: string, state = 'ready') => ({ host, state, labels: {}, machines: [] });
+
+/** `knows`: what each host would say of the fleet; null: it answers that it lives, and then no more. */
+const fleetOf = async (knows: Readonly<Record<string, readonly Body[] | null>>) => {
+  const fabric = new MemoryFabric({
+    defer: queueMicrotask,
+    after: (ms, task) => {
+      const timer = setTimeout(task, Math.min(ms, 20));
+      return () => clearTimeout(timer);
+    },
+  });
+  const scattered = scatterSubject({ uid: 0, who: 'alice', noun: 'fleet', verb: 'sessions' });
+  for (const [host, hosts] of Object.entries(knows)) {
+    const service = { name: host, version: '1.0.0', description: host };
+    const bus = fabric.connect({ clock: () => 0 });
+    await bus.serve(service, [
+      {
+        name: 'fleet',
+        subject: scattered,
+        schema: {},
+        handle: async () => ({ ok: true, body: { host, ok: true, sessions: [] } }),
+      },
+      ...(hosts === null
+        ? []
+        : [
+            {
+              name: 'hosts',
+              subject: `weft.v1.${host}.0.cmd.fleet.alice.hosts.list`,
+              schema: {},
+              handle: async () => ({ ok: true as const, body: { hosts } }),
+            },
+          ]),
+    ]);
+  }
+  return new FleetLink(fabric.connect({ clock: () => 0 }), 'alice', 0);
+};
+
+const seen = async (link: FleetLink): Promise<string[]> => (await link.hosts()).map(({ host, state }) => `${host} ${state}`);
+
+test('hosts that the first to answer does not know, or takes for dead, are seen all the same; who is silent as the others know them', async () => {
+  const link = await fleetOf({
+    a: [view('a'), view('c', 'unreachable'), view('gone', 'unreachable')],
+    b: [view('b')],
+    c: [view('c')],
+  });
+  assert.deepEqual(await seen(link), ['a ready', 'b ready', 'c ready', 'gone unreachable']);
+});
+
+test('a host that dies between its answers is left to what the others say', async () => {
+  assert.deepEqual(await seen(await fleetOf({ a: null, b: [view('b')] })), ['b ready']);
+});
+
+test('nobody answers: it is said, and whose daemons were meant', async () => {
+  await assert.rejects((await fleetOf({})).hosts(), /No host of the fleet answers whose session daemon runs as user 0/);
+});

@@ -1,5 +1,6 @@
 /** The registry of hosts, as questions ask for it. */
 import type { ActorRefFrom } from 'xstate';
+import { NO_FLEET_CLOCK } from '../machines/clock-offset.ts';
 import { type FleetMemberContext, hostAt } from '../machines/fleet-member.ts';
 import type { Beat, hostMachine } from '../machines/host.ts';
 import type { Reply } from '../transport/bus.ts';
@@ -14,7 +15,7 @@ const NOT_HEARD: Omit<Beat, 'machine' | 'atMs'> = {
   version: '',
   sessions: 0,
   load: 0,
-  clock: { reference: null, offsetNs: 0, uncertaintyNs: null },
+  clock: NO_FLEET_CLOCK,
 };
 
 const viewOf = (uid: number, ref: ActorRefFrom<typeof hostMachine>): HostView => {

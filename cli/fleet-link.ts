@@ -107,12 +107,10 @@ export class FleetLink {
   /** What a host knows of the fleet, of the first that says something; and those that answer and that it does not know yet. */
   async hosts(): Promise<readonly HostView[]> {
     const known = new Map<string, HostView>();
-    const answering = await this.#answering();
-    while (answering.length > 0) {
-      for (const view of await this.#viewOf(answering.shift()!)) if (!known.has(view.host)) known.set(view.host, view);
-      const unknown = answering.filter((host) => known.get(host)?.state !== 'ready');
-      if (known.size > 0) answering.splice(0, answering.length, ...unknown);
-      for (const host of unknown) known.delete(host);
+    const isReady = (host: string): boolean => known.get(host)?.state === 'ready';
+    for (const host of await this.#answering()) {
+      if (isReady(host)) continue;
+      for (const view of await this.#viewOf(host)) if (!isReady(view.host)) known.set(view.host, view);
     }
     if (known.size === 0) throw failure('fleet-silent', { uid: String(this.uid) });
     return [...known.values()].sort((a, b) => (a.host < b.host ? -1 : 1));

@@ -76,10 +76,8 @@ private:
 };
 
 /* The fields of headers that the decoder itself needs. */
-class Roles {
+class Roles : public NoOut {
 public:
-    static constexpr bool kShows = false;
-
     bool has(Role role) const { return seen_ >> static_cast<unsigned>(role) & 1; }
     uint64_t operator[](Role role) const { return values_[static_cast<size_t>(role)]; }
     uint64_t get(Role role, uint64_t otherwise) const { return has(role) ? (*this)[role] : otherwise; }
@@ -102,17 +100,6 @@ public:
         memcpy(uuid_, from, sizeof(uuid_));
         seen_ |= 1u << static_cast<unsigned>(Role::uuid);
     }
-    void real(const Node &, double) {}
-    void string(const Node &, const char *, size_t) {}
-    void open_structure() {}
-    void member(const Node &, bool) {}
-    void close_structure(bool) {}
-    void open_row() {}
-    void element(uint64_t) {}
-    void close_row(bool) {}
-    void open_variant() {}
-    void option(const Node &) {}
-    void close_variant() {}
 
 private:
     uint32_t seen_ = 0;

@@ -69,6 +69,15 @@ static inline void weft_commit_mark(void)
     __asm__ volatile("" ::: "memory");
 }
 
+/* Descriptor of the sequence between labels 1 and 2 with abort handler 4. */
+#define WEFT_RSEQ_DESCRIPTOR                                                   \
+    ".pushsection __rseq_cs, \"aw\"\n\t"                                       \
+    ".balign 32\n\t"                                                           \
+    "3:\n\t"                                                                   \
+    ".long 0, 0\n\t"                                                           \
+    ".quad 1f, 2f - 1f, 4f\n\t"                                                \
+    ".popsection\n\t"
+
 #if defined(__x86_64__)
 #include "ust/commit_x86_64.h"
 #elif defined(__aarch64__)

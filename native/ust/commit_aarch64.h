@@ -2,14 +2,6 @@
 #ifndef WEFT_UST_COMMIT_AARCH64_H
 #define WEFT_UST_COMMIT_AARCH64_H
 
-#define WEFT_RSEQ_DESCRIPTOR                              \
-    ".pushsection __rseq_cs, \"aw\"\n\t"                  \
-    ".balign 32\n\t"                                      \
-    "3:\n\t"                                              \
-    ".long 0, 0\n\t"                                      \
-    ".quad 1f, 2f - 1f, 4f\n\t"                           \
-    ".popsection\n\t"
-
 #define WEFT_RSEQ_BEGIN                                   \
     WEFT_RSEQ_DESCRIPTOR                                  \
     "adrp x15, 3b\n\t"                                    \

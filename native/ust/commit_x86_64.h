@@ -8,15 +8,6 @@
 #define WEFT_ASM_TEXT_(x) #x
 #define WEFT_ASM_TEXT(x) WEFT_ASM_TEXT_(x)
 
-/* Descriptor of the sequence between labels 1 and 2 with abort handler 4. */
-#define WEFT_RSEQ_DESCRIPTOR                                                   \
-    ".pushsection __rseq_cs, \"aw\"\n\t"                                       \
-    ".balign 32\n\t"                                                           \
-    "3:\n\t"                                                                   \
-    ".long 0, 0\n\t"                                                           \
-    ".quad 1f, 2f - 1f, 4f\n\t"                                                \
-    ".popsection\n\t"
-
 #define WEFT_RSEQ_BEGIN                                                        \
     WEFT_RSEQ_DESCRIPTOR                                                       \
     "leaq 3b(%%rip), %%rax\n\t"                                                \

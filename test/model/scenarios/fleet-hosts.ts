@@ -1,6 +1,7 @@
 /** A host as another one hears it, over a longer time than a whole host is let run for. */
 import assert from 'node:assert/strict';
 import { createActor } from 'xstate';
+import { NO_FLEET_CLOCK } from '../../../machines/clock-offset.ts';
 import { type Beat, hostMachine } from '../../../machines/host.ts';
 import { type Scenario, scenario } from './scenario.ts';
 
@@ -13,7 +14,7 @@ const NO_BEAT: Beat = {
   version: '',
   sessions: 0,
   load: 0,
-  clock: { reference: null, offsetNs: 0, uncertaintyNs: null },
+  clock: NO_FLEET_CLOCK,
   atMs: 0,
 };
 

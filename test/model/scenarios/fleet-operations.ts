@@ -1,6 +1,7 @@
 /** One command for many hosts: all, some or none of them do it, and those that are silent are named. */
 import assert from 'node:assert/strict';
 import { type HostReport, type OperationReport, runFleetOperation } from '../../../actors/fleet-operation.ts';
+import { NO_FLEET_CLOCK } from '../../../machines/clock-offset.ts';
 import { leaseOf } from '../../../machines/lease.ts';
 import type { Body, Fault } from '../../../transport/bus.ts';
 import { FaultError, failed, succeeded } from '../../../transport/errors.ts';
@@ -21,7 +22,7 @@ const viewOf = (host: string, state: HostView['state']): HostView => ({
   version: '',
   sessions: 0,
   load: 0,
-  clock: { reference: null, offsetNs: 0, uncertaintyNs: null },
+  clock: NO_FLEET_CLOCK,
   lastBeatMs: 0,
   machines: [],
 });

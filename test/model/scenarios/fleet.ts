@@ -1,5 +1,6 @@
 /** A host among others: who is heard, what the fleet may command, and what is prepared but never carried out. */
 import assert from 'node:assert/strict';
+import { NO_FLEET_CLOCK } from '../../../machines/clock-offset.ts';
 import type { Body } from '../../../transport/bus.ts';
 import { beatSubject, callSubject, commandSubject, scatterSubject } from '../../../transport/subjects.ts';
 import type { WorldApplication } from '../../support/world/application.ts';
@@ -20,8 +21,6 @@ const peer = (world: World) => {
   return known;
 };
 
-const NO_CLOCK = { reference: null, offsetNs: 0, uncertaintyNs: null };
-
 /** Another host of the fleet says that it lives. */
 const beat = async (world: World, host: string, bootId = 'b1', more: Body = {}): Promise<void> => {
   const body = {
@@ -32,7 +31,7 @@ const beat = async (world: World, host: string, bootId = 'b1', more: Body = {}):
     version: '1',
     sessions: 0,
     load: 0,
-    clock: NO_CLOCK,
+    clock: NO_FLEET_CLOCK,
     ...more,
   };
   peer(world).publish(beatSubject({ host, uid: UID }), body);

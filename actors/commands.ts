@@ -289,8 +289,8 @@ const watchEvents: Handler<'session.watch'> = async (parts, caller, request) => 
   if (!document) return failed('session-not-found', { session });
   const { uid } = document.owner;
   const consumer = await parts.readyConsumer(document);
-  await consumer.watch({ session: document.id, name: document.name, leaseMs, perSecond, filter });
-  return succeeded({ owner: String(uid), session: document.name, until: parts.ports.clock.now() + leaseMs });
+  const unknown = await consumer.watch({ session: document.id, name: document.name, leaseMs, perSecond, filter });
+  return succeeded({ owner: String(uid), session: document.name, until: parts.ports.clock.now() + leaseMs, unknown });
 };
 
 const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { UnknownName } from '../ctf/unknown-names.ts';
 import type { ChannelAttributes, RegistryDocument, RingSetDocument } from '../machines/document.ts';
 import type { Freeze } from '../machines/freeze.ts';
 import type { SnapshotPlace } from '../machines/snapshot-edits.ts';
@@ -11,7 +12,7 @@ import type { Plan } from '../machines/stream.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
-import { type LinkView, linkViewSchema } from '../transport/messages.ts';
+import { type LinkView, linkViewSchema, watchedSchema } from '../transport/messages.ts';
 import { count64, hexId, parseMessage } from '../transport/schema.ts';
 import { consumerSubject, type Place } from '../transport/subjects.ts';
 import { type Deferred, deferred } from './deferred.ts';
@@ -347,9 +348,11 @@ export class ConsumerLink {
     await this.#ask('clear', { session: sessionId, directory });
   }
 
-  /** Decoded events on the bus, while the lease runs. */
-  async watch(wanted: WatchRequest): Promise<void> {
-    await this.#ask('watch', { ...wanted });
+  /** Decoded events on the bus, while the lease runs; answers what the filter mentions and no event has. */
+  async watch(wanted: WatchRequest): Promise<readonly UnknownName[] | null> {
+    const parsed = parseMessage(watchedSchema, await this.#ask('watch', { ...wanted }));
+    if (!parsed.ok) throw refusedBy(parsed.fault);
+    return parsed.value.unknown;
   }
 
   /** Copies what rings hold into directories that were opened. */

@@ -160,8 +160,7 @@ const freeze: Handler<'freeze'> = async ({ root, streams }, { session, freeze: h
 };
 
 const watch: Handler<'watch'> = async ({ live }, wanted) => {
-  await live.watch(wanted);
-  return {};
+  return { unknown: await live.watch(wanted) };
 };
 
 /** Answers first, then ends: what was committed is in the files by then. */

@@ -3,6 +3,7 @@
  * what the files have gained since is decoded on a thread of its own: nobody who records waits for it, and without a lease it is not there.
  */
 import type { TraceFilter } from '../ctf/filter-table.ts';
+import { type UnknownName, unknownNames } from '../ctf/unknown-names.ts';
 import { checkFilter } from '../rules/filter/check.ts';
 import { recordedFilter } from '../rules/filter/recorded.ts';
 import type { Bus } from '../transport/bus.ts';
@@ -63,6 +64,12 @@ const judgeOf = (filter: string | null): TraceFilter | null => {
   throw refuse('filter-invalid', { filter, column: checked.fault.column, cause: checked.fault.message });
 };
 
+/** What the filter mentions and no event has that the session could record until now; null: none is known yet. */
+const unknownTo = ({ judge, traces }: Watch): readonly UnknownName[] | null => {
+  const layouts = [...traces.values()].map((trace) => trace.layouts()).filter((one) => one !== null);
+  return judge && unknownNames(judge.mentions, layouts);
+};
+
 export class LiveWatches {
   readonly #around: Surroundings;
   /** One per session and filter. */
@@ -74,16 +81,16 @@ export class LiveWatches {
 
   /**
    * Begins, or renews. Several may watch one session: of those with the same filter the longest lease and the highest rate hold.
-   * Resolves when it watches.
+   * Resolves when it watches, with the names of the filter that nothing has.
    */
-  async watch({ session, name, leaseMs, perSecond, filter = null }: WatchRequest): Promise<void> {
+  async watch({ session, name, leaseMs, perSecond, filter = null }: WatchRequest): Promise<readonly UnknownName[] | null> {
     const key = keyOf({ session, filter });
     const now = this.#around.clock.now();
     const known = this.#watches.get(key);
     if (known) {
       known.until = Math.max(known.until, now + leaseMs);
       known.perSecond = Math.max(known.perSecond, perSecond);
-      return;
+      return unknownTo(known);
     }
     const watch: Watch = {
       ...{
@@ -101,6 +108,7 @@ export class LiveWatches {
     };
     this.#watches.set(key, watch);
     await this.#round(watch);
+    return unknownTo(watch);
   }
 
   async #round(watch: Watch): Promise<void> {

@@ -48,9 +48,20 @@ interface Row {
   error: Fault | null;
 }
 
+type Named = { readonly kind: string; readonly name: string };
+
+/** What a filter mentions is unknown when it is so on every host that knows any event. */
+const unknownToAll = (answers: readonly Body[]): readonly Named[] => {
+  const [first = [], ...others] = answers
+    .map(({ unknown }) => unknown as readonly Named[] | null)
+    .filter((one) => one !== null);
+  return first.filter(({ kind, name }) => others.every((all) => all.some((one) => one.kind === kind && one.name === name)));
+};
+
 /** What hosts answered differs; who asks wants one answer to go on with. */
-const merged = (answers: readonly Body[]): Body => {
+export const merged = (answers: readonly Body[]): Body => {
   const [first = {}] = answers;
+  if (first.unknown !== undefined) return { ...first, unknown: unknownToAll(answers) };
   if (!Array.isArray(first.sessions)) return first;
   const sessions = answers.flatMap((one) => one.sessions as { name: string }[]);
   return { ...first, sessions: [...new Map(sessions.map((one) => [one.name, one])).values()] };

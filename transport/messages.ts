@@ -68,6 +68,9 @@ const rule = z.object({
   enabled: z.boolean(),
 }) satisfies z.ZodType<EventRule>;
 
+/** What a filter mentions and no event has, with the nearest that there are. */
+const unknownName = z.object({ kind: z.enum(['field', 'context']), name: text, near: z.array(text), more: size });
+
 const scope = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('user'), uid }),
   z.object({ kind: z.literal('process'), uid, pid: z.int(), procname: text, startedAt: text }),
@@ -133,6 +136,7 @@ const relayPlace = z.object({ name: z.string(), host: z.string(), controlPort: z
 export type RelayPlace = z.output<typeof relayPlace>;
 export type LinkView = z.output<typeof linkView>;
 export const linkViewSchema = linkView;
+export const watchedSchema = z.object({ unknown: z.array(unknownName).nullable().default(null) });
 
 const channelView = z.object({
   name: text,
@@ -243,7 +247,7 @@ export const COMMANDS = {
       perSecond: z.int().min(1).max(1_000_000).exactOptional(),
       filter: text.exactOptional(),
     },
-    { owner: text, session: text, until: z.int() },
+    { owner: text, session: text, until: z.int(), unknown: z.array(unknownName).nullable().exactOptional() },
   ),
   'session.rotate': command(
     'End the chunk of the trace that is recorded into, and archive it; without `wait` it is answered once that is promised.',

@@ -4,6 +4,7 @@ import type { Environment, Outcome } from '../command.ts';
 import { UsageError } from '../options.ts';
 import { paint } from '../style.ts';
 import { momentText } from './moments.ts';
+import { UnknownOnce } from './unknown-fields.ts';
 
 const LEASE_MS = 10_000;
 const RENEW_MS = 3_000;
@@ -89,17 +90,22 @@ const counted = (name: string, text: string | undefined): number | undefined => 
   return Number(text);
 };
 
-/** Ends by SIGINT or SIGTERM, with the session, or after so many events. */
-export const viewLive = async (environment: Environment, session: string, style: LiveStyle): Promise<Outcome> => {
-  const perSecond = counted('rate', environment.options.get('rate'));
-  const limit = counted('limit', environment.options.get('limit')) ?? Number.POSITIVE_INFINITY;
-  const filter = environment.options.get('filter');
-  const wanted = {
+const wantedOf = ({ options }: Environment, session: string) => {
+  const perSecond = counted('rate', options.get('rate'));
+  const filter = options.get('filter');
+  return {
     session,
     leaseMs: LEASE_MS,
     ...(perSecond !== undefined && { perSecond }),
     ...(filter !== undefined && { filter }),
   };
+};
+
+/** Ends by SIGINT or SIGTERM, with the session, or after so many events. */
+export const viewLive = async (environment: Environment, session: string, style: LiveStyle): Promise<Outcome> => {
+  const limit = counted('limit', environment.options.get('limit')) ?? Number.POSITIVE_INFINITY;
+  const filter = environment.options.get('filter');
+  const wanted = wantedOf(environment, session);
   const { session: view } = await environment.request('session.show', { session });
   let [shown, done] = [0, (_why: unknown): void => {}];
   const ended = new Promise<unknown>((resolve) => {
@@ -130,8 +136,13 @@ export const viewLive = async (environment: Environment, session: string, style:
     if (room.length > 0) write(`${room.join('\n')}\n`);
     if (shown >= limit) done(null);
   });
-  await environment.request('session.watch', wanted);
-  const renewal = setInterval(() => void environment.request('session.watch', wanted).catch(done), RENEW_MS);
+  const told = new UnknownOnce();
+  const renew = async (): Promise<void> => {
+    const { unknown } = await environment.request('session.watch', wanted);
+    for (const line of told.take(unknown ?? [])) process.stderr.write(`${line}\n`);
+  };
+  await renew();
+  const renewal = setInterval(() => void renew().catch(done), RENEW_MS);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done(null));
   process.stderr.write(`Watching ${view.name}; Ctrl-C ends it.\n`);
   if (!view.active) process.stderr.write(`It is stopped: events come when it is started.\n`);

@@ -4,13 +4,18 @@ import { test } from 'node:test';
 import type { StreamEntry } from '../../actors/consumer-streams.ts';
 import type { TailNews } from '../../actors/followed-trace.ts';
 import { LiveWatches } from '../../actors/live-watch.ts';
+import { merged } from '../../cli/fleet-run.ts';
 import { LiveLines } from '../../cli/view/live.ts';
+import { UnknownOnce } from '../../cli/view/unknown-fields.ts';
+import { parseTsdl } from '../../ctf/tsdl.ts';
+import type { TraceMetadata } from '../../ctf/tsdl-types.ts';
 import type { Body, Bus } from '../../transport/bus.ts';
 
 const record = (name: string, ns: bigint) => ({ ns, name, text: `host ${name}: { a = 1 }`, json: '{"a":1}' });
 
 const world = () => {
   let now = 0;
+  let layouts: TraceMetadata | null = null;
   const timers: (() => void)[] = [];
   const published: { subject: string; body: Body }[] = [];
   const asked: { limit: number; begins: boolean }[] = [];
@@ -30,6 +35,7 @@ const world = () => {
         asked.push({ limit, begins });
         return next;
       },
+      layouts: () => layouts,
     }),
   });
   const round = async (ms: number, news: Partial<TailNews> = {}): Promise<void> => {
@@ -39,7 +45,10 @@ const world = () => {
     for (let i = 0; i < 10; i++) await null;
     await new Promise((done) => setImmediate(done));
   };
-  return { watches, timers, published, asked, round };
+  const describe = (metadata: TraceMetadata): void => {
+    layouts = metadata;
+  };
+  return { watches, timers, published, asked, round, describe };
 };
 
 test('what was there before is passed over; then events go out in order, one message for each run of a name', async () => {
@@ -78,6 +87,38 @@ test('without a renewed lease it ends; a renewed one goes on, and asks for the f
   assert.equal(timers.length, 1);
   await round(11);
   assert.deepEqual([timers.length, asked.length, asked.filter(({ begins }) => begins).length], [0, 3, 1]);
+});
+
+const METADATA = (fields: string): TraceMetadata =>
+  parseTsdl(`/* CTF 1.8 */
+typealias integer { size = 8; align = 8; signed = false; } := uint8_t;
+trace { major = 1; minor = 8; byte_order = le; packet.header := struct { uint8_t x; }; };
+stream { id = 0; event.header := struct { uint8_t id; }; };
+event { name = "a"; id = 3; stream_id = 0; fields := struct { ${fields} }; };`);
+
+test('a filter on what no event has is answered so as soon as events are known, and is right as soon as one has it', async () => {
+  const { watches, round, describe } = world();
+  const wanted = { session: 'id', name: 's', leaseMs: 10_000, perSecond: 100, filter: 'amont > 3 && colour == 1' };
+  assert.equal(await watches.watch(wanted), null, 'events may come yet');
+  describe(METADATA('uint8_t _amount; uint8_t _colour;'));
+  await round(3);
+  assert.deepEqual(await watches.watch(wanted), [{ kind: 'field', name: 'amont', near: ['amount', 'colour'], more: 0 }]);
+  assert.equal(await watches.watch({ ...wanted, filter: null }), null);
+  describe(METADATA('uint8_t _amont; uint8_t _colour;'));
+  await round(3);
+  assert.deepEqual(await watches.watch(wanted), []);
+});
+
+test('whoever watches is told each unknown name once; of a fleet only what no host knows', () => {
+  const field = (name: string) => ({ kind: 'field' as const, name, near: ['amount'], more: 2 });
+  const told = new UnknownOnce();
+  assert.deepEqual(told.take([field('amont')]), [
+    'Warning: no event of the session until now has field amont; nearest of its fields: amount, and 2 more',
+  ]);
+  assert.deepEqual(told.take([field('amont')]), []);
+  assert.equal(told.take([field('amont'), field('prize')]).length, 1);
+  const hosts = [{ unknown: [field('a'), field('b')] }, { unknown: null }, { unknown: [field('b')] }];
+  assert.deepEqual(merged(hosts), { unknown: [field('b')] });
 });
 
 test('lines have the time and what passed since the last; what did not come is a note', () => {

@@ -391,6 +391,7 @@ export const linkView = (parts: ConsumerProcessParts, session: string): Body => 
   const line = value.linked?.line ?? 'closed';
   return {
     state: typeof line === 'string' ? line : Object.keys(line)[0],
+    within: typeof line === 'string' ? null : String(Object.values(line)[0]),
     spool: value.linked?.spool ?? 'roomy',
     relay: entry.relay,
     directory: entry.directory,
@@ -398,6 +399,7 @@ export const linkView = (parts: ConsumerProcessParts, session: string): Body => 
     sentBytes: entry.pump?.sentBytes ?? 0,
     ackedBytes: entry.pump?.ackedBytes ?? 0,
     spoolBytes: entry.queue.bytes,
+    spoolLimit: entry.request.spoolLimit,
     lostPackets: entry.queue.lostPackets,
     cause: entry.refused ?? entry.cause,
   };

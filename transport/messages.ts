@@ -120,6 +120,8 @@ const sessionSummary = z.object({
 /** The way to the destination, as the consumer sees it. */
 const linkView = z.object({
   state: z.string(),
+  /** What it does in that state: `silent` or `cut` when it is stalled, `full` when the disk of an open relay is. */
+  within: z.string().nullable().default(null),
   spool: z.string().default('roomy'),
   relay: z.string().nullable(),
   directory: z.string().nullable().default(null),
@@ -128,6 +130,8 @@ const linkView = z.object({
   sentBytes: z.int(),
   ackedBytes: z.int(),
   spoolBytes: z.int(),
+  /** 0: nobody says. */
+  spoolLimit: z.int().default(0),
   lostPackets: z.int(),
   cause: z.string().nullable(),
 });

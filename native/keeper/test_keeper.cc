@@ -30,8 +30,8 @@ sockaddr_un address_of(const std::string &path) {
 }
 
 void limit_waiting(int fd) {
-    const timeval ten_seconds = {10, 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &ten_seconds, sizeof ten_seconds);
+    const timeval a_minute = {60, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &a_minute, sizeof a_minute);
 }
 
 void put_text(char *out, size_t size, const std::vector<std::string> &parts) {
@@ -267,7 +267,7 @@ std::string TestKeeper::heard() {
 Record hello(Caller &caller) { return caller.call(record_of(WEFT_KEEPER_HELLO, 0, WEFT_KEEPER_ABI)); }
 
 bool comes_true(const std::function<bool()> &holds) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!holds()) {
         if (std::chrono::steady_clock::now() > until)
             return false;
@@ -304,6 +304,8 @@ int run_as_program(int argc, char **argv) {
         hold_term();
     if (mode == "describe")
         report(to, describe_self());
+    else if (mode == "flash")
+        report(to, tag + " start at " + std::to_string(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::milliseconds(1)));
     else
         report(to, tag + " start");
     if (mode == "flash" || mode == "describe")

@@ -3,20 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FleetLink } from '../../cli/fleet-link.ts';
 import type { Body } from '../../transport/bus.ts';
-import { MemoryFabric } from '../../transport/memory-bus.ts';
+import { MemoryFabric, type Scheduler } from '../../transport/memory-bus.ts';
 import { scatterSubject } from '../../transport/subjects.ts';
 
 const view = (host: string, state = 'ready') => ({ host, state, labels: {}, machines: [] });
 
 /** `knows`: what each host would say of the fleet; null: it answers that it lives, and then no more. */
-const fleetOf = async (knows: Readonly<Record<string, readonly Body[] | null>>) => {
-  const fabric = new MemoryFabric({
-    defer: queueMicrotask,
-    after: (ms, task) => {
-      const timer = setTimeout(task, Math.min(ms, 20));
-      return () => clearTimeout(timer);
-    },
-  });
+const fleetOf = async (knows: Readonly<Record<string, readonly Body[] | null>>, scheduler?: Scheduler) => {
+  const fabric = new MemoryFabric(scheduler);
   const scattered = scatterSubject({ uid: 0, who: 'alice', noun: 'fleet', verb: 'sessions' });
   for (const [host, hosts] of Object.entries(knows)) {
     const service = { name: host, version: '1.0.0', description: host };
@@ -56,6 +50,24 @@ test('hosts that the first to answer does not know, or takes for dead, are seen 
 
 test('a host that dies between its answers is left to what the others say', async () => {
   assert.deepEqual(await seen(await fleetOf({ a: null, b: [view('b')] })), ['b ready']);
+});
+
+test('a command line that loses the processor right after it asked hears the answers that came meanwhile', async () => {
+  let held = true;
+  const link = await fleetOf(
+    { a: [view('a')] },
+    {
+      defer: (task) => {
+        // Longer than it listens.
+        if (!held) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+        held = true;
+        setTimeout(task, 30);
+      },
+      after: () => () => {},
+    },
+  );
+  held = false;
+  assert.deepEqual(await seen(link), ['a ready']);
 });
 
 test('nobody answers: it is said, and whose daemons were meant', async () => {

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
@@ -157,14 +158,14 @@ test('a home that cannot be made, or is somebody else’s, is named at once', ()
   const nowhere = spawnSync(CLI, ['list'], {
     env: { ...weft.env, WEFT_HOME: '/proc/nowhere' },
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: COMMAND_MS,
   });
   assert.equal(nowhere.status, 1, nowhere.stderr);
   assert.match(nowhere.stderr, /cannot be made \(ENOENT\)/);
   const open = join(weft.home, 'open');
   mkdirSync(join(open, 'run'), { recursive: true });
   chmodSync(join(open, 'run'), 0o777);
-  const shared = spawnSync(CLI, ['list'], { env: { ...weft.env, WEFT_HOME: open }, encoding: 'utf8', timeout: 20_000 });
+  const shared = spawnSync(CLI, ['list'], { env: { ...weft.env, WEFT_HOME: open }, encoding: 'utf8', timeout: COMMAND_MS });
   assert.equal(shared.status, 1);
   assert.match(shared.stderr, /only you can write/);
 });

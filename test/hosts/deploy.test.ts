@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { type KubernetesObject, renderChart } from '../support/chart.ts';
 import { startEngine } from '../support/container-engine.ts';
 import { Enclosure, enclosureMissing } from '../support/enclosure.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, ROOT } from '../support/weft.ts';
 
 const DEPLOY = join(ROOT, 'deploy');
@@ -59,7 +60,7 @@ describe('systemd units', () => {
   }
 
   test('the session daemon’s unit hears that it is ready, and then the watchdog’s word', {
-    timeout: 30_000,
+    timeout: COMMAND_MS,
     skip: !has('python3'),
   }, () => {
     assert.match(readFileSync(join(DEPLOY, 'systemd/weft-sessiond.service'), 'utf8'), /^Type=notify$[\s\S]*^WatchdogSec=/m);
@@ -87,7 +88,7 @@ finally:
   });
 });
 
-describe('container image', { timeout: 120_000 }, () => {
+describe('container image', { timeout: 300_000 }, () => {
   const image = join(directory, 'image');
   const root = process.getuid?.() === 0;
 
@@ -135,7 +136,7 @@ interface Service {
   readonly volumes: readonly string[];
 }
 
-describe('compose file', { timeout: 60_000 }, () => {
+describe('compose file', { timeout: 300_000 }, () => {
   const file = parse(readFileSync(join(DEPLOY, 'compose/compose.yaml'), 'utf8'), { merge: true }) as {
     readonly services: Readonly<Record<string, Service>>;
     readonly volumes: Readonly<Record<string, unknown>>;

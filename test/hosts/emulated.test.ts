@@ -10,7 +10,7 @@ const HOSTS = 50;
 const refusals = ({ hosts }: OperationReport): string[] =>
   hosts.flatMap(({ host, error }) => (error ? [`${host} ${error.code}`] : []));
 
-describe('fifty emulated hosts', { timeout: 60_000 }, () => {
+describe('fifty emulated hosts', { timeout: 300_000 }, () => {
   let fleet: EmulatedFleet;
   before(async () => {
     fleet = await EmulatedFleet.start(HOSTS, 2);

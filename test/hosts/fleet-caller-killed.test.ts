@@ -19,7 +19,7 @@ interface Report {
   readonly hosts: readonly { host: string; ok: boolean; error?: { code: string; message: string } }[];
 }
 
-describe('a command of a fleet of three hosts', { timeout: 120_000 }, () => {
+describe('a command of a fleet of three hosts', { timeout: 300_000 }, () => {
   let fleet: Fleet;
   let watcher: NatsConnection;
   before(async () => {
@@ -60,7 +60,7 @@ describe('a command of a fleet of three hosts', { timeout: 120_000 }, () => {
     process.kill(stopped, 'SIGSTOP');
     const words = ['--on', '*', '--all', '--stall', String(STALL_MS / 1000), 'start', 's'];
     const caller = spawn(CLI, words, { env: web1.env, stdio: 'ignore' });
-    await until(() => prepared.has('web-1') && prepared.has('web-2'), 'two of three are prepared', 20_000);
+    await until(() => prepared.has('web-1') && prepared.has('web-2'), 'two of three are prepared');
     const gone = once(caller, 'exit');
     caller.kill('SIGKILL');
     await gone;
@@ -75,7 +75,7 @@ describe('a command of a fleet of three hosts', { timeout: 120_000 }, () => {
     assert.match(web1.ok('--on', 'host=web-*', 'list'), /s: inactive[^\n]*\n.*s: inactive/);
 
     process.kill(stopped, 'SIGCONT');
-    await until(() => prepared.has('db-1'), 'the third heard of it too late', 20_000);
+    await until(() => prepared.has('db-1'), 'the third heard of it too late');
     const freed = Date.now() + LEASE_MS;
     let answers = '';
     const started = (): boolean => {

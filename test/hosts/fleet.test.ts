@@ -12,7 +12,7 @@ interface Report {
 
 const oks = ({ hosts }: Report): string => hosts.map(({ host, ok, error }) => `${host} ${ok ? 'ok' : error!.code}`).join(', ');
 
-describe('a fleet of three hosts', { timeout: 120_000 }, () => {
+describe('a fleet of three hosts', { timeout: 300_000 }, () => {
   let fleet: Fleet;
   before(async () => {
     fleet = await Fleet.start();

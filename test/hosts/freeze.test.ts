@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { findFrozen } from '../../cli/freeze-collect.ts';
 import { FREEZE_NOTE } from '../../transport/freeze-message.ts';
 import { Fleet } from '../support/fleet.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { babeltrace } from '../support/weft.ts';
 
 const HOSTS = ['db-1', 'web-1', 'web-2'] as const;
@@ -19,7 +20,7 @@ const timesIn = (directory: string): number[] => {
   return [...ran.stdout.matchAll(/^\[(\d+\.\d+)\]/gm)].map((match) => Number(match[1]));
 };
 
-describe('a flight recorder of three hosts', { timeout: 120_000 }, () => {
+describe('a flight recorder of three hosts', { timeout: 300_000 }, () => {
   let fleet: Fleet;
   const outputs = () => HOSTS.map((host) => join(fleet.at(host).home, 'frozen'));
   const names = () => outputs().flatMap((output) => (existsSync(output) ? readdirSync(output) : []));
@@ -45,7 +46,7 @@ describe('a flight recorder of three hosts', { timeout: 120_000 }, () => {
     assert.match(fleet.at('web-2').ok('list-triggers'), /snapshot session `flight` on all hosts, 20 ms after the event/);
     await fleet.at('web-2').counter({ periodNs: OFTEN_NS, first: 9 });
     const ids = () => new Set(names().map((name) => /^snapshot-([0-9a-f]{16})-/.exec(name)?.[1]));
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + PATIENCE_MS;
     while (names().length < HOSTS.length || findFrozen(outputs(), [...ids()][0]!).length < HOSTS.length) {
       assert.ok(Date.now() < deadline, `${names()}`);
       await new Promise((resolve) => setTimeout(resolve, 50));

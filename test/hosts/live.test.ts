@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { LinkSender, readSpool, type SenderOptions, type Spool } from '../support/link-sender.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { TestRelay } from '../support/relay.ts';
 import { Weft } from '../support/weft.ts';
 
@@ -280,7 +281,7 @@ test('a viewer of another user sees nothing of it', {
   assert.ok(await sender.pump());
   const list = (uid: number): string => {
     const words = ['--input-format=lttng-live', `net://localhost:${relay.livePort}`];
-    const { stdout, stderr } = spawnSync('babeltrace2', words, { encoding: 'utf8', uid, timeout: 10_000 });
+    const { stdout, stderr } = spawnSync('babeltrace2', words, { encoding: 'utf8', uid, timeout: COMMAND_MS });
     return stdout + stderr;
   };
   assert.match(list(0), /private/);

@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { FleetHost } from '../support/fleet.ts';
 import { TestFleet, until } from '../support/fleet-server.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, Weft } from '../support/weft.ts';
 
 const UID = String(process.getuid!());
 
-describe('an operator', { timeout: 120_000 }, () => {
+describe('an operator', { timeout: 300_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), 'weft-operator-'));
   const hosts = new Map([
     ['web-1', new Weft()],
@@ -21,7 +22,7 @@ describe('an operator', { timeout: 120_000 }, () => {
   let fleet: TestFleet;
   let env: NodeJS.ProcessEnv;
 
-  const weft = (...words: string[]) => spawnSync(CLI, words, { env, encoding: 'utf8', timeout: 20_000 });
+  const weft = (...words: string[]) => spawnSync(CLI, words, { env, encoding: 'utf8', timeout: COMMAND_MS });
   const ok = (...words: string[]): string => {
     const { status, stdout, stderr } = weft(...words);
     assert.equal(status, 0, stderr);
@@ -46,7 +47,7 @@ describe('an operator', { timeout: 120_000 }, () => {
       host.ok('sessiond', '--daemonize', '--host', name, '--label', `role=${name.split('-')[0]}`, '--fleet', file);
     }
     env = { ...process.env, WEFT_HOME: home, WEFT_FLEET: await fleet.mint({ kind: 'operator', name: 'alice' }) };
-    await until(() => /db-1 +ready[\s\S]*web-1 +ready/.test(weft('hosts').stdout), 'both hosts are there', 20_000);
+    await until(() => /db-1 +ready[\s\S]*web-1 +ready/.test(weft('hosts').stdout), 'both hosts are there');
   });
   after(async () => {
     for (const child of running) child.kill('SIGKILL');
@@ -90,9 +91,9 @@ describe('an operator', { timeout: 120_000 }, () => {
       return weft('fleet', 'status', 'all').stdout.replaceAll(/ +/g, ' ').includes(wanted);
     };
     ok('fleet', 'apply', file);
-    await until(follow(1, 'following'), 'both follow', 20_000);
+    await until(follow(1, 'following'), 'both follow');
     ok('fleet', 'delete', 'all');
-    await until(follow(2, 'deleted'), 'by news of it', 5_000);
+    await until(follow(2, 'deleted'), 'by news of it');
   });
 
   test('is told what is wrong: nobody answers, no key, no selector, a command that is not for many', () => {
@@ -104,7 +105,7 @@ describe('an operator', { timeout: 120_000 }, () => {
     assert.match(complaint('view', '/tmp', '--on', '*'), /--on is for view --live/);
     assert.match(complaint('--fleet-creds', home, 'fleet', 'status'), /stands behind/);
     const { WEFT_FLEET: _key, ...keyless } = env;
-    const listened = spawnSync(CLI, ['listen', '--on', '*'], { env: keyless, encoding: 'utf8', timeout: 20_000 });
+    const listened = spawnSync(CLI, ['listen', '--on', '*'], { env: keyless, encoding: 'utf8', timeout: COMMAND_MS });
     assert.match(listened.stderr, /needs an operator's key/);
   });
 });

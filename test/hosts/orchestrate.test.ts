@@ -78,7 +78,7 @@ const readable = (path: string): void => {
   assert.ok(read.events > 500, String(read.events));
 };
 
-describe('orchestration', { timeout: 60_000, skip }, () => {
+describe('orchestration', { timeout: 300_000, skip }, () => {
   const weft = new Weft();
   after(() => weft.dispose());
   const env = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { TestRelay } from '../support/relay.ts';
 import { babeltrace, CLI, Weft } from '../support/weft.ts';
 
@@ -35,7 +36,7 @@ const spools = (): string[] => {
 };
 
 const until = async (what: string, holds: () => boolean): Promise<void> => {
-  for (const deadline = Date.now() + 30_000; !holds(); await new Promise((done) => setTimeout(done, 20)))
+  for (const deadline = Date.now() + PATIENCE_MS; !holds(); await new Promise((done) => setTimeout(done, 20)))
     assert.ok(Date.now() < deadline, `waited too long: ${what}`);
 };
 

@@ -132,7 +132,7 @@ const hear = (connection: NatsConnection, subject: string, heard: string[]): voi
 /** The server looks at a domain's API under its own name for it. */
 const mapped = (subject: string): string => subject.replace(/^\$JS\.fleet\.API\.(\$KV\.)?/, (_, kv) => kv ?? '$JS.API.');
 
-describe('roles on the fleet’s server', { timeout: 60_000 }, () => {
+describe('roles on the fleet’s server', { timeout: 300_000 }, () => {
   let fleet: TestFleet;
   before(async () => {
     fleet = await TestFleet.start();
@@ -196,7 +196,7 @@ describe('roles on the fleet’s server', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a host’s leaf', { timeout: 60_000 }, () => {
+describe('a host’s leaf', { timeout: 300_000 }, () => {
   let fleet: TestFleet;
   let onHost: NatsConnection;
   let alice: NatsConnection;

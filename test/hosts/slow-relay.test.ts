@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { until } from '../support/fleet-server.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { TestRelay } from '../support/relay.ts';
 import { SlowWay } from '../support/slow-way.ts';
 import { babeltrace, CLI, checkTrace, Weft } from '../support/weft.ts';
@@ -34,7 +35,7 @@ interface Shown {
 
 /** Commands do not hold up this process, in which the way is. */
 const command = async (...words: string[]): Promise<string> =>
-  (await promisify(execFile)(CLI, words, { env: weft.env, timeout: 60_000 })).stdout;
+  (await promisify(execFile)(CLI, words, { env: weft.env, timeout: COMMAND_MS })).stdout;
 
 const session = (name: string, channel: readonly string[], ...options: readonly string[]): void => {
   weft.ok('create', name, `--set-url=${way.url}`, ...options);
@@ -52,7 +53,7 @@ const traceOf = (name: string): string => {
 /** Until the relay has everything. */
 const arrived = (): Promise<void> => {
   const spool = join(weft.home, 'state/spool');
-  return until(() => !existsSync(spool) || readdirSync(spool).length === 0, 'the spool is empty', 30_000);
+  return until(() => !existsSync(spool) || readdirSync(spool).length === 0, 'the spool is empty');
 };
 
 test('a program at full speed, and a spool with room: nothing is lost, nothing is there twice', async () => {

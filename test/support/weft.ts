@@ -6,6 +6,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { COMMAND_MS, PATIENCE_MS } from './patience.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const CLI = join(ROOT, 'cli/weft');
@@ -89,7 +90,7 @@ export class Weft {
   }
 
   run(...args: string[]): Ran {
-    const ran = spawnSync(CLI, args, { env: this.env, encoding: 'utf8', timeout: 60_000 });
+    const ran = spawnSync(CLI, args, { env: this.env, encoding: 'utf8', timeout: COMMAND_MS });
     return { status: ran.status ?? -1, stdout: ran.stdout, stderr: ran.stderr };
   }
 
@@ -160,7 +161,7 @@ export class Weft {
       /** Resolves when at least `more` further events were confirmed: proof that the program was advancing. */
       advance: async (more: number) => {
         const from = total();
-        const deadline = Date.now() + 20_000;
+        const deadline = Date.now() + PATIENCE_MS;
         while (total() < from + more) {
           if (Date.now() > deadline) throw new Error(`counter stands still at ${total()}`);
           await new Promise((done) => setTimeout(done, 1));

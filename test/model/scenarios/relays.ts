@@ -274,7 +274,7 @@ const RELAYS: readonly Scenario[] = [
       world.clock.jump(Date.now() - world.clock.now());
       await world.clock.advance(1_000_000);
       await world.clock.advance(31_000);
-      await relay.eventually(() => true);
+      await relay.looked();
       assert.deepEqual(relay.links, []);
       assert.ok(!relay.events.includes('evicted'));
       relay.disk.drop = () => {
@@ -282,12 +282,12 @@ const RELAYS: readonly Scenario[] = [
       };
       world.clock.jump(40 * 24 * 3_600_000);
       await world.clock.advance(31_000);
-      await relay.eventually(() => world.logged('old sessions cannot be removed'));
+      await relay.looked();
       assert.ok(world.logged('old sessions cannot be removed'));
       assert.equal(relay.root.getSnapshot().status, 'active');
       relay.disk.drop = () => {};
       await world.clock.advance(31_000);
-      await relay.eventually(() => relay.events.includes('evicted'));
+      await relay.looked();
       assert.ok(relay.events.includes('evicted'), 'it is tried again');
       relay.dispose();
     },
@@ -298,14 +298,42 @@ const RELAYS: readonly Scenario[] = [
     world.clock.jump(Date.now() - world.clock.now());
     await relay.send(1, { kind: 'op', number: 1, op: 'close' });
     await world.clock.advance(100);
+    await relay.looked();
     assert.deepEqual(relay.events, ['added', 'closed']);
     world.clock.jump(7_200_000);
     await world.clock.advance(31_000);
-    await relay.eventually(() => relay.events.length > 2);
+    await relay.looked();
     assert.deepEqual(relay.events, ['added', 'closed', 'evicted']);
     assert.deepEqual(readdirSync(relay.output), []);
     relay.dispose();
   }),
+
+  scenario(
+    'a session that ended stays as long as somebody reads it, and as long as its host has it open again',
+    async (world) => {
+      const relay = await WorldRelay.receiving(world, { retainBytes: 1 });
+      world.clock.jump(Date.now() - world.clock.now());
+      const viewer = relay.viewer(0);
+      await viewer.ask(1, connect());
+      await viewer.ask(8);
+      await viewer.ask(3, attach(1));
+      await relay.send(1, { kind: 'op', number: 1, op: 'close' });
+      await world.clock.advance(100);
+      assert.deepEqual([relay.events, relay.links], [['added', 'closed'], []]);
+      await world.clock.advance(31_000);
+      await relay.looked();
+      assert.ok(!relay.events.includes('evicted'), 'it is read');
+      assert.equal(await relay.open(2), 'ok');
+      viewer.gone();
+      await world.clock.advance(31_000);
+      await relay.looked();
+      assert.ok(!relay.events.includes('evicted'), 'it is open');
+      await world.clock.advance(31_000);
+      await relay.looked();
+      assert.ok(relay.events.includes('evicted'), 'nobody sent anything, and nobody reads');
+      relay.dispose();
+    },
+  ),
 ];
 
 const connect = (major = 2): Buffer => {

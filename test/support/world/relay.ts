@@ -129,10 +129,9 @@ export class WorldRelay {
     return this.send(epoch, { kind: 'metadata', path: 'ust/uid/7/64-bit', text: '/* CTF 1.8 */' });
   }
 
-  /** Retention looks at real files beside all else: a few rounds of the loop at least, and then until it is so. */
-  async eventually(isSo: () => boolean): Promise<void> {
-    for (let round = 0; round < 50 || (!isSo() && round < 20_000); round++)
-      await new Promise((resolve) => setImmediate(resolve));
+  /** Retention looks at real files beside all else: it has, with what it removes. */
+  async looked(): Promise<void> {
+    await this.#parts.evicting;
   }
 
   /** Somebody at the live port. */

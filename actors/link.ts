@@ -50,7 +50,7 @@ export class LinkEntry {
   pump: LinkPump | null = null;
   relay: string | null = null;
   directory: string | null = null;
-  readonly places = new LinkPlaces();
+  readonly places: LinkPlaces;
   /** What the relay could not take, until it has taken everything. */
   refused: string | null = null;
   cause: string | null = null;
@@ -63,6 +63,7 @@ export class LinkEntry {
   constructor(parts: ConsumerProcessParts, request: LinkOpenRequest) {
     this.request = request;
     this.spool = parts.ports.openSpool(request.output);
+    this.places = new LinkPlaces(this.spool, request.link ?? request.session);
     this.log = new LinkLog(this.spool);
     this.queue = new LinkQueue(this.spool, this.log, settledIn(parts.streams, request.session, request.rings), {
       oneChunk: request.destination.kind === 'lttng',
@@ -201,7 +202,9 @@ const listenerOf = (parts: ConsumerProcessParts, entry: LinkEntry): PeerListener
     acked: (ack) => {
       const { pump } = entry;
       if (!pump) return;
+      const before = pump.ackedBytes;
       pump.acked(ack);
+      if (pump.ackedBytes > before) entry.places.took();
       if (pump.drained) entry.refused = null;
       if (entry.settleDone()) send({ type: 'SpoolDrained' });
       send({ type: 'LinkAcknowledged', outstanding: !pump.quiet, full: ack.full });
@@ -282,7 +285,7 @@ const connectPeer = async (parts: ConsumerProcessParts, entry: LinkEntry): Promi
     live: liveTimerUs !== null,
     subdir: subdirOf(destination.url),
   };
-  return new RelayPeer(bus, link, listener, own ? null : bus);
+  return new RelayPeer(bus, link, listener, { own: own ? null : bus, former: entry.places.relay });
 };
 
 /** One that comes when nobody waits any more is nobody's. */
@@ -304,7 +307,7 @@ const openPeer = async (parts: ConsumerProcessParts, session: string, signal: Ab
     entry.queue.refresh();
     const position = await peer.open(entry.log.nextEpoch());
     signal.throwIfAborted();
-    const left = entry.places.opened(position, entry.pump.ackedBytes);
+    const left = entry.places.opened(position);
     entry.relay = position.relay;
     entry.directory = position.directory;
     entry.cause = null;

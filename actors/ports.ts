@@ -260,6 +260,8 @@ export interface Spool {
   metadata(trace: string): string;
   /** A small file in it; null: it is not there. */
   file(name: string): string | null;
+  /** Such a file, all of it at once. */
+  writeFile(name: string, text: string): void;
   /** What outlives the process; empty: nothing yet. */
   log(): string;
   /** Bytes from `at` on, in place. */

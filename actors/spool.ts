@@ -140,6 +140,17 @@ class DiskSpool implements Spool {
     return existsSync(path) ? readFileSync(path, 'utf8') : null;
   }
 
+  writeFile(name: string, text: string): void {
+    const path = join(this.output, name);
+    try {
+      writeFileSync(`${path}-new`, text, { mode: LOG_MODE });
+      renameSync(`${path}-new`, path);
+    } catch (thrown) {
+      rmSync(`${path}-new`, { force: true });
+      throw thrown;
+    }
+  }
+
   log(): string {
     return this.file(LOG) ?? '';
   }
@@ -155,14 +166,7 @@ class DiskSpool implements Spool {
   }
 
   replaceLog(text: string): void {
-    const path = join(this.output, LOG);
-    try {
-      writeFileSync(`${path}-new`, text, { mode: LOG_MODE });
-      renameSync(`${path}-new`, path);
-    } catch (thrown) {
-      rmSync(`${path}-new`, { force: true });
-      throw thrown;
-    }
+    this.writeFile(LOG, text);
   }
 
   remove(directory: string): void {

@@ -10,6 +10,7 @@ import { FLEET_SESSIONS } from './fleet-sessions.ts';
 import { FREEZES } from './freezes.ts';
 import { KEEPERS } from './keepers.ts';
 import { LATE_AND_GONE } from './late.ts';
+import { LINK_PLACES } from './link-places.ts';
 import { LINKS } from './links.ts';
 import { MEMORY } from './memory.ts';
 import { NETWORK } from './network.ts';
@@ -34,6 +35,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
   ...LINKS,
+  ...LINK_PLACES,
   ...NETWORK,
   ...PARCELS,
   ...ROTATION,

@@ -70,6 +70,10 @@ export class WorldSpool implements Spool {
     return this.#files.notes.get(`${this.#output}/${name}`) ?? null;
   }
 
+  writeFile(name: string, text: string): void {
+    this.#files.notes.set(`${this.#output}/${name}`, text);
+  }
+
   log(): string {
     return this.#noted.text;
   }

@@ -29,6 +29,7 @@ import {
 import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { PLACE_HANDLERS } from './daemon-place.ts';
 import { FLEET_HANDLERS } from './fleet-commands.ts';
 import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
@@ -260,13 +261,6 @@ const status: Handler<'daemon.status'> = async (parts, caller) => {
   });
 };
 
-const shutdown: Handler<'daemon.shutdown'> = async (parts, caller) => {
-  if (!caller.all) return failed('permission-denied', { what: 'ending a daemon that is not yours' });
-  // The answer leaves before the bus is closed.
-  parts.ports.clock.setTimeout(() => parts.root.send({ type: 'ShutdownRequested' }), 20);
-  return succeeded({});
-};
-
 const joinRelay: Handler<'relay.join'> = async (parts, caller, { relay }) => {
   if (!caller.all) return failed('permission-denied', { what: 'serving links on the bus of a daemon that is not yours' });
   return succeeded({ access: { ...(await parts.ports.bus.grant({ kind: 'relay', relay })) } });
@@ -367,11 +361,11 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'point.list': async (parts, caller, { fields = false }) =>
     succeeded({ applications: applicationViewOf(parts, fields, (uid) => caller.all || uid === caller.uid) }),
   'daemon.status': status,
-  'daemon.shutdown': shutdown,
   'relay.join': joinRelay,
   'inspect.watch': watch,
   ...FLEET_HANDLERS,
   ...PARCEL_HANDLERS,
+  ...PLACE_HANDLERS,
   ...TRIGGER_HANDLERS,
 };
 

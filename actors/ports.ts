@@ -218,6 +218,8 @@ export interface DaemonPorts {
   readonly survivors: Survivors;
   readonly ringFiles: RingFiles;
   readonly paths: DaemonPaths;
+  /** A command needed a daemon and started it; nobody asked for this one by name. */
+  readonly forCommand: boolean;
   consumerProgram(owner: number): ConsumerProgram;
   /** Where traces of a session go when its creator says nothing. */
   defaultOutput(owner: number, name: string, createdAtMs: number): string;

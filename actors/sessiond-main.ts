@@ -38,6 +38,7 @@ export interface SessionDaemonOptions {
   /** `KEY=VALUE`, besides those of the labels files. */
   readonly labels: readonly string[];
   readonly external?: External | undefined;
+  readonly forCommand: boolean;
   /** The words after `weft` of what loads saved sessions, once it serves; null: none are to be loaded. */
   readonly loader: readonly string[] | null;
   /** The words after the program with which a keeper starts this daemon again. */
@@ -140,6 +141,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
       appsSocket: join(runtime, 'apps.sock'),
       clientSocket: join(runtime, 'client.sock'),
     },
+    forCommand: options.forCommand,
     consumerProgram: consumerProgram(host, options),
     defaultOutput: defaultOutput(host, options),
     spool: spool(host, options),

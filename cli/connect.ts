@@ -10,7 +10,7 @@ import { type Directories, directoriesOf } from '../actors/paths.ts';
 import { NativeError } from '../native/addon/errors.ts';
 import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
 import { type Access, connectAccess, parseAccess } from '../transport/access.ts';
-import type { Body, Bus, Fault } from '../transport/bus.ts';
+import type { Body, Bus, Fault, Reply } from '../transport/bus.ts';
 import { FaultError, failure } from '../transport/errors.ts';
 import type { HostView } from '../transport/fleet-messages.ts';
 import {
@@ -38,12 +38,13 @@ export interface ConnectOptions {
 
 const uidOf = (): number => process.getuid?.() ?? 0;
 
-/** The words with which the keeper starts a session daemon. */
-export const keeperArguments = (directories: Directories, words: readonly string[]): string[] => [
+/** The words with which the keeper starts a session daemon; `lock`: the fd of its lock, which it inherits. */
+export const keeperArguments = (directories: Directories, words: readonly string[], lock: number | null): string[] => [
   '--runtime',
   directories.runtime,
   '--log',
   join(directories.state, 'log/keeper.log'),
+  ...(lock === null ? [] : ['--lock-fd', String(lock)]),
   '--',
   process.execPath,
   '--max-semi-space-size=1',
@@ -128,7 +129,7 @@ const chooseDirectories = (env: NodeJS.ProcessEnv): Directories => {
 const startDaemon = (directories: Directories, options: ConnectOptions): ChildProcess => {
   prepareDirectories(directories);
   const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
-  const child = spawn(KEEPER, keeperArguments(directories, ['--group', options.group]), {
+  const child = spawn(KEEPER, keeperArguments(directories, ['--group', options.group, '--for-command'], null), {
     detached: true,
     stdio: ['ignore', log, log],
     env: options.env,
@@ -178,34 +179,72 @@ const access = async (options: ConnectOptions): Promise<Access> => {
   return startAndWait(directoriesOf(uidOf(), options.env), options);
 };
 
-export class Daemon {
+/** How requests to a daemon end that ended itself. */
+const LEFT = ['bus-cut', 'no-responder'];
+
+interface Reached {
   readonly access: Access;
   readonly bus: Bus;
+}
 
-  private constructor(granted: Access, bus: Bus) {
-    this.access = granted;
-    this.bus = bus;
+/** One that leaves its place to another may do so between the key and its use. */
+const reach = async (options: ConnectOptions): Promise<Reached> => {
+  const homes = { home: homedir(), configHome: options.env.XDG_CONFIG_HOME };
+  for (const deadline = Date.now() + START_TIMEOUT_MS; ; await delay(20)) {
+    const granted = await access(options);
+    try {
+      return { access: granted, bus: await connectAccess(granted, { name: 'weft' }, homes) };
+    } catch (thrown) {
+      if (granted.yields !== true || !(thrown instanceof FaultError) || Date.now() > deadline) throw thrown;
+    }
+  }
+};
+
+export class Daemon {
+  readonly #options: ConnectOptions;
+  #reached: Reached;
+  /** Nothing hangs on the bus of the first. */
+  #mayMove = true;
+
+  private constructor(reached: Reached, options: ConnectOptions) {
+    this.#reached = reached;
+    this.#options = options;
   }
 
   static async connect(options: ConnectOptions): Promise<Daemon> {
-    const granted = await access(options);
-    return new Daemon(
-      granted,
-      await connectAccess(granted, { name: 'weft' }, { home: homedir(), configHome: options.env.XDG_CONFIG_HOME }),
-    );
+    return new Daemon(await reach(options), options);
   }
 
+  get access(): Access {
+    return this.#reached.access;
+  }
+
+  get bus(): Bus {
+    return this.#reached.bus;
+  }
+
+  /** What one was asked that left its place to another, that other one is asked, with the same id: nothing is done twice. */
   async request(name: string, fields: Body): Promise<Body> {
-    const [noun, verb] = name.split('.') as [string, string];
-    const { host, uid, realm, who } = this.access;
-    const subject = commandSubject({ host, uid, realm, who, noun, verb });
-    const reply = await this.bus.request(subject, { v: 1, id: randomUUID(), ...fields }, REQUEST_TIMEOUT_MS);
+    const body = { v: 1, id: randomUUID(), ...fields };
+    let reply = await this.#ask(name, body);
+    if (!reply.ok && LEFT.includes(reply.fault.code) && this.access.yields === true && this.#mayMove) {
+      await this.bus.close();
+      this.#reached = await reach(this.#options);
+      reply = await this.#ask(name, body);
+    }
     if (!reply.ok) throw new FaultError(reply.fault);
     return reply.body;
   }
 
+  #ask(name: string, body: Body): Promise<Reply> {
+    const [noun, verb] = name.split('.') as [string, string];
+    const { host, uid, realm, who } = this.access;
+    return this.bus.request(commandSubject({ host, uid, realm, who, noun, verb }), body, REQUEST_TIMEOUT_MS);
+  }
+
   /** Of the caller's own things; root, and the daemon's user, hear of all. */
   async listen(noun: string | null, heard: (of: EventAddress, body: Body) => void): Promise<() => void> {
+    this.#mayMove = false;
     const { host, uid, who } = this.access;
     const all = who === '0' || who === String(uid);
     const subscription = this.bus.subscribe(subtree({ host, uid }, 'evt', all ? ANY : who), ({ subject, body }) => {
@@ -218,6 +257,7 @@ export class Daemon {
 
   /** Decoded events of a session, while a lease runs (session.watch). */
   async live(owner: string, session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
+    this.#mayMove = false;
     const { host, uid } = this.access;
     const subscription = this.bus.subscribe(liveSubject({ host, uid, owner, session, event: ANY }), ({ body }) =>
       heard(body, host),

@@ -16,6 +16,7 @@ const OPTIONS: readonly OptionSpec[] = [
   { long: 'bus-url-file', value: 'FILE', help: 'The URL of a NATS server that is not for all to read' },
   { long: 'bus-context', value: 'NAME', help: 'A NATS context' },
   { long: 'load', value: 'PATH', help: 'Saved sessions' },
+  { long: 'for-command', help: 'A command started it' },
 ];
 
 const externalOf = (options: Parsed): External | undefined => {
@@ -69,6 +70,7 @@ export const sessiond = async (argv: readonly string[]): Promise<never> => {
     fleetUser: parsed.get('fleet-user') ?? process.env.WEFT_FLEET_USER,
     labels: parsed.all('label'),
     external: externalOf(parsed),
+    forCommand: parsed.has('for-command'),
     loader: loaderWords(parsed),
     arguments: [...process.execArgv, ...process.argv.slice(1)],
   });

@@ -60,10 +60,10 @@ const FAULTS = {
     "Commands go to your own session daemon, or to root's as root or as a member of group tracing.",
   ),
   // The session daemon.
-  'daemon-running': row<{ pid: number }>(
+  'daemon-running': row<{ pid: number; why?: string }>(
     'error',
-    ({ pid }) => `A session daemon of this user runs already (pid ${pid}).`,
-    'Use it, or end it with `weft sessiond --stop`.',
+    ({ pid, why }) => `A session daemon of this user runs already (pid ${pid})${why === undefined ? '' : `: ${why}`}.`,
+    'Use it, end it with `weft sessiond --stop`, or take its place with `weft sessiond --replace`; sessions are kept.',
   ),
   'daemon-unreachable': row<{ cause: string }>(
     'error',

@@ -395,6 +395,11 @@ export const COMMANDS = {
     { relay: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, - and _ are allowed, at most 64') },
     { access: z.record(z.string(), z.unknown()) },
   ),
+  'daemon.yield': command(
+    'End the session daemon when a command started it and it holds nothing that was recorded: another one takes its place.',
+    {},
+    { pid: z.int() },
+  ),
   'daemon.shutdown': command('End the session daemon and what it started; sessions are kept.', {}, {}),
   'inspect.watch': command(
     'Publish the changes of the state charts while the lease runs.',

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseLabel } from '../../actors/labels.ts';
@@ -13,6 +13,7 @@ import { RESERVED_HOSTS } from '../../transport/subjects.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { askForAccess, KEEPER, keeperArguments, prepareDirectories } from '../connect.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
+import { takePlace } from '../take-place.ts';
 import { HELP, noMoreWords, refused } from './shared.ts';
 
 /** Anybody may read the words that a process was started with; they are those of the keeper too, for as long as it runs. */
@@ -39,18 +40,6 @@ const checkHost = (host: string | undefined): void => {
   }
 };
 
-const refuseSecond = async (directories: Directories): Promise<void> => {
-  const running = await askForAccess(directories);
-  if (running) throw failure('daemon-running', { pid: await pidOf(directories) });
-};
-
-const pidOf = async (directories: Directories): Promise<number> => {
-  const { loadNative } = await import('../../native/addon/index.ts');
-  const connection = loadNative().connectSeqpacket(join(directories.runtime, 'client.sock'));
-  connection.close();
-  return connection.peer.pid;
-};
-
 /** The keeper listens as long as anything of the daemon is left. */
 const keeperListens = async (directories: Directories): Promise<boolean> => {
   const { loadNative } = await import('../../native/addon/index.ts');
@@ -69,14 +58,20 @@ const stop = async (environment: Environment): Promise<Outcome> => {
   return { lines: ['Session daemon stopped'], json: { stopped: true } };
 };
 
-const background = async (environment: Environment, directories: Directories): Promise<Outcome> => {
+/** Of a child's stdio: behind stderr. */
+const INHERITED = 3;
+
+const background = async (environment: Environment, directories: Directories, lock: number): Promise<Outcome> => {
   const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
-  const stdio = environment.options.has('daemonize') ? (['ignore', log, log] as const) : (['ignore', log, 'inherit'] as const);
-  const keeper = spawn(KEEPER, keeperArguments(directories, words(environment, directories)), {
+  const stdio = environment.options.has('daemonize')
+    ? (['ignore', log, log, lock] as const)
+    : (['ignore', log, 'inherit', lock] as const);
+  const keeper = spawn(KEEPER, keeperArguments(directories, words(environment, directories), INHERITED), {
     detached: true,
     stdio: [...stdio],
     env: environment.env,
   });
+  closeSync(lock);
   keeper.unref();
   let ended = false;
   keeper.once('exit', () => {
@@ -99,7 +94,7 @@ const background = async (environment: Environment, directories: Directories): P
 };
 
 /** This process becomes the keeper: systemd and containers know, signal and watch the process that they started. */
-const foreground = (environment: Environment, directories: Directories): never => {
+const foreground = (environment: Environment, directories: Directories, lock: number): never => {
   try {
     accessSync(KEEPER, constants.X_OK);
   } catch {
@@ -108,7 +103,7 @@ const foreground = (environment: Environment, directories: Directories): never =
   const variables = Object.entries(environment.env).filter((one): one is [string, string] => one[1] !== undefined);
   return process.execve!(
     KEEPER,
-    [KEEPER, ...keeperArguments(directories, words(environment, directories))],
+    [KEEPER, ...keeperArguments(directories, words(environment, directories), lock)],
     Object.fromEntries(variables),
   );
 };
@@ -159,13 +154,14 @@ const NOT_HERE: readonly OptionSpec[] = [
 export const sessiond: Command = {
   name: 'sessiond',
   summary: 'Run the session daemon',
-  usage: 'sessiond [--background | --daemonize | --stop] [OPTIONS]',
+  usage: 'sessiond [--background | --daemonize | --stop] [--replace] [OPTIONS]',
   textOnly: true,
   options: [
     ...HELP,
     { long: 'background', short: 'b', help: 'Return when it is ready; keep stderr' },
     { long: 'daemonize', short: 'd', help: 'Return when it is ready' },
     { long: 'stop', help: 'End the running session daemon; sessions are kept' },
+    { long: 'replace', help: 'Take the place of the running session daemon; sessions are kept' },
     { long: 'group', short: 'g', value: 'GROUP', help: 'Group that may command root’s daemon (default: tracing)' },
     { long: 'host', value: 'NAME', help: 'Name of this host on the bus' },
     { long: 'label', value: 'KEY=VALUE', repeat: true, help: 'What this host is for, for selectors of the fleet' },
@@ -196,13 +192,13 @@ export const sessiond: Command = {
     for (const label of environment.options.all('label')) parseLabel(label);
     if (environment.options.has('fleet')) readFleet(resolve(environment.options.get('fleet')!));
     const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);
-    await refuseSecond(directories);
     const path = environment.options.get('load');
     if (path !== undefined && !existsSync(path)) throw failure('file-unreadable', { file: path, cause: 'it is not there' });
     prepareDirectories(directories);
+    const lock = await takePlace(directories, environment.env, environment.options.has('replace'));
     // Whoever died before: this is a start that somebody asked for.
     startAfresh(directories.runtime);
     const detached = environment.options.has('background') || environment.options.has('daemonize');
-    return detached ? background(environment, directories) : foreground(environment, directories);
+    return detached ? background(environment, directories, lock) : foreground(environment, directories, lock);
   },
 };

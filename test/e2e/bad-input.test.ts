@@ -137,9 +137,10 @@ test('options that are unknown or not done yet are refused by name', () => {
 });
 
 test('a second session daemon of the same user is refused; the first goes on', () => {
+  weft.ok('sessiond', '--background');
   const second = weft.run('sessiond', '--background');
   assert.equal(second.status, 1);
-  assert.match(second.stderr, /runs already \(pid \d+\)/);
+  assert.match(second.stderr, /runs already \(pid \d+\): it was started by `weft sessiond`\./);
   assert.match(weft.ok('-n', 'list'), /good/);
 });
 

@@ -25,7 +25,8 @@ import {
 import type { FleetCaller } from './fleet-run.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const START_TIMEOUT_MS = 15_000;
+/** A machine with more to do than it can takes its time over a start; whoever cannot start ends, and is not waited for. */
+const START_TIMEOUT_MS = 60_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 
 export interface ConnectOptions {

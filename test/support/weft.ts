@@ -86,7 +86,9 @@ export class Weft {
   constructor(extra: NodeJS.ProcessEnv = {}) {
     const path = [join(ROOT, 'native/build'), process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
     // Tests may run as root, on a machine that has no user for the fleet.
-    this.env = { ...process.env, WEFT_HOME: this.home, WEFT_FLEET_USER: 'root', LD_LIBRARY_PATH: path, ...extra };
+    const own = { WEFT_HOME: this.home, WEFT_FLEET_USER: 'root', LD_LIBRARY_PATH: path };
+    // No program misses its first events because the daemon loses the processor while it attaches it.
+    this.env = { ...process.env, ...own, WEFT_REGISTER_TIMEOUT: String(PATIENCE_MS), ...extra };
   }
 
   run(...args: string[]): Ran {

@@ -48,7 +48,9 @@ describe('a flight recorder of three hosts, of which two see the symptom at once
   /** Both are behind their pace when they go on, so they come to the symptom at once. */
   const seeTogether = async (): Promise<void> => {
     const begin = Date.now();
-    const counters = await Promise.all(SEE_IT.map((host) => fleet.at(host).counter({ periodNs: PERIOD_NS, env: { CATCH_UP: '1' } })));
+    const counters = await Promise.all(
+      SEE_IT.map((host) => fleet.at(host).counter({ periodNs: PERIOD_NS, env: { CATCH_UP: '1' } })),
+    );
     for (const { child } of counters) child.kill('SIGSTOP');
     assert.ok(counters.every(({ total }) => total() < SYMPTOM));
     await fleet.at('db-1').counter({ periodNs: PERIOD_NS, first: 1 });

@@ -7,6 +7,7 @@ import type { OutputWanted } from '../machines/output-edits.ts';
 import type { Refusal } from '../machines/refusal.ts';
 import { sessionMachine } from '../machines/session.ts';
 import { type EditAnswer, editSession, type SessionEdit } from '../machines/session-edits.ts';
+import type { Operation } from '../machines/session-setup.ts';
 import type { Body, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
 import type { LinkView } from '../transport/messages.ts';
@@ -98,17 +99,31 @@ const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void
   if (!parts.isArranged(parts.documents.current(sessionId))) await parts.passAll(sessionId);
 };
 
-const writePromise = (
+/** The answer of the operation, kept for whoever asks again. */
+const withAnswer = (parts: DaemonParts, document: SessionDocument, requestId: string | null, reply: Reply): SessionDocument => {
+  const edit = { kind: 'settle', requestId: requestId ?? '', atMs: parts.ports.clock.now(), reply: storable(reply) } as const;
+  const settled = accepted(document, edit).document;
+  return requestId ? settled : { ...settled, answers: document.answers };
+};
+
+const writePromise = async (
   parts: DaemonParts,
   sessionId: string,
   requestId: string | null,
-  operation: 'starting' | 'stopping' | 'destroying',
-): Promise<void> =>
-  parts.documents.edit(sessionId, (document) => {
+  operation: Operation,
+): Promise<void> => {
+  await parts.documents.edit(sessionId, (document) => {
     const deadlineMs = parts.ports.clock.now() + OPERATION_MS;
     const edit = { kind: 'promise', operation, requestId: requestId ?? '', deadlineMs } as const;
-    return { document: accepted(document, edit).document, value: undefined };
+    const promised = accepted(document, edit).document;
+    if (operation !== 'starting') return { document: promised, value: undefined };
+    // What it may fail of lies behind it: one write for the promise and the answer.
+    const reply = operationReply(parts, promised, null);
+    parts.replies.prepare(requestId, reply);
+    return { document: withAnswer(parts, promised, requestId, reply), value: undefined };
   });
+  if (operation === 'starting') tellChannels(parts, sessionId);
+};
 
 const quiet = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const quieted = parts.applications.all().map((application) => application.quiet(sessionId));
@@ -156,11 +171,10 @@ const settle = async (parts: DaemonParts, sessionId: string, requestId: string |
   const reply = operationReply(parts, parts.documents.current(sessionId), faultOf(parts, sessionId), link);
   parts.replies.prepare(requestId, reply);
   tellChannels(parts, sessionId);
-  return parts.documents.edit(sessionId, (document) => {
-    const edit = { kind: 'settle', requestId: requestId ?? '', atMs: parts.ports.clock.now(), reply: storable(reply) } as const;
-    const settled = accepted(document, edit).document;
-    return { document: requestId ? settled : { ...settled, answers: document.answers }, value: undefined };
-  });
+  return parts.documents.edit(sessionId, (document) => ({
+    document: withAnswer(parts, document, requestId, reply),
+    value: undefined,
+  }));
 };
 
 /** Everything was flushed before: a consumer that does not answer keeps nothing that the trace lacks. */
@@ -224,9 +238,13 @@ const provideActors = (parts: DaemonParts) => ({
     const requestId = parts.session(sessionId)!.getSnapshot().context.requestId;
     parts.replies.prepare(requestId, succeeded({ session: summaryOf(parts.documents.current(sessionId)) }));
   }),
-  recoverSession: fromPromise<Awaited<ReturnType<typeof recoverSession>>, { sessionId: string }>(({ input }) =>
-    recoverSession(parts, input.sessionId),
-  ),
+  recoverSession: fromPromise<Awaited<ReturnType<typeof recoverSession>>, { sessionId: string }>(async ({ input }) => {
+    const found = await recoverSession(parts, input.sessionId);
+    // Older daemons kept a start's answer only when it had ended.
+    const { operation } = parts.documents.current(input.sessionId);
+    if (operation?.kind === 'starting') await settle(parts, input.sessionId, found.requestId);
+    return found;
+  }),
   writeEdit: fromPromise<void, { sessionId: string; requestId: string; edit: SessionEdit }>(({ input }) =>
     writeEdit(parts, input.sessionId, input.requestId, input.edit),
   ),
@@ -243,10 +261,9 @@ const provideActors = (parts: DaemonParts) => ({
     redirect(parts, input.sessionId, input.requestId, input.wanted),
   ),
   prepareStart: fromPromise<void, { sessionId: string }>(({ input }) => prepareStart(parts, input.sessionId)),
-  writePromise: fromPromise<
-    void,
-    { sessionId: string; requestId: string | null; operation: 'starting' | 'stopping' | 'destroying' }
-  >(({ input }) => writePromise(parts, input.sessionId, input.requestId, input.operation)),
+  writePromise: fromPromise<void, { sessionId: string; requestId: string | null; operation: Operation }>(({ input }) =>
+    writePromise(parts, input.sessionId, input.requestId, input.operation),
+  ),
   armApplications: fromPromise<void, { sessionId: string }>(async ({ input }) => {
     await Promise.all([parts.passAll(input.sessionId), armAllCounts(parts)]);
   }),
@@ -283,11 +300,11 @@ export const provideSession = (parts: DaemonParts) => {
       answer: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
       answerEdit: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
       refuse: (_, { requestId, refusal }) => parts.replies.answer(requestId, refused(faultOfRefusal(refusal))),
-      retractPromise: (_, { sessionId, active }) => {
+      retractPromise: (_, { sessionId, requestId, active }) => {
         const { everStarted } = parts.documents.current(sessionId);
         parts.documents
           .edit(sessionId, (document) => ({
-            document: accepted(document, { kind: 'retract', active, everStarted }).document,
+            document: accepted(document, { kind: 'retract', requestId: requestId ?? '', active, everStarted }).document,
             value: undefined,
           }))
           .then(() => armAllCounts(parts))

@@ -49,7 +49,7 @@ export const logError = (what: string) =>
 export const answer = { type: 'answer', params: request } as const;
 export const rest = { type: 'reportRest', params: id } as const;
 export const retract = (active: boolean) =>
-  ({ type: 'retractPromise', params: ({ context }: Context) => ({ sessionId: context.sessionId, active }) }) as const;
+  ({ type: 'retractPromise', params: (of: Context) => ({ ...request(of), active }) }) as const;
 export const publish = (what: string) =>
   ({ type: 'publishSession', params: ({ context }: Context) => ({ sessionId: context.sessionId, what }) }) as const;
 export const passForApplication = {

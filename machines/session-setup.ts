@@ -94,7 +94,7 @@ export const sessionSetup = setup({
     answer: notProvided<[unknown, Id & { requestId: string | null }]>('action answer'),
     answerEdit: notProvided<[unknown, Id & { requestId: string }]>('action answerEdit'),
     refuse: notProvided<[unknown, Id & { requestId: string | null; refusal: Refusal }]>('action refuse'),
-    retractPromise: notProvided<[unknown, Id & { active: boolean }]>('action retractPromise'),
+    retractPromise: notProvided<[unknown, Id & { requestId: string | null; active: boolean }]>('action retractPromise'),
     reportRest: notProvided<[unknown, Id]>('action reportRest'),
     reportDestroyed: notProvided<[unknown, Id]>('action reportDestroyed'),
     publishSession: notProvided<[unknown, Id & { what: string }]>('action publishSession'),

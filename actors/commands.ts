@@ -40,6 +40,7 @@ import { momentOf } from './rotation.ts';
 import { clockOf } from './session-clock.ts';
 import { create, pathFault, snapshotPathFault } from './session-creation.ts';
 import { linkOf } from './session-link.ts';
+import { isPrepared } from './start-needs.ts';
 import { trackedValues } from './tracked-values.ts';
 import { TRIGGER_HANDLERS } from './trigger-commands.ts';
 import { inTurn } from './turns.ts';
@@ -89,14 +90,15 @@ const commandTo = (
   caller: Caller,
   name: string,
   key: string,
-  tell: (session: NonNullable<ReturnType<DaemonParts['session']>>) => void,
+  tell: (session: NonNullable<ReturnType<DaemonParts['session']>>, document: SessionDocument) => void,
 ): Promise<Reply> => {
-  const document = find(parts, caller, name);
-  if (!document) return Promise.resolve(failed('session-not-found', { session: name }));
-  return inTurn(parts, document.id, () => {
-    const session = parts.session(document.id);
-    if (!session) return Promise.resolve(failed('session-not-found', { session: name }));
-    return parts.replies.expect(key, () => tell(session));
+  const found = find(parts, caller, name);
+  if (!found) return Promise.resolve(failed('session-not-found', { session: name }));
+  return inTurn(parts, found.id, () => {
+    const session = parts.session(found.id);
+    const document = parts.documents.find(found.id);
+    if (!session || !document) return Promise.resolve(failed('session-not-found', { session: name }));
+    return parts.replies.expect(key, () => tell(session, document));
   });
 };
 
@@ -292,9 +294,8 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'session.destroy': (parts, caller, { session }, key) =>
     command(parts, caller, session, key, { type: 'DestroyRequested', requestId: key }),
   'session.start': (parts, caller, { session }, key) =>
-    commandTo(parts, caller, session, key, (machine) => {
-      const document = caller.arranged ? find(parts, caller, session) : undefined;
-      const arranged = document !== undefined && parts.isArranged(document);
+    commandTo(parts, caller, session, key, (machine, document) => {
+      const arranged = (caller.arranged === true && parts.isArranged(document)) || isPrepared(parts, document);
       machine.send({ type: 'StartRequested', requestId: key, arranged });
     }),
   'session.stop': (parts, caller, { session }, key) =>
@@ -424,7 +425,9 @@ export const prepareCommand = async (parts: DaemonParts, caller: Caller, name: C
   if (name !== 'session.start') return succeeded({});
   const key = `prepare ${caller.who} ${id}`;
   parts.replies.prepare(key, succeeded({}));
-  return command(parts, caller, session, key, { type: 'PrepareRequested', requestId: key });
+  return commandTo(parts, caller, session, key, (machine, now) =>
+    machine.send({ type: 'PrepareRequested', requestId: key, arranged: isPrepared(parts, now) }),
+  );
 };
 
 /** A command that the daemon gives itself, with the rights of a local user. */

@@ -123,7 +123,7 @@ export class ConsumerLink {
   #spareFd: number | null = null;
   #ready: Deferred<void> = deferred();
   #exited: Deferred<void> = deferred();
-  #isReady = false;
+  #answers = false;
   /** Of the consumer that is there now. */
   #lost: Deferred<void> = deferred();
   #epoch = 0;
@@ -195,7 +195,7 @@ export class ConsumerLink {
   }
 
   markReady(): void {
-    this.#isReady = true;
+    this.#answers = true;
     this.#ready.resolve();
   }
 
@@ -209,6 +209,16 @@ export class ConsumerLink {
       for (const { rings } of registries) for (const { ringId } of rings) this.#rings.set(ringId, session);
     }
     return { pid: parsed.value.pid };
+  }
+
+  /** It can be asked now. */
+  get isReady(): boolean {
+    return this.#answers;
+  }
+
+  /** It can be asked, and has this directory. */
+  hasOpened(directory: string): boolean {
+    return this.#answers && this.#opened.has(directory);
   }
 
   async open(sessionId: string, directory: string): Promise<void> {
@@ -225,7 +235,7 @@ export class ConsumerLink {
   }
 
   async linkStatus(sessionId: string): Promise<LinkView | null> {
-    return this.#isReady ? linkIn(await this.#ask('link-status', { session: sessionId })) : null;
+    return this.#answers ? linkIn(await this.#ask('link-status', { session: sessionId })) : null;
   }
 
   /** `operations`: all that was archived or cleared until now, and the packets before it. */
@@ -288,7 +298,7 @@ export class ConsumerLink {
 
   /** The memory of a map, for a daemon to come; one that is not there yet gets it when it is ready. */
   hold(mapId: string, fd: number): void {
-    if (!this.#isReady || this.#maps.has(mapId)) return;
+    if (!this.#answers || this.#maps.has(mapId)) return;
     this.#tell({ kind: 'map', mapId }, [fd]);
     this.#maps.add(mapId);
   }
@@ -309,7 +319,7 @@ export class ConsumerLink {
   }
 
   async alarms(sessionId: string): Promise<readonly WriteAlarm[]> {
-    if (!this.#isReady) return [];
+    if (!this.#answers) return [];
     const parsed = parseMessage(alarmsSchema, await this.#ask('stats', { session: sessionId }));
     if (!parsed.ok) throw refusedBy(parsed.fault);
     const causes = new Map(parsed.value.streams.flatMap(({ directory, alarm }) => (alarm ? [[directory, alarm]] : [])));
@@ -409,8 +419,8 @@ export class ConsumerLink {
   }
 
   #withdraw(): void {
-    if (this.#isReady) this.#ready = deferred();
-    this.#isReady = false;
+    if (this.#answers) this.#ready = deferred();
+    this.#answers = false;
   }
 
   #forgetDirectories(sessionId: string): void {

@@ -17,13 +17,13 @@ import { armAllCounts } from './map-counts.ts';
 import { sendParcel } from './parcels.ts';
 import { faultOfRefusal, Refused, refuse, refusedFrom } from './refused.ts';
 import { holdAll, provideRingRegistry } from './ring-registry.ts';
-import { bytesOf } from './rings.ts';
 import { archiveRest, ensureChunk, provideRotation, rotationEnded, rotationRests, tellSchedules } from './rotation.ts';
-import { scopeFor, scopeKey } from './scopes.ts';
+import { scopeFor } from './scopes.ts';
 import { closeLink, drainLink, leftParcel, linkOf, placeOfArchive } from './session-link.ts';
 import { redirect } from './session-output.ts';
 import { recoverSession } from './session-recovery.ts';
 import { provideSnapshot } from './snapshot.ts';
+import { memoryNeeded } from './start-needs.ts';
 import { channelViewOf, summaryOf } from './views.ts';
 
 /** How long the operation may take until a daemon that finds it in the document calls it late. */
@@ -72,17 +72,6 @@ const tellChannels = (parts: DaemonParts, sessionId: string): void => {
     tellChannel(channel, { type: enabled ? 'ChannelEnabled' : 'ChannelDisabled' });
     if (document.everStarted) tellChannel(channel, { type: 'SessionStarted' });
   }
-};
-
-/** At least one ring set per channel, and one for every scope that is known now. */
-const memoryNeeded = (parts: DaemonParts, document: SessionDocument): number => {
-  const cpus = parts.ports.host.onlineCpus().length;
-  const scopes = new Set(parts.applications.registered().map(({ identity }) => scopeKey(scopeFor(document, identity!))));
-  const held = (channel: number) =>
-    document.registries.flatMap(({ ringSets }) => ringSets).filter((set) => set.channel === channel);
-  return document.channels
-    .map((channel) => bytesOf(channel, cpus) * Math.max(0, Math.max(1, scopes.size) - held(channel.id).length))
-    .reduce((total, bytes) => total + bytes, 0);
 };
 
 const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void> => {

@@ -14,8 +14,8 @@ import type { SnapshotPlace, SnapshotWanted } from './snapshot-edits.ts';
 export type SessionEvent =
   | { readonly type: 'EditRequested'; readonly requestId: string; readonly edit: SessionEdit }
   | { readonly type: 'SnapshotRequested'; readonly requestId: string; readonly wanted: SnapshotWanted }
-  /** Whatever a start may fail of is done; nothing is recorded yet. */
-  | { readonly type: 'PrepareRequested'; readonly requestId: string }
+  /** Whatever a start may fail of is done; nothing is recorded yet. `arranged`: it stands already. */
+  | { readonly type: 'PrepareRequested'; readonly requestId: string; readonly arranged: boolean }
   /** Of a stopped session: its traces go elsewhere from now on. */
   | { readonly type: 'RedirectRequested'; readonly requestId: string; readonly wanted: OutputWanted }
   /** `arranged`: what it may fail of was done a moment ago, and has not changed since. */

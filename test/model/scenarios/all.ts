@@ -19,6 +19,7 @@ import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
 import { RELAY_SCENARIOS } from './relays.ts';
+import { RESTARTS } from './restarts.ts';
 import { ROTATION } from './rotation.ts';
 import type { Scenario } from './scenario.ts';
 import { SNAPSHOTS } from './snapshots.ts';
@@ -29,6 +30,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RECORDING,
   ...FILTERS,
   ...RECOVERY,
+  ...RESTARTS,
   ...KEEPERS,
   ...PROGRAMS,
   ...LATE_AND_GONE,

@@ -46,7 +46,7 @@ const stateOf = async (world: World, host: string): Promise<string | undefined> 
 let operations = 0;
 
 /** A command of the fleet to this host, or to all. */
-const ask = async (world: World, name: string, fields: Body, all = true): Promise<Body> => {
+export const ask = async (world: World, name: string, fields: Body, all = true): Promise<Body> => {
   const [noun, verb] = name.split('.') as [string, string];
   const who = 'alice';
   const subject = all

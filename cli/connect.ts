@@ -26,7 +26,7 @@ import type { FleetCaller } from './fleet-run.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** A machine with more to do than it can takes its time over a start; whoever cannot start ends, and is not waited for. */
-const START_TIMEOUT_MS = 60_000;
+export const START_TIMEOUT_MS = 60_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 
 export interface ConnectOptions {

@@ -11,7 +11,7 @@ import { readFleet } from '../../transport/fleet-file.ts';
 import { writeWhole } from '../../transport/private-file.ts';
 import { RESERVED_HOSTS } from '../../transport/subjects.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
-import { askForAccess, KEEPER, keeperArguments, prepareDirectories } from '../connect.ts';
+import { askForAccess, KEEPER, keeperArguments, prepareDirectories, START_TIMEOUT_MS } from '../connect.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
 import { takePlace } from '../take-place.ts';
 import { HELP, noMoreWords, refused } from './shared.ts';
@@ -80,7 +80,7 @@ const background = async (environment: Environment, directories: Directories, lo
   keeper.once('error', () => {
     ended = true;
   });
-  for (let tries = 0; tries < 1500; tries++) {
+  for (const deadline = Date.now() + START_TIMEOUT_MS; Date.now() < deadline; ) {
     if (await askForAccess(directories)) {
       const pid = keeper.pid!;
       const file = environment.options.get('pidfile');

@@ -47,7 +47,6 @@ describe('sessions of a fleet', { timeout: 300_000 }, () => {
           .map(({ host, generation, state }) => `${host} ${generation} ${state}`)
           .join(', ') === wanted,
       wanted,
-      25_000,
     );
 
   before(async () => {

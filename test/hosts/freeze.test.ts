@@ -56,7 +56,7 @@ describe('a flight recorder of three hosts', { timeout: 300_000 }, () => {
     for (const { path } of findFrozen(outputs(), id!)) {
       const { atNs, frozenAtNs } = JSON.parse(readFileSync(join(path, FREEZE_NOTE), 'utf8')) as Record<string, string>;
       const afterMs = Number(BigInt(frozenAtNs!) - BigInt(atNs!)) / 1e6;
-      assert.ok(afterMs > 0 && afterMs < 5_000, `${path}: frozen ${afterMs} ms after the event`);
+      assert.ok(afterMs > 0 && afterMs < PATIENCE_MS, `${path}: frozen ${afterMs} ms after the event`);
     }
     // The copies are whole when a snapshot of the same session can be taken again.
     for (const host of HOSTS) fleet.at(host).ok('stop', 'flight');
@@ -79,7 +79,7 @@ describe('a flight recorder of three hosts', { timeout: 300_000 }, () => {
     assert.equal(babeltrace(directory).status, 0);
     const ranges = HOSTS.map((host) => timesIn(join(directory, host))).map((one) => [one[0]!, one.at(-1)!] as const);
     const last = ranges.map(([, end]) => end);
-    assert.ok(Math.max(...last) - Math.min(...last) < 1, `they end together: ${last}`);
+    assert.ok(Math.max(...last) - Math.min(...last) < 20, `they end together: ${last}`);
     assert.ok(Math.max(...ranges.map(([begin]) => begin)) < Math.min(...last), 'there is a time that all of them show');
   });
 

@@ -62,14 +62,10 @@ const start = (command: string, args: readonly string[], env: NodeJS.ProcessEnv)
 };
 
 const says = (running: Running, what: RegExp): Promise<void> =>
-  until(
-    () => {
-      if (running.child.exitCode !== null && !what.test(running.said())) throw new Error(running.said());
-      return what.test(running.said());
-    },
-    `${what}`,
-    20_000,
-  );
+  until(() => {
+    if (running.child.exitCode !== null && !what.test(running.said())) throw new Error(running.said());
+    return what.test(running.said());
+  }, `${what}`);
 
 /** The trace has events up to the symptom, or just after: what the buffers held. */
 const readable = (path: string): void => {

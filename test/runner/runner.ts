@@ -1,4 +1,7 @@
-/** Runs tiers one after the other, prints as it goes, ends with the totals. */
+/**
+ * Runs tiers one after the other, prints as it goes, ends with the totals. What a tier leaves of its time the next ones have: how a
+ * machine's slowness falls on them is its own affair, as long as all of it fits.
+ */
 import { count, failed, type Outcome, type Totals, totalsLine, withReason } from './outcome.ts';
 import type { Step } from './steps.ts';
 import type { Tier } from './tiers.ts';
@@ -40,14 +43,15 @@ const stepsOf = (tier: Tier): Step[] => {
   }
 };
 
-const runTier = async (tier: Tier, options: RunOptions): Promise<TierRun> => {
+/** `leftMs`: what the tiers before it did not use. */
+const runTier = async (tier: Tier, leftMs: number, options: RunOptions): Promise<TierRun> => {
   const began = Date.now();
   const outcomes: Outcome[] = [];
   const left = stepsOf(tier);
   options.print(`${tier.name}: ${left.length} step${left.length === 1 ? '' : 's'}`);
   const work = async (): Promise<void> => {
     for (let step = left.shift(); step; step = left.shift()) {
-      const results = await runStep(step, tier, began + tier.budgetS * 1000, options);
+      const results = await runStep(step, tier, began + leftMs + tier.budgetS * 1000, options);
       for (const outcome of results) printOutcome(outcome, step, options.print);
       outcomes.push(...results);
     }
@@ -63,7 +67,12 @@ const tierLine = ({ tier, outcomes, tookMs }: TierRun, bounded: boolean): string
 
 export const runTiers = async (tiers: readonly Tier[], options: RunOptions): Promise<Totals> => {
   const runs: TierRun[] = [];
-  for (const tier of tiers) runs.push(await runTier(tier, options));
+  let leftMs = 0;
+  for (const tier of tiers) {
+    const run = await runTier(tier, leftMs, options);
+    leftMs = Math.max(0, leftMs + tier.budgetS * 1000 - run.tookMs);
+    runs.push(run);
+  }
   options.print('');
   for (const run of runs) options.print(tierLine(run, options.unboundedFileMs === null));
   const totals = count(runs.flatMap((run) => run.outcomes));

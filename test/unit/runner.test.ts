@@ -76,6 +76,14 @@ test('what a tier has no time for is reported as not run', async () => {
   assert.match(lines.join('\n'), /next[\s\S]*not run: the tier has used up its 1 s/);
 });
 
+test('what a tier leaves of its time the next one has', async () => {
+  const lines: string[] = [];
+  const tierOf = (name: string, budgetS: number, step: Step) => ({ name, budgetS, parallel: 1, steps: () => [step] });
+  const tiers = [tierOf('fast', 120, commandStep('fast', 'true', [])), tierOf('slow', 1, commandStep('slow', 'sleep', ['2']))];
+  const options = { root: scratch, env: process.env, unboundedFileMs: null, print: (line: string) => void lines.push(line) };
+  assert.deepEqual(await runTiers(tiers, options), { passed: 2, failed: 0, skipped: 0 }, lines.join('\n'));
+});
+
 test('native test lines are read with their notes, and a status that does not fit them is a failure', async () => {
   assert.deepEqual(readTestLines('# a.c:1: wanted 1\nnot ok - adds\nok - subtracts\nok 3 - divides # SKIP no zero\nokay\n'), [
     { name: 'adds', status: 'failed', text: '# a.c:1: wanted 1' },

@@ -31,7 +31,21 @@ export interface Checked {
 
 const built = new Map<string, string>();
 
-type Program = 'counter' | 'check_trace' | 'contexts' | 'orders' | 'true_time' | 'wrong_clock';
+type Program =
+  | 'counter'
+  | 'large_counter'
+  | 'check_trace'
+  | 'check_large_trace'
+  | 'contexts'
+  | 'orders'
+  | 'true_time'
+  | 'wrong_clock';
+
+/** Of each event of a large counter, beside who made it and its number. */
+export const FILLER_BYTES = 1_000;
+
+/** Programs that are another one with larger events. */
+const LARGE: Readonly<Partial<Record<Program, Program>>> = { large_counter: 'counter', check_large_trace: 'check_trace' };
 
 /** Compiles one of test/support's C programs (`wrong_clock`: a library to be preloaded) once per test process. */
 export const build = (name: Program): string => {
@@ -42,7 +56,18 @@ export const build = (name: Program): string => {
     flag.replace('-I', `-I${ROOT}/`),
   );
   const kind = name === 'wrong_clock' ? ['-shared', '-fPIC'] : [];
-  execFileSync('cc', ['-O2', '-w', ...kind, ...includes, join(ROOT, `test/support/${name}.c`), '-o', out, '-ldl', '-lpthread']);
+  if (LARGE[name]) kind.push(`-DWEFT_TEST_FILLER=${FILLER_BYTES}`);
+  execFileSync('cc', [
+    '-O2',
+    '-w',
+    ...kind,
+    ...includes,
+    join(ROOT, `test/support/${LARGE[name] ?? name}.c`),
+    '-o',
+    out,
+    '-ldl',
+    '-lpthread',
+  ]);
   built.set(name, out);
   return out;
 };
@@ -59,8 +84,8 @@ export const dataFiles = (directory: string): string[] =>
         .sort((a, b) => chunkOf(a) - chunkOf(b))
     : [];
 
-export const checkTrace = (directory: string): Checked => {
-  const ran = spawnSync(build('check_trace'), dataFiles(directory), { encoding: 'utf8', maxBuffer: 1 << 24 });
+export const checkTrace = (directory: string, checker: Program = 'check_trace'): Checked => {
+  const ran = spawnSync(build(checker), dataFiles(directory), { encoding: 'utf8', maxBuffer: 1 << 24 });
   return JSON.parse(ran.stdout) as Checked;
 };
 
@@ -132,11 +157,14 @@ export class Weft {
     first?: number;
     /** The only CPU that it runs on. */
     pinned?: number;
+    /** Its events have FILLER_BYTES more. */
+    large?: boolean;
   }) {
     const confirm = options.confirm ?? join(this.home, `confirm-${this.#children.length}`);
     const { threads = 1, events = 0, periodNs = 0, processes = 1, first = 0, pinned } = options;
     const args = [confirm, threads, events, periodNs, processes, first].map(String);
-    const command = pinned === undefined ? [build('counter')] : ['taskset', '-c', String(pinned), build('counter')];
+    const program = build(options.large ? 'large_counter' : 'counter');
+    const command = pinned === undefined ? [program] : ['taskset', '-c', String(pinned), program];
     const child = spawn(command[0]!, [...command.slice(1), ...args], {
       env: { ...this.env, ...options.env },
       stdio: ['ignore', 'pipe', 'inherit'],

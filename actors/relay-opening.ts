@@ -57,6 +57,8 @@ export class Opening {
   #ackTimer: unknown = null;
   #commitTimer: unknown = null;
   #ended = false;
+  /** What is there is made durable and acknowledged: nothing more comes to it, or another relay would have that too. */
+  #isEnding = false;
 
   constructor(id: string, request: OpenRequest, entry: LinkEntry, parts: RelayParts) {
     this.id = id;
@@ -88,7 +90,7 @@ export class Opening {
   }
 
   receive(order: { readonly n: number }, body: Body): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#isEnding) return;
     this.#tellMachine();
     if (order.n < this.#expected)
       this.#told.clear(); // its acknowledgement was lost
@@ -130,6 +132,7 @@ export class Opening {
   }
 
   async makeDurable(): Promise<void> {
+    this.#isEnding = true;
     await this.entry.store.commit();
     this.#acknowledge();
   }

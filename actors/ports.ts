@@ -14,6 +14,7 @@ import type { FleetFile } from '../transport/fleet-file.ts';
 import type { Role } from '../transport/identity.ts';
 import type { FollowedTrace } from './followed-trace.ts';
 import type { KeeperClient } from './keeper-client.ts';
+import type { Limits } from './limits.ts';
 import type { ParcelDocument } from './parcels.ts';
 
 export interface Clock {
@@ -220,6 +221,7 @@ export interface DaemonPorts {
   readonly paths: DaemonPaths;
   /** A command needed a daemon and started it; nobody asked for this one by name. */
   readonly forCommand: boolean;
+  readonly limits: Limits;
   consumerProgram(owner: number): ConsumerProgram;
   /** Where traces of a session go when its creator says nothing. */
   defaultOutput(owner: number, name: string, createdAtMs: number): string;

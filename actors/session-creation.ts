@@ -9,6 +9,7 @@ import { failed } from '../transport/errors.ts';
 import type { CommandRequest } from '../transport/messages.ts';
 import type { Caller, Handler } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { sessionsFull } from './limits.ts';
 import { localStamp, localTime } from './local-time.ts';
 import { clockOf } from './session-clock.ts';
 import { inTurn } from './turns.ts';
@@ -121,7 +122,7 @@ export const create: Handler<'session.create'> = async (parts, caller, request, 
   const name = request.name ?? `auto-${localStamp(parts.ports.clock.now())}`;
   const wrong = nameFault(parts, name);
   if (wrong) return wrong;
-  const unfit = destinationFault(request) ?? pathFault(request.output ?? null);
+  const unfit = destinationFault(request) ?? pathFault(request.output ?? null) ?? sessionsFull(parts, caller.uid);
   if (unfit) return unfit;
   if (request.output !== undefined && request.noOutput) {
     return failed('bad-message', { field: 'output', cause: '`noOutput` excludes it' });

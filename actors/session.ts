@@ -13,6 +13,7 @@ import { failed, refused, succeeded } from '../transport/errors.ts';
 import type { LinkView } from '../transport/messages.ts';
 import { provideChannel, tellChannel } from './channel.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { admitRules } from './limits.ts';
 import { armAllCounts } from './map-counts.ts';
 import { sendParcel } from './parcels.ts';
 import { faultOfRefusal, Refused, refuse, refusedFrom } from './refused.ts';
@@ -54,6 +55,7 @@ const adjustedOf = (answer: EditAnswer): Body => ('adjusted' in answer ? { adjus
 const writeEdit = (parts: DaemonParts, sessionId: string, requestId: string, edit: SessionEdit): Promise<void> =>
   parts.documents.edit(sessionId, (before) => {
     const { document, value } = accepted(before, edit);
+    admitRules(parts, before, document);
     const reply = succeeded(editBody(parts, document, edit, value));
     parts.replies.prepare(requestId, reply);
     const settle = { requestId, atMs: parts.ports.clock.now(), reply: storable(reply) };

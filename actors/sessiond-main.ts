@@ -12,6 +12,7 @@ import { DaemonParts } from './daemon-parts.ts';
 import { logCrashes, openLog, realClock, realDisk, realHost, realIds } from './host-ports.ts';
 import { KeeperClient } from './keeper-client.ts';
 import { labelsOf } from './labels.ts';
+import type { Limits } from './limits.ts';
 import { localStamp } from './local-time.ts';
 import type { ConsumerProgram, DaemonPorts, Host, KeeperPort, Log } from './ports.ts';
 import { realRingFiles } from './ring-files.ts';
@@ -39,6 +40,7 @@ export interface SessionDaemonOptions {
   readonly labels: readonly string[];
   readonly external?: External | undefined;
   readonly forCommand: boolean;
+  readonly limits: Limits;
   /** The words after `weft` of what loads saved sessions, once it serves; null: none are to be loaded. */
   readonly loader: readonly string[] | null;
   /** The words after the program with which a keeper starts this daemon again. */
@@ -142,6 +144,7 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
       clientSocket: join(runtime, 'client.sock'),
     },
     forCommand: options.forCommand,
+    limits: options.limits,
     consumerProgram: consumerProgram(host, options),
     defaultOutput: defaultOutput(host, options),
     spool: spool(host, options),

@@ -65,6 +65,11 @@ const FAULTS = {
     ({ pid, why }) => `A session daemon of this user runs already (pid ${pid})${why === undefined ? '' : `: ${why}`}.`,
     'Use it, end it with `weft sessiond --stop`, or take its place with `weft sessiond --replace`; sessions are kept.',
   ),
+  'too-many': row<{ uid: number; limit: number; what: string; option: string }>(
+    'error',
+    ({ uid, limit, what, option }) => `User ${uid} has ${limit} ${what} already, as many as one user may have (${option}).`,
+    'Remove some that are not needed, or have the session daemon started with a higher limit: `weft sessiond --help`.',
+  ),
   'daemon-unreachable': row<{ cause: string }>(
     'error',
     ({ cause }) => `No session daemon is available: ${cause}.`,

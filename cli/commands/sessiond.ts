@@ -12,6 +12,7 @@ import { writeWhole } from '../../transport/private-file.ts';
 import { RESERVED_HOSTS } from '../../transport/subjects.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
 import { askForAccess, KEEPER, keeperArguments, prepareDirectories, START_TIMEOUT_MS } from '../connect.ts';
+import { LIMIT_OPTIONS, limitsOf } from '../limit-options.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
 import { takePlace } from '../take-place.ts';
 import { HELP, noMoreWords, refused } from './shared.ts';
@@ -28,7 +29,9 @@ const words = ({ options, group }: Environment, directories: Directories): strin
   '--group',
   options.get('group') ?? group,
   ...busWords(options.get('bus-url'), directories),
-  ...['bus-context', 'host', 'fleet-user'].flatMap((name) => (options.has(name) ? [`--${name}`, options.get(name)!] : [])),
+  ...['bus-context', 'host', 'fleet-user', ...LIMIT_OPTIONS.map(({ long }) => long)].flatMap((name) =>
+    options.has(name) ? [`--${name}`, options.get(name)!] : [],
+  ),
   ...options.all('label').flatMap((label) => ['--label', label]),
   ...(options.has('fleet') ? ['--fleet', resolve(options.get('fleet')!)] : []),
   ...(options.has('load') ? ['--load', resolve(options.get('load')!)] : []),
@@ -176,6 +179,7 @@ export const sessiond: Command = {
       help: 'Load this file or directory, not ~/.weft/sessions/auto, /etc/weft/sessions/auto',
     },
     { long: 'pidfile', short: 'p', value: 'PATH', help: 'Write the pid here (with --background, --daemonize)' },
+    ...LIMIT_OPTIONS,
     { long: 'no-kernel', help: 'No kernel domain: there is none' },
     ...NOT_HERE,
   ],
@@ -189,6 +193,7 @@ export const sessiond: Command = {
     if (environment.options.has('fleet-user') && process.getuid?.() !== 0) {
       throw new UsageError('--fleet-user is for root’s daemon: yours acts as you');
     }
+    limitsOf(environment.options);
     for (const label of environment.options.all('label')) parseLabel(label);
     if (environment.options.has('fleet')) readFleet(resolve(environment.options.get('fleet')!));
     const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);

@@ -248,4 +248,33 @@ export const STARTING: readonly Scenario[] = [
     await world.ok('session.stop', { session: 's' });
     holds(world, numbers);
   }),
+
+  scenario('one user takes so much and no more, whatever is asked at once; others have theirs', async (world) => {
+    world.limits = { sessions: 2, triggers: 1, rules: 2 };
+    await session(world);
+    const created = await Promise.all(
+      ['b', 'c', 'd'].map((name) => world.command('session.create', { name, output: `/out/${name}` })),
+    );
+    assert.deepEqual(
+      created.map((reply) => (reply.ok ? 'ok' : reply.fault.code)),
+      ['ok', 'too-many', 'too-many'],
+    );
+    await world.ok('session.create', { name: 'e', output: '/out/e' }, { who: 1001 });
+    await world.ok('channel.enable', { session: 'b', name: 'ch' });
+    const enable = (pattern: string) => world.command('event.enable', { session: 'b', channel: 'ch', pattern });
+    const codes = (await Promise.all(['p:a', 'p:b', 'p:c'].map(enable))).map((reply) => (reply.ok ? 'ok' : reply.fault.code));
+    assert.deepEqual(codes, ['ok', 'too-many', 'too-many'], 'the first session has one rule');
+    await world.ok('event.disable', { session: 'b', channel: 'ch', pattern: 'p:a' });
+    assert.ok((await enable('p:a')).ok, 'the same again is no further one');
+    const trigger = {
+      condition: { kind: 'session-rotation-finishes', session: 's' },
+      actions: [{ kind: 'notify', rate: { kind: 'every', count: 1 } }],
+    };
+    await world.ok('trigger.add', { name: 't', ...trigger });
+    assert.equal(await world.refused('trigger.add', { name: 'u', ...trigger }), 'too-many');
+    await world.ok('trigger.remove', { name: 't' });
+    await world.ok('trigger.add', { name: 'u', ...trigger });
+    await world.ok('session.destroy', { session: 'b' });
+    await world.ok('session.create', { name: 'b', output: '/out/b' });
+  }),
 ];

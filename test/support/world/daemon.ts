@@ -117,7 +117,7 @@ export class WorldDaemon {
       bus: mortal('buses', this.#bus(), ['open', 'adopt', 'grant'], life, world.faults),
       ringFiles: mortal('files', world.ringFiles, [], life, world.faults),
       survivors: mortal('survivors', this.#survivors(), ['end'], life, world.faults),
-      forCommand: false,
+      ...{ forCommand: false, limits: world.limits },
       paths: { lock: 'lock', clock: 'clock', appsSocket: 'apps.sock', clientSocket: 'client.sock' },
       consumerProgram: (owner) => ({ arguments: ['consumerd', String(owner)], environment: {}, log: '' }),
       spool: (owner, id) => `/home/${owner}/spool/${id}`,

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeDirectories } from '../actors/make-directories.ts';
 import { type Directories, directoriesOf } from '../actors/paths.ts';
+import { GIVE_UP_MS } from '../actors/replies.ts';
 import { NativeError } from '../native/addon/errors.ts';
 import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
 import { type Access, connectAccess, parseAccess } from '../transport/access.ts';
@@ -23,11 +24,13 @@ import {
   subtree,
 } from '../transport/subjects.ts';
 import type { FleetCaller } from './fleet-run.ts';
+import { whileWaiting } from './waiting.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** A machine with more to do than it can takes its time over a start; whoever cannot start ends, and is not waited for. */
 export const START_TIMEOUT_MS = 60_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+/** Longer than the daemon takes for anything: it then says itself what it waited for. */
+export const REQUEST_TIMEOUT_MS = GIVE_UP_MS + 10_000;
 
 export interface ConnectOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -240,7 +243,8 @@ export class Daemon {
   #ask(name: string, body: Body): Promise<Reply> {
     const [noun, verb] = name.split('.') as [string, string];
     const { host, uid, realm, who } = this.access;
-    return this.bus.request(commandSubject({ host, uid, realm, who, noun, verb }), body, REQUEST_TIMEOUT_MS);
+    const subject = commandSubject({ host, uid, realm, who, noun, verb });
+    return whileWaiting(name, process.stderr, () => this.bus.request(subject, body, REQUEST_TIMEOUT_MS));
   }
 
   /** Of the caller's own things; root, and the daemon's user, hear of all. */

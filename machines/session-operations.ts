@@ -3,7 +3,7 @@
  * written), then act. What a start answers is known by then, and kept with the promise; a stop settles at its end (the answer is kept
  * with the document), and destroy ends with the document's removal.
  */
-import { refusalOf } from './refusal.ts';
+import { refusal, refusalOf } from './refusal.ts';
 import {
   answer,
   id,
@@ -124,6 +124,9 @@ const keep = {
   actions: [refuseError, retract(false)],
 } as const;
 
+/** The disk hangs, or nobody comes to write. */
+const unwrittenLate = (what: 'Stop' | 'Destroy') => refusal(what === 'Stop' ? 'unwritten' : 'unwritten-lost', { ms: 40_000 });
+
 /** Nothing is recorded any more, and what was is in the files. */
 const closing = (what: 'Stop' | 'Destroy', next: 'settling' | 'releasing', unwritten: readonly (typeof keep)[]) =>
   ({
@@ -152,7 +155,7 @@ const closing = (what: 'Stop' | 'Destroy', next: 'settling' | 'releasing', unwri
         ],
       },
       after: {
-        flushTimeout: { target: next, actions: { type: 'rememberFault', params: { fault: late('flushing', 40_000) } } },
+        flushTimeout: { target: next, actions: { type: 'rememberFault', params: { fault: unwrittenLate(what) } } },
       },
     },
   }) as const;

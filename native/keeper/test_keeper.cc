@@ -1,4 +1,5 @@
 #include "keeper/test_keeper.h"
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -186,7 +187,11 @@ bool Caller::receive(Record &record, std::vector<int> *fds) const {
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) != static_cast<ssize_t>(sizeof record))
+    ssize_t size;
+    do {
+        size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    } while (size < 0 && errno == EINTR);
+    if (size != static_cast<ssize_t>(sizeof record))
         return false;
     const cmsghdr *head = CMSG_FIRSTHDR(&message);
     if (fds && head) {
@@ -260,7 +265,10 @@ TestKeeper::~TestKeeper() {
 
 std::string TestKeeper::heard() {
     char text[4096];
-    const ssize_t size = recv(reports_, text, sizeof text, 0);
+    ssize_t size;
+    do { // a limit on waiting makes a stop of this process an interruption
+        size = recv(reports_, text, sizeof text, 0);
+    } while (size < 0 && errno == EINTR);
     return size > 0 ? std::string(text, static_cast<size_t>(size)) : "";
 }
 

@@ -114,8 +114,8 @@ export const CONSUMER_REQUESTS = {
     createdAt: text,
     compress: z.boolean(),
     spoolLimit: bytes,
-    /** Of the other end's files, by channel. */
-    tracefiles: z.array(z.object({ prefix: text, size: bytes, count: uint32 })),
+    /** Of the other end's files, by channel; `whole`: one ring for all CPUs, so the prefix is the name (absent: nobody says). */
+    tracefiles: z.array(z.object({ prefix: text, size: bytes, count: uint32, whole: z.boolean().exactOptional() })),
     /** That will be attached: until then their readers may write again what lies in the spool. */
     rings: z.array(hexId).default([]),
   }),

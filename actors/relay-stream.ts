@@ -58,6 +58,8 @@ const EMPTY: Tail = { file: 0, entries: 0, dataAt: 0, number: -1 };
 export class RelayStream {
   readonly disk: RelayDisk;
   readonly limits: Limits;
+  /** What the names of its files begin with (relay-stems.ts). */
+  readonly stem: string;
   /** Of the directory of the link. */
   root: string;
   /** As the link calls it, relative to the root. */
@@ -75,11 +77,12 @@ export class RelayStream {
   touched = new Set<number>();
   #partial: Partial | null = null;
 
-  constructor(disk: RelayDisk, root: string, path: string, limits: Limits) {
+  constructor(disk: RelayDisk, root: string, path: string, limits: Limits, stem: string | null) {
     this.disk = disk;
     this.root = root;
     this.path = path;
     this.limits = limits;
+    this.stem = stem ?? this.name;
   }
 
   get trace(): string {
@@ -98,8 +101,8 @@ export class RelayStream {
   }
 
   fileName(file: number): string {
-    if (this.limits.size === 0) return this.name;
-    return `${this.name}_${this.limits.count === 0 ? file : file % this.limits.count}`;
+    if (this.limits.size === 0) return this.stem;
+    return `${this.stem}_${this.limits.count === 0 ? file : file % this.limits.count}`;
   }
 
   dataPath(file = this.tail.file): string {

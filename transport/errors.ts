@@ -275,6 +275,12 @@ const FAULTS = {
     ({ channel, cause }) => `\`${channel}\` cannot name a channel: ${cause}.`,
     'A name has 1 to 255 bytes, no `/`, does not begin with `.` and is not `metadata`.',
   ),
+  'channel-files-meet': row<{ session: string; channel: string; other: string; file: string }>(
+    'error',
+    ({ session, channel, other, file }) =>
+      `Channels \`${channel}\` and \`${other}\` of recording session \`${session}\` would both write a file \`${file}\`.`,
+    'Files are called CHANNEL_CPU or CHANNEL_l_CPU, with a trace file size _NUMBER behind it: give the channel another name.',
+  ),
   'channel-attributes-invalid': row<{ attribute: string; cause: string }>(
     'error',
     ({ attribute, cause }) => `Channel attribute \`${attribute}\` is wrong: ${cause}.`,

@@ -49,6 +49,21 @@ test('names have rules, and the rule is said', () => {
   refuses('channel-name-invalid', 1, /metadata/, 'enable-channel', '-u', '-s', 'good', 'metadata');
 });
 
+test('channels whose files would have one name are not of one session, however it is made', () => {
+  weft.ok('create', 'meeting', '-o', weft.trace('meeting'));
+  weft.ok('enable-channel', '-u', '-s', 'meeting', 'a', '--tracefile-size=128k', '--subbuf-size=64k');
+  const says = /`a_0` and `a` of recording session `meeting` would both write a file `a_0_0`/;
+  refuses('channel-files-meet', 1, says, 'enable-channel', '-u', '-s', 'meeting', 'a_0');
+  refuses('channel-files-meet', 1, /`a_l_0_0`/, 'enable-channel', '-u', '-s', 'meeting', 'a_l', '--tracefile-size=128k');
+  weft.ok('destroy', 'meeting');
+  const file = join(weft.home, 'meeting.yaml');
+  const channels = '[{name: b, events: []}, {name: b_l, events: []}]';
+  writeFileSync(file, `weft: 1\nsessions:\n  - {name: meeting, channels: ${channels}}\n`);
+  const loaded = weft.run('load', '-i', file);
+  assert.equal(loaded.status, 1);
+  assert.match(loaded.stderr, /`b_l` and `b` of recording session `meeting` would both write a file `b_l_0`/);
+});
+
 test('an output directory that cannot be written is refused with its path before anything is recorded', () => {
   const blocked = join(weft.home, 'a-file');
   writeFileSync(blocked, '');

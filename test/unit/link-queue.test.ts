@@ -142,6 +142,20 @@ test('what the files of a ring are called, and whose they are, follows the rings
   assert.equal(settled('ust/pid/a/c_0'), null);
 });
 
+test('a channel `a` and one that is called like a stream of it have the limits of their own', () => {
+  const first = [
+    { prefix: 'a_0', size: 5, count: 0, whole: false },
+    { prefix: 'a', size: 0, count: 0, whole: false },
+    { prefix: 'b_1', size: 6, count: 0, whole: true },
+    { prefix: 'b', size: 7, count: 0, whole: true },
+  ];
+  const limits = limitsOf(new ConsumerStreams(), 's', first);
+  assert.deepEqual(
+    ['a_0', 'a_0_3', 'b_1', 'b'].map((name) => limits(`ust/${name}`).size),
+    [0, 5, 6, 7],
+  );
+});
+
 test('a ring that is detached without ever having been attached holds nothing back', () => {
   const streams = new ConsumerStreams();
   const settled = settledIn(streams, 's', ['r1', 'r2']);

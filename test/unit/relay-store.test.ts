@@ -254,3 +254,47 @@ told('a commit that ends when the link is another’s already writes nothing', a
   await assert.rejects(late);
   assert.deepEqual((await link.again()).positions, {});
 });
+
+// Packets of a stream that is split: two to a file.
+const SPLIT = { size: 8192, count: 0 };
+
+for (const [first, second, files] of [
+  ['c_0', 'c_0_0', ['c_0_0', 'c_0_0-2', 'c_0_1']],
+  ['c_0_0', 'c_0', ['c_0-2_0', 'c_0-2_1', 'c_0_0']],
+] as const)
+  told(
+    `of ${first} and ${second}, which would share a file, both have all they sent, also when the relay comes again`,
+    async (link) => {
+      const trace = 'ust/uid/0/64-bit';
+      const send = (from: number, count: number) => {
+        for (const [at, name] of [first, second].entries())
+          for (let n = from; n < from + count; n++)
+            link.store.packet(packet(`${trace}/${name}`, 100 * at + n, 4096, name === 'c_0' ? SPLIT : undefined));
+      };
+      const told = () =>
+        Object.entries(link.positions)
+          .sort()
+          .map(([path, number]) => [path.slice(trace.length + 1), number]);
+      const held = () =>
+        readdirSync(link.path(trace))
+          .filter((name) => name !== 'index')
+          .sort();
+      const all = () =>
+        held()
+          .flatMap((name) => numbersIn(readFileSync(link.path(`${trace}/${name}`))))
+          .sort((a, b) => a - b);
+      send(0, 3);
+      await link.store.commit();
+      assert.deepEqual(held(), files);
+      await link.again();
+      const last = { [first]: 2, [second]: 102 };
+      assert.deepEqual(told(), Object.entries(last).sort());
+      assert.deepEqual(all(), [0, 1, 2, 100, 101, 102]);
+      send(3, 1);
+      await link.store.commit();
+      assert.deepEqual(all(), [0, 1, 2, 3, 100, 101, 102, 103]);
+      link.store.operate(archive(1));
+      await link.store.commit();
+      assert.deepEqual([link.store.record.stems, link.store.record.limits], [{}, {}]);
+    },
+  );

@@ -169,12 +169,14 @@ export class LinkPump {
     return this.#inFlight.length === 0 && this.#pending.length === 0 && !this.#current && this.#options.queue.empty;
   }
 
-  /** For viewers at the other end: all that happened before has been sent. */
+  /** For viewers at the other end: all that happened before has been sent, of these streams; without any, of all. */
   beat(clock: bigint): void {
     const paths = this.#options.queue.idlePaths;
     const idle = this.#running && !this.#full && !this.#current && this.#pending.length === 0;
     if (!idle) return;
-    for (const some of beatsOf(paths)) if (!this.#post({ kind: 'beat', clock, paths: some })) return;
+    const some = beatsOf(paths);
+    for (const paths of this.#options.queue.idle ? [...some, []] : some)
+      if (!this.#post({ kind: 'beat', clock, paths })) return;
   }
 
   /** The files of a chunk are being emptied: what was begun of them is not finished. */

@@ -184,6 +184,11 @@ export class LinkQueue {
     return [...this.#streams.values()].filter(({ waiting }) => waiting === 0).map(({ path }) => path);
   }
 
+  /** Nothing waits, of no stream that there is or will be. */
+  get idle(): boolean {
+    return [...this.#streams.values()].every(({ waiting }) => waiting === 0);
+  }
+
   #see(path: string, mayBeAbsent: boolean): void {
     if (this.#blocked.has(chunkOf(path))) return;
     const known = this.#streams.get(path);

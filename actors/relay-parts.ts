@@ -199,7 +199,7 @@ export class RelayParts {
   }
 
   watchersOf(store: LinkStore): number {
-    return [...this.viewers.values()].filter(({ watches }) => watches === store).length;
+    return [...this.viewers.values()].filter(({ watches }) => watches.includes(store)).length;
   }
 
   connected(socket: ViewerSocket): Connected {

@@ -42,7 +42,7 @@ const heldBelow = async (output: string): Promise<Held[]> => {
 /** As it is now, whatever it was when it was looked at. */
 const isInUse = (parts: RelayParts, { directory, stamp }: Held): boolean =>
   [...parts.links.values()].some(({ store }) => store.base === directory) ||
-  [...parts.viewers.values()].some(({ watches }) => watches?.base === directory) ||
+  [...parts.viewers.values()].some(({ watches }) => watches.some(({ base }) => base === directory)) ||
   stampOf(directory) !== stamp;
 
 /** Its name is free at once; its files go meanwhile. */

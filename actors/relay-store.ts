@@ -92,6 +92,8 @@ export class LinkStore {
   record: LinkRecord;
   /** Nothing comes any more: the session ended, or its sender is gone. */
   over = false;
+  /** Until when nothing older will come, of no stream: also of those that nothing was heard of in this chunk. */
+  beacon = 0n;
   /** Between beats; 0: not live. */
   liveUs = 0;
   /** Whether anything of it is on the disk. */
@@ -180,6 +182,7 @@ export class LinkStore {
   }
 
   beat(clock: bigint, paths: readonly string[]): void {
+    if (paths.length === 0 && clock > this.beacon) this.beacon = clock;
     for (const path of paths) {
       const stream = this.streams.get(path);
       if (stream && clock > stream.beacon) stream.beacon = clock;

@@ -244,8 +244,11 @@ export class RelayStream {
 
   #nextFile(): void {
     const file = this.tail.file + 1;
-    this.disk.cut(this.indexPath(file), 0);
-    this.disk.cut(this.dataPath(file), 0);
+    // A viewer may still read what was there.
+    for (const path of [this.indexPath(file), this.dataPath(file)]) {
+      this.disk.remove(path);
+      this.disk.cut(path, 0);
+    }
     this.tail = { file, entries: 0, dataAt: 0, number: this.tail.number };
   }
 

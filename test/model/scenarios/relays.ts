@@ -349,6 +349,12 @@ const attach = (seek: number, session = 1n): Buffer => {
   return payload;
 };
 
+const numbered = (session: bigint): Buffer => {
+  const payload = Buffer.alloc(8);
+  payload.writeBigUInt64BE(session, 0);
+  return payload;
+};
+
 /** Each request that viewers make, with something in it. */
 const REQUESTS: readonly (readonly [number, Buffer])[] = [
   [1, connect()],
@@ -374,11 +380,33 @@ const VIEWERS: readonly Scenario[] = [
     assert.equal((await viewer.ask(2)).readUInt32BE(4 + 12), 1, 'one watches');
     assert.equal((await viewer.ask(3, attach(2))).readUInt32BE(0), 2, 'it watches already');
     assert.equal((await viewer.ask(4, Buffer.alloc(8))).readUInt32BE(56), 4);
-    assert.equal((await viewer.ask(9, Buffer.alloc(8))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(9, numbered(77n))).readUInt32BE(0), 2, 'it does not watch that');
+    assert.equal((await viewer.ask(2)).readUInt32BE(4 + 12), 1, 'it watches still');
+    assert.equal((await viewer.ask(9, numbered(1n))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(4, Buffer.alloc(8))).readUInt32BE(56), 4, 'of what was detached nothing comes');
     assert.equal(relay.viewers, 1);
     viewer.gone();
     assert.ok(viewer.closed);
     assert.equal(relay.viewers, 0);
+  }),
+
+  receiving('a viewer watches several sessions at once, and leaves them one by one', async (relay) => {
+    const second = { link: '2'.repeat(32), uid: 3 };
+    assert.equal(await relay.open(1, second), 'ok');
+    await relay.send(1, { kind: 'metadata', path: 'ust/uid/7/64-bit', text: '/* CTF 1.8 */' }, second);
+    const viewer = relay.viewer(0);
+    await viewer.ask(1, connect());
+    await viewer.ask(8);
+    const listed = await viewer.ask(2);
+    assert.equal(listed.readUInt32BE(0), 2);
+    const [one, other] = [listed.readBigUInt64BE(4), listed.readBigUInt64BE(4 + 339)];
+    for (const session of [one, other]) assert.equal((await viewer.ask(3, attach(2, session))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(3, attach(2, other))).readUInt32BE(0), 2, 'it watches already');
+    assert.equal((await viewer.ask(9, numbered(one))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(7, numbered(one))).readUInt32BE(0), 3);
+    assert.equal((await viewer.ask(7, numbered(other))).readUInt32BE(0), 2, 'nothing new of the one that it watches');
+    assert.equal((await viewer.ask(9, numbered(other))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(9, numbered(other))).readUInt32BE(0), 2);
   }),
 
   receiving('only the owner, root and the user of the relay see a session', async (relay) => {

@@ -119,8 +119,12 @@ export class WorldRelay {
     return answer.ok ? 'ok' : answer.fault.code;
   }
 
-  async send(epoch: number, body: Body): Promise<void> {
-    const subject = linkSubject('data', { relay: 'r', host: 'h', uid: 0, owner: '7', link: LINK });
+  async send(
+    epoch: number,
+    body: Body,
+    of: { readonly uid: number; readonly link: string } = { uid: 0, link: LINK },
+  ): Promise<void> {
+    const subject = linkSubject('data', { relay: 'r', host: 'h', owner: '7', ...of });
     this.#sender.publish(subject, { v: 1, epoch, n: ++this.#n, ...body });
     await this.world.rest();
   }

@@ -155,11 +155,16 @@ export class FleetLink {
     return () => subscription.stop();
   }
 
-  /** Decoded events of sessions of that name, on hosts where a lease runs (session.watch), each with its host. */
-  async live(session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
+  /** Decoded events of sessions of that name, on hosts where a lease runs (session.watch), each with its host, as far as they are meant. */
+  async live(
+    session: string,
+    isMeant: (host: string, owner: string) => boolean,
+    heard: (body: Body, host: string) => void,
+  ): Promise<() => void> {
     const subscription = this.bus.subscribe(subtree({ host: ANY, uid: ANY }, 'live'), ({ subject, body }) => {
       const address = parseLiveSubject(subject);
-      if (address?.uid === String(this.uid) && address.session === session) heard(body, address.host);
+      if (address?.uid !== String(this.uid) || address.session !== session) return;
+      if (isMeant(address.host, address.owner)) heard(body, address.host);
     });
     await this.bus.flush();
     return () => subscription.stop();

@@ -80,6 +80,13 @@ const sessionText = ({ name, active, state, channels }: Session): string => {
   return `${name}: ${state ?? (active ? 'active' : 'inactive')}${events === undefined ? '' : `, ${events} events`}`;
 };
 
+/** Of the one session that is answered (session.show), or watched (session.watch). */
+const ownerIn = ({ session, owner }: Body): string | null => {
+  if (typeof owner === 'string') return owner;
+  const of = (session as { readonly owner?: { readonly uid: unknown } } | undefined)?.owner;
+  return of ? String(of.uid) : null;
+};
+
 /** In some words what a host answered. */
 export const detailOf = (answer: Body): string => {
   const parts: string[] = [];
@@ -95,6 +102,7 @@ export class FleetRun {
   readonly #options: OnOptions;
   readonly #stallMs: number;
   readonly #rows = new Map<string, Row>();
+  readonly #owners = new Map<string, string>();
   #shownAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: OnOptions) {
@@ -146,10 +154,17 @@ export class FleetRun {
     for (const { host, answer, error } of hosts) {
       const row = this.#rows.get(host) ?? { host, answer: null, error: null };
       this.#rows.set(host, { host, answer: answer ?? row.answer, error: row.error ?? error });
+      const owner = answer && ownerIn(answer);
+      if (owner !== null) this.#owners.set(host, owner);
     }
     const answers = hosts.filter((one): one is HostReport & { answer: Body } => one.ok).map(({ answer }) => answer);
     if (answers.length === 0) throw new FaultError(hosts.find(({ error }) => error)!.error!);
     return merged(answers);
+  }
+
+  /** Of the session that was asked for, which may have another one on each host; null: that host was not meant, or has it not. */
+  ownerOn(host: string): string | null {
+    return this.#owners.get(host) ?? null;
   }
 
   get asked(): boolean {

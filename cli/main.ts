@@ -99,8 +99,11 @@ class Session implements Environment {
   }
 
   async live(owner: string, session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
-    const { operator } = this.#reach;
-    if (operator) return (await this.#connectFleet(operator)).live(session, heard);
+    const { operator, fleet } = this.#reach;
+    if (operator) {
+      const isMeant = (host: string, of: string): boolean => of === fleet?.ownerOn(host);
+      return (await this.#connectFleet(operator)).live(session, isMeant, heard);
+    }
     return (await this.#connect()).live(owner, session, heard);
   }
 

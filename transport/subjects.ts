@@ -83,11 +83,11 @@ export const liveSubject = ({
 
 export const parseLiveSubject = (
   subject: string,
-): { readonly host: string; readonly uid: string; readonly session: string } | null => {
+): { readonly host: string; readonly uid: string; readonly owner: string; readonly session: string } | null => {
   const texts = textsOf(subject, 'live', 3);
   if (!texts) return null;
-  const [host, uid, , session] = texts as [string, string, string, string];
-  return { host, uid, session };
+  const [host, uid, owner, session] = texts as [string, string, string, string];
+  return { host, uid, owner, session };
 };
 
 export const inspectSubject = ({ host, uid, process }: Place & { process: Part }): string =>

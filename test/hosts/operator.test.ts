@@ -30,7 +30,8 @@ describe('an operator', { timeout: 300_000 }, () => {
   };
 
   /** A command that goes on; what it printed so far. */
-  const start = async (...words: string[]): Promise<() => string> => {
+  const start = (...words: string[]): Promise<() => string> => startIn(env, ...words);
+  const startIn = async (env: NodeJS.ProcessEnv, ...words: string[]): Promise<() => string> => {
     const child = spawn(CLI, words, { env });
     running.push(child);
     let [said, complained] = ['', ''];
@@ -78,6 +79,27 @@ describe('an operator', { timeout: 300_000 }, () => {
     assert.match(ok('list', 's', '--on', 'role=web', '--uid', UID).replaceAll(/ +/g, ' '), /^web-1 ok s: active, \d+ events$/m);
     ok('destroy', 's', '--on=role=web');
     assert.match(hosts.get('web-1')!.ok('list'), /no available/);
+  });
+
+  test('sees the events of the hosts that are meant, and of none where somebody else watches a session of that name', async () => {
+    const [web, db] = [hosts.get('web-1')!, hosts.get('db-1')!];
+    ok('create', 'same', '--on', 'role=web');
+    ok('enable-event', '-u', '-s', 'same', 'weft_test:*', '--on', 'role=web');
+    ok('start', 'same', '--on', 'role=web');
+    db.session('same');
+    const counting = await db.counter({ periodNs: 5_000_000 });
+    const own = await startIn(db.env, 'view', '--live', 'same', '--json');
+    await until(() => own().split('\n').length > 3, 'its own viewer sees that host');
+    const shown = await start('view', '--live', 'same', '--json', '--on', 'role=web');
+    const before = own().split('\n').length;
+    await until(() => own().split('\n').length > before + 20, 'its own viewer sees more');
+    const counter = await web.counter({ periodNs: 5_000_000 });
+    await until(() => shown().includes('\n'), 'events of the host that is meant');
+    for (const one of [counter, counting]) await one.stop();
+    const first = JSON.parse(shown().split('\n')[0]!) as { fields: { number: number } };
+    assert.equal(first.fields.number, 0, 'the first that the program there made');
+    db.ok('destroy', 'same');
+    ok('destroy', 'same', '--on=role=web');
   });
 
   test('declares what hosts follow: the place for it is made by the first to do so, who has the fleet’s keys', async () => {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { FleetLink } from '../../cli/fleet-link.ts';
 import type { Body } from '../../transport/bus.ts';
 import { MemoryFabric, type Scheduler } from '../../transport/memory-bus.ts';
-import { scatterSubject } from '../../transport/subjects.ts';
+import { liveSubject, scatterSubject } from '../../transport/subjects.ts';
 
 const view = (host: string, state = 'ready') => ({ host, state, labels: {}, machines: [] });
 
@@ -68,6 +68,30 @@ test('a command line that loses the processor right after it asked hears the ans
   );
   held = false;
   assert.deepEqual(await seen(link), ['a ready']);
+});
+
+test('whoever watches hears the session on the hosts and of the owner that are meant, and no other of that name', async () => {
+  const fabric = new MemoryFabric();
+  const link = new FleetLink(fabric.connect({ clock: () => 0 }), 'alice', 0);
+  const heard: string[] = [];
+  const stop = await link.live(
+    's',
+    (host, owner) => host === 'web' && owner === '0',
+    (body, host) => heard.push(`${host} ${String(body.n)}`),
+  );
+  const host = fabric.connect({ clock: () => 0 });
+  const places = [
+    { host: 'db', uid: 0, owner: 0, session: 's' },
+    { host: 'web', uid: 0, owner: 7, session: 's' },
+    { host: 'web', uid: 7, owner: 0, session: 's' },
+    { host: 'web', uid: 0, owner: 0, session: 'other' },
+    { host: 'web', uid: 0, owner: 0, session: 's' },
+  ];
+  for (const [n, place] of places.entries()) host.publish(liveSubject({ ...place, event: 'p:a' }), { n });
+  await host.flush();
+  await new Promise((done) => setImmediate(done));
+  stop();
+  assert.deepEqual(heard, ['web 4']);
 });
 
 test('nobody answers: it is said, and whose daemons were meant', async () => {

@@ -381,6 +381,11 @@ export class ConsumerLink {
     return parsed.value;
   }
 
+  /** All of what a freeze recorded is there: whoever collects may take it. */
+  async endSnapshot(sessionId: string, path: string): Promise<void> {
+    await this.#ask('snapshot-end', { session: sessionId, path });
+  }
+
   /** Gives back the memory of sub-buffers that nobody needs, of these rings. */
   async reclaim(
     sessionId: string,

@@ -89,6 +89,8 @@ export const CONSUMER_REQUESTS = {
     /** The freeze that holds the rings until they are copied, and where all of the snapshot lies. */
     freeze: z.object({ id: freezeId, path: text }).exactOptional(),
   }),
+  /** What a freeze recorded there is whole, with its metadata. */
+  'snapshot-end': z.object({ session, path: text }),
   /** Memory of sub-buffers whose last event is older than `ageUs`; `wait`: what is complete is taken first. */
   reclaim: z.object({ session, ringIds: z.array(hexId), ageUs: count53, wait: z.boolean() }),
   detach: z.object({ session, order, ringId: hexId.exactOptional() }),

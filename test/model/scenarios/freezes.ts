@@ -35,7 +35,10 @@ const hear = async (world: World, id: string, body: Body = {}, session = 's'): P
 const told = (world: World, what: string) => world.published('freeze', what).map(({ body }) => body);
 const reader = (world: World) => world.consumers[0]!.readers[0]!;
 const notes = (world: World) =>
-  [...world.files.notes].map(([path, text]) => ({ path, ...(JSON.parse(text) as { id: string; aliases: string[] }) }));
+  [...world.files.notes].map(([path, text]) => ({
+    path,
+    ...(JSON.parse(text) as { id: string; aliases: string[]; complete: boolean }),
+  }));
 const lifted = (world: World) =>
   world.until('it is lifted', () => told(world, 'lifted').length === 1 && reader(world).frozenMs === 0, 1_000);
 
@@ -51,6 +54,7 @@ export const FREEZES: readonly Scenario[] = [
       const [note] = notes(world);
       assert.match(note!.path, /^\/out\/snapshot-0000000000000001-\d{8}-\d{6}-0\/\.weft-freeze\.json$/);
       assert.deepEqual(note!.aliases, []);
+      await world.until('all of it is there', () => notes(world)[0]!.complete, 1_000);
       assert.deepEqual(world.files.numbers(note!.path.replace(/\/[^/]*$/, '')), numbers);
       await hear(world, FIRST);
       await hear(world, SECOND);
@@ -84,7 +88,11 @@ export const FREEZES: readonly Scenario[] = [
     await hear(world, SECOND);
     assert.equal(relay.operations.length, 0);
     await world.until('it is there', () => relay.operations.length === 2 && world.parcels.size === 0, 30_000);
-    const [freeze, close] = relay.operations as [Body & { note: { id: string; aliases: string[]; session: string } }, Body];
+    const [freeze, close] = relay.operations as [
+      Body & { note: { id: string; aliases: string[]; session: string; complete: boolean } },
+      Body,
+    ];
+    assert.equal(freeze.note.complete, true);
     assert.deepEqual([freeze.op, freeze.note.id, freeze.note.aliases, freeze.note.session], ['freeze', FIRST, [SECOND], 's']);
     assert.equal(close.op, 'close');
     assert.deepEqual(
@@ -155,6 +163,12 @@ export const FREEZES: readonly Scenario[] = [
     await world.until('its copy is begun', () => notes(world).length === 1, 1_000);
     await hear(world, SECOND);
     assert.deepEqual(notes(world)[0]!.aliases, [SECOND]);
+    assert.equal(notes(world)[0]!.complete, false, 'nobody is to take half of it');
+    await world.until('its copy has ended', () => notes(world)[0]!.complete, 3_000);
+    assert.deepEqual(notes(world)[0]!.aliases, [SECOND]);
+    await hear(world, THIRD);
+    await world.advance(1_100);
+    assert.deepEqual([notes(world)[0]!.aliases, notes(world)[0]!.complete], [[SECOND, THIRD], true]);
   }),
 
   scenario(

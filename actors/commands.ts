@@ -38,7 +38,7 @@ import { reclaimChannels } from './reclaim.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { momentOf } from './rotation.ts';
 import { clockOf } from './session-clock.ts';
-import { create, pathFault, snapshotPathFault } from './session-creation.ts';
+import { create, pathFault, relayFault, snapshotPathFault } from './session-creation.ts';
 import { linkOf } from './session-link.ts';
 import { isPrepared } from './start-needs.ts';
 import { trackedValues } from './tracked-values.ts';
@@ -182,6 +182,8 @@ const redirectSession: Handler<'session.redirect'> = async (parts, caller, { ses
   const { clock, ids, ...ports } = parts.ports;
   const document = find(parts, caller, session);
   if (!document) return failed('session-not-found', { session });
+  const unfit = destination ? relayFault(destination, document, false) : null;
+  if (unfit) return unfit;
   const { uid } = document.owner;
   const link = ids.hex(16);
   const path = destination ? ports.spool(uid, link) : (output ?? ports.defaultOutput(uid, session, clock.now()));
@@ -198,12 +200,18 @@ const regenerate: Handler<'session.regenerate'> = async (parts, caller, { sessio
 const takeSnapshot: Handler<'snapshot.record'> = async (parts, caller, request, key) => {
   const { session, name = null, path = null, maxSize = null, freeze } = request;
   const wanted = { name, path, maxSize, ...(freeze !== undefined && { freeze }) };
-  return snapshotPathFault(path) ?? command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted });
+  const document = find(parts, caller, session) ?? null;
+  const place = path ?? document?.snapshot?.outputs[0]?.path ?? null;
+  return (
+    snapshotPathFault(place, document) ??
+    command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted })
+  );
 };
 
 const addOutput: Handler<'snapshot.add-output'> = async (parts, caller, request, key) => {
   const { session, name = null, path, maxSize = 0 } = request;
-  return snapshotPathFault(path) ?? edit(parts, caller, session, key, { kind: 'snapshot.add', name, path, maxSize });
+  const document = find(parts, caller, session) ?? null;
+  return snapshotPathFault(path, document) ?? edit(parts, caller, session, key, { kind: 'snapshot.add', name, path, maxSize });
 };
 
 const listOutputs: Handler<'snapshot.list-output'> = async (parts, caller, { session }) => {

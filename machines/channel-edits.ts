@@ -1,6 +1,7 @@
 /** What enable-channel, disable-channel and add-context do to a session document. Pure: the caller writes the result. */
 import { contextIdentity, counterOf, isContextType, isKernelContext } from './contexts.ts';
 import type { ChannelAttributes, ChannelDocument, ContextType, SessionDocument } from './document.ts';
+import { controlCause } from './plain-names.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
 import { fileCause, sharedFile } from './stream-names.ts';
@@ -57,7 +58,7 @@ const nameCause = (name: string): string | null => {
   if (new TextEncoder().encode(name).length > 255) return 'it has more than 255 bytes';
   if (name.includes('/') || name.includes('\0')) return 'it holds a `/` or a NUL';
   if (name.startsWith('.')) return 'it begins with `.`';
-  return name === 'metadata' ? '`metadata` is reserved' : null;
+  return name === 'metadata' ? '`metadata` is reserved' : controlCause(name);
 };
 
 /** A document that an older version wrote: what it does not say is as it was then. */

@@ -49,6 +49,33 @@ test('names have rules, and the rule is said', () => {
   refuses('channel-name-invalid', 1, /metadata/, 'enable-channel', '-u', '-s', 'good', 'metadata');
 });
 
+test('what no relay takes is refused before anything is recorded for it', () => {
+  const relay = '--set-url=nats://127.0.0.1:1';
+  refuses('session-name-invalid', 1, /hidden directory/, 'create', '.quiet', relay);
+  refuses('session-name-invalid', 1, /more than 228 bytes/, 'create', 'x'.repeat(240), relay);
+  refuses('session-name-invalid', 1, /hidden directory/, 'create', '.quiet', '--snapshot', relay);
+  assert.match(weft.run('create', 'tabbed', `${relay}/a\tb`).stderr, /"a\\tb" is no directory below the relay/);
+  weft.ok('create', '.quiet', '-o', weft.trace('quiet'));
+  refuses('destination-wrong', 1, /no relay takes session `.quiet`/, 'enable-consumer', '-s', '.quiet', 'nats://127.0.0.1:1');
+  weft.ok('destroy', '.quiet');
+  weft.ok('create', '.still', '--snapshot', '-o', weft.trace('still'));
+  weft.ok('snapshot', 'del-output', '-s', '.still', '1');
+  refuses(
+    'destination-wrong',
+    1,
+    /no relay takes session `.still`/,
+    'snapshot',
+    'add-output',
+    '-s',
+    '.still',
+    'nats://127.0.0.1:1',
+  );
+  weft.ok('destroy', '.still');
+  const file = join(weft.home, 'quiet.yaml');
+  writeFileSync(file, 'weft: 1\nsessions:\n  - {name: .quiet, output: "nats://127.0.0.1:1", channels: []}\n');
+  assert.match(weft.run('load', '-i', file).stderr, /hidden directory/);
+});
+
 test('channels whose files would have one name are not of one session, however it is made', () => {
   weft.ok('create', 'meeting', '-o', weft.trace('meeting'));
   weft.ok('enable-channel', '-u', '-s', 'meeting', 'a', '--tracefile-size=128k', '--subbuf-size=64k');

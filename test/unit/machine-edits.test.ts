@@ -110,7 +110,7 @@ test('memory is given back by policy, but not what is consumed where nothing is 
   assert.ok(editSession(silent, old).ok);
 });
 
-for (const name of ['', '.hidden', 'a/b', 'metadata', 'x'.repeat(256), 'a\0b']) {
+for (const name of ['', '.hidden', 'a/b', 'metadata', 'x'.repeat(256), 'a\0b', 'a\tb']) {
   test(`${JSON.stringify(name.slice(0, 10))} cannot name a channel`, () => {
     assert.equal(code(editSession(EMPTY, channel(name))), 'channel-name-invalid');
   });

@@ -48,6 +48,11 @@ interface Row {
   error: Fault | null;
 }
 
+export interface HostFailure {
+  readonly host: string;
+  readonly error: Fault;
+}
+
 type Named = { readonly kind: string; readonly name: string };
 
 /** What a filter mentions is unknown when it is so on every host that knows any event. */
@@ -103,6 +108,8 @@ export class FleetRun {
   readonly #stallMs: number;
   readonly #rows = new Map<string, Row>();
   readonly #owners = new Map<string, string>();
+  /** Of the last request. */
+  failures: readonly HostFailure[] = [];
   #shownAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: OnOptions) {
@@ -151,6 +158,7 @@ export class FleetRun {
   }
 
   #note({ hosts }: OperationReport): Body {
+    this.failures = hosts.flatMap(({ host, error }) => (error ? [{ host, error }] : []));
     for (const { host, answer, error } of hosts) {
       const row = this.#rows.get(host) ?? { host, answer: null, error: null };
       this.#rows.set(host, { host, answer: answer ?? row.answer, error: row.error ?? error });

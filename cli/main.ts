@@ -123,6 +123,10 @@ class Session implements Environment {
     return this.#reach.fleet !== null || this.#reach.operator !== null;
   }
 
+  failures(): readonly import('./fleet-run.ts').HostFailure[] {
+    return this.#reach.fleet?.failures ?? [];
+  }
+
   currentSession(): string {
     return needCurrentSession(this.env);
   }

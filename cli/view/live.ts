@@ -1,5 +1,6 @@
 /** `weft view --live`: the events of a session as they happen, from the bus. */
 import type { Body } from '../../transport/bus.ts';
+import { FaultError } from '../../transport/errors.ts';
 import type { Environment, Outcome } from '../command.ts';
 import { UsageError } from '../options.ts';
 import { paint } from '../style.ts';
@@ -101,6 +102,11 @@ const wantedOf = ({ options }: Environment, session: string) => {
   };
 };
 
+/** The session was there when it began to watch: whoever has it no more had it destroyed. */
+const isTheEnd = (environment: Environment, why: unknown): boolean =>
+  why instanceof FaultError &&
+  [why.fault, ...environment.failures().map(({ error }) => error)].every(({ code }) => code === 'session-not-found');
+
 /** Ends by SIGINT or SIGTERM, with the session, or after so many events. */
 export const viewLive = async (environment: Environment, session: string, style: LiveStyle): Promise<Outcome> => {
   const limit = counted('limit', environment.options.get('limit')) ?? Number.POSITIVE_INFINITY;
@@ -154,6 +160,7 @@ export const viewLive = async (environment: Environment, session: string, style:
   clearInterval(telling);
   stop();
   tellMissing();
-  if (why !== null) throw why;
+  if (isTheEnd(environment, why)) process.stderr.write(`${view.name} has ended.\n`);
+  else if (why !== null) throw why;
   return { lines: [], json: undefined };
 };

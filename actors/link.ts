@@ -54,6 +54,8 @@ export class LinkEntry {
   /** What the relay could not take, until it has taken everything. */
   refused: string | null = null;
   cause: string | null = null;
+  /** As many packets were told to be lost. */
+  toldLost = 0;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #waiters: Waiter[] = [];
   #beating: Beating | null = null;
@@ -169,8 +171,19 @@ const toStreams = (parts: ConsumerProcessParts, session: string, type: 'SpoolFil
   for (const { attach } of parts.streams.of(session)) parts.stream(attach.ringId)?.send({ type });
 };
 
+/** What the index of a stream names and its file does not hold: a power cut leaves such, and whoever removes files. */
+const tellLost = (parts: ConsumerProcessParts, entry: LinkEntry): void => {
+  const { lostPackets } = entry.queue;
+  if (lostPackets <= entry.toldLost) return;
+  entry.toldLost = lostPackets;
+  const { session } = entry.request;
+  parts.ports.log.error('packets of the spool cannot be read, and are lost', { session, lostPackets });
+  parts.tell('link', session, 'lost', { session, ...linkView(parts, session) });
+};
+
 /** Room and wishes follow from what the spool holds now. */
 const look = (parts: ConsumerProcessParts, entry: LinkEntry): void => {
+  tellLost(parts, entry);
   const { session, spoolLimit } = entry.request;
   const { bytes } = entry.queue;
   if (bytes > spoolLimit) {

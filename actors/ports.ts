@@ -255,10 +255,12 @@ export interface Spool {
   entries(path: string, from: number, most: number): readonly SpoolEntry[];
   /** Shorter than asked for at the end of the file. `memory`: where the bytes may go, if they are read at all. */
   read(path: string, offset: number, length: number, memory?: Buffer): Buffer;
-  /** False: these bytes were given back. */
+  /** The packet lies there, whole; a power cut leaves entries of packets that never came to the disk. */
   holds(path: string, entry: SpoolEntry): boolean;
-  /** Gives back the bytes from `offset` to `end`; `packets`: where those begin that lie there. */
-  release(path: string, offset: number, end: number, packets: readonly number[]): void;
+  /** Number of the last packet that was given back; -1: none was. */
+  released(path: string): number;
+  /** Gives back the bytes from `offset` to `end`, and notes that all packets up to `number` were. */
+  release(path: string, offset: number, end: number, number: number): void;
   /** Changes when the metadata does; null: there is none. */
   describe(trace: string): string | null;
   metadata(trace: string): string;

@@ -107,6 +107,9 @@ const trouble = (link: LinkView, recording: boolean): string[] => {
   ];
 };
 
+const lostLines = ({ lostPackets }: LinkView): string[] =>
+  lostPackets === 0 ? [] : [`Packets of the spool that could not be read, and are lost: ${lostPackets}`];
+
 /** What is between this host and the relay. */
 export const linkLines = (link: LinkView | null, recording: boolean): string[] => {
   if (!link) return [];
@@ -115,20 +118,25 @@ export const linkLines = (link: LinkView | null, recording: boolean): string[] =
     ({ relay, directory }) =>
       `Part of it lies at ${relay}${directory === null ? '' : ` in ${directory}`}, which had the link before`,
   );
-  return [`Link: ${link.state}${to}, ${link.spoolBytes} bytes wait`, ...trouble(link, recording), ...parts];
+  const line = `Link: ${link.state}${to}, ${link.spoolBytes} bytes wait`;
+  return [line, ...trouble(link, recording), ...lostLines(link), ...parts];
 };
 
 /** Of a session that was stopped or destroyed, and whose relay does not have everything. */
-export const waitingLines = (session: string, link: LinkView | null | undefined): string[] =>
-  link && link.spoolBytes > 0
-    ? [
-        `Warning: ${link.spoolBytes} bytes of session ${session} have not reached the relay yet; they follow from the spool`,
-        ...trouble(link, false).map((line) => `  ${line}`),
-      ]
-    : [];
+export const waitingLines = (session: string, link: LinkView | null | undefined): string[] => {
+  if (!link) return [];
+  const { spoolBytes } = link;
+  const lost = lostLines(link).map((line) => `Warning: session ${session}: ${line}`);
+  if (spoolBytes === 0) return lost;
+  return [
+    `Warning: ${spoolBytes} bytes of session ${session} have not reached the relay yet; they follow from the spool`,
+    ...trouble(link, false).map((line) => `  ${line}`),
+    ...lost,
+  ];
+};
 
 /** At its end: nobody can ask the session itself any more. */
 export const leftLines = (session: string, link: LinkView | null | undefined): string[] => {
   const lines = waitingLines(session, link);
-  return lines.length === 0 ? [] : [...lines, '  See what is left with: weft parcels'];
+  return link && link.spoolBytes > 0 ? [...lines, '  See what is left with: weft parcels'] : lines;
 };

@@ -143,7 +143,7 @@ class World {
 /** The packets' numbers: the second word of each, which has a length of its own. */
 const numbersIn = (bytes: Buffer): number[] => {
   const numbers: number[] = [];
-  for (let at = 0; at < bytes.length; at += 4096) numbers.push(bytes.readUInt32LE(at + 4));
+  for (let at = 0; at < bytes.length; at += 4096) numbers.push(Number(bytes.readBigUInt64LE(at + 64)));
   return numbers;
 };
 

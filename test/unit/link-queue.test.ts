@@ -34,6 +34,7 @@ class CountingSpool {
       entries: (path: string, from: number, most: number) =>
         ask(Array.from({ length: Math.min(most, (this.packets.get(path) ?? 0) - from) }, (_, at) => entry(from + at))),
       holds: () => ask(true),
+      released: () => ask(-1),
       release: () => ask(undefined),
       describe: () => ask('described'),
       metadata: () => ask('text'),

@@ -48,3 +48,10 @@ test('a full spool is named with its limit; of a stopped session nothing more is
   assert.equal(leftLines('s', link()).at(-1), '  See what is left with: weft parcels');
   assert.deepEqual(leftLines('s', null), []);
 });
+
+test('packets that were lost in the spool are counted, also when nothing waits', () => {
+  const lost = link({ lostPackets: 3, spoolBytes: 0 });
+  assert.equal(linkLines(lost, true)[1], 'Packets of the spool that could not be read, and are lost: 3');
+  const line = 'Warning: session s: Packets of the spool that could not be read, and are lost: 3';
+  assert.deepEqual([waitingLines('s', lost), leftLines('s', lost)], [[line], [line]]);
+});

@@ -49,6 +49,7 @@ export class Opening {
   readonly #parts: RelayParts;
   #expected = 1;
   #gap = false;
+  #hasToldUnreadable = false;
   /** What the disk did not take. */
   #kept: LinkData | 'commit' | null = null;
   #told = new Map<string, number>();
@@ -155,7 +156,7 @@ export class Opening {
   #apply(data: LinkData): void {
     const { store } = this.entry;
     try {
-      if (data.kind === 'packet') store.packet(data);
+      if (data.kind === 'packet') this.#tellUnreadable(data, store.packet(data));
       else if (data.kind === 'metadata') store.metadata(data);
       else if (data.kind === 'op') store.operate(data);
       else store.beat(data.clock, data.paths);
@@ -169,6 +170,13 @@ export class Opening {
     if (data.kind === 'op') this.#operated(data.op);
     if (store.dirty) this.#commitSoon();
     if (this.#sinceAck >= ACK_BYTES) this.#acknowledge();
+  }
+
+  /** Once: whoever has one may have thousands. */
+  #tellUnreadable({ path, number }: PacketMessage, isReadable: boolean): void {
+    if (isReadable || this.#hasToldUnreadable) return;
+    this.#hasToldUnreadable = true;
+    this.#parts.publish(this.entry, 'unreadable', { path, number });
   }
 
   #operated(op: string): void {

@@ -160,9 +160,12 @@ export class LinkStore {
     return this.#dirty.size > 0 || this.#dirtyTexts.size > 0 || this.#applied > this.record.ops;
   }
 
-  packet(message: PacketMessage): void {
+  /** False: these bytes are no packet, and are not kept. */
+  packet(message: PacketMessage): boolean {
     const stream = this.streams.get(message.path) ?? this.#add(message);
+    const { unreadable } = stream;
     if (stream.take(message)) this.#dirty.add(stream);
+    return stream.unreadable === unreadable;
   }
 
   metadata({ path, text, first, more }: MetadataMessage): void {

@@ -18,6 +18,7 @@ after(() => {
 const PATH = 'ust/uid/1000/64-bit/ch_0';
 const BYTES = 100;
 const BEGIN_AT = 32;
+const PACKET_MAGIC = 0xc1fc1fc1;
 
 const TRACE = 'ust/uid/1000/64-bit';
 
@@ -42,6 +43,7 @@ interface Put {
 const put = (store: LinkStore, number: number, begin: bigint, end: bigint, how: Put = {}): void => {
   const { path = PATH, discarded = 0n, limits = { tracefileSize: 0, tracefileCount: 0 } } = how;
   const bytes = Buffer.alloc(BYTES, 0xee);
+  bytes.writeUInt32LE(PACKET_MAGIC, 0);
   const bits = BigInt(BYTES * 8);
   for (const [i, value] of [begin, end, bits, bits, BigInt(number), discarded].entries())
     bytes.writeBigUInt64LE(value, BEGIN_AT + i * 8);
@@ -73,8 +75,8 @@ test('a packet that begins before a time that was told begins then, in its index
   const packet = view.packet(STREAM, BigInt(BYTES), BYTES).subarray(12);
   assert.equal(packet.readBigUInt64LE(BEGIN_AT), 500n);
   const HEADER_END = BEGIN_AT + 48;
-  const behind = [...packet.subarray(0, BEGIN_AT), ...packet.subarray(HEADER_END)];
-  assert.deepEqual(behind, Array(BYTES - 48).fill(0xee), 'nothing else of it is another');
+  const behind = [...packet.subarray(4, BEGIN_AT), ...packet.subarray(HEADER_END)];
+  assert.deepEqual(behind, Array(BYTES - 52).fill(0xee), 'nothing else of it is another');
   for (let cut = BEGIN_AT - 1; cut <= BEGIN_AT + 9; cut++) {
     const parts = [view.packet(STREAM, BigInt(BYTES), cut), view.packet(STREAM, BigInt(BYTES + cut), BYTES)];
     assert.deepEqual(Buffer.concat(parts.map((part) => part.subarray(12))), packet, `in two, the first of ${cut} bytes`);

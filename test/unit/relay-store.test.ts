@@ -302,3 +302,31 @@ for (const [first, second, files] of [
       assert.deepEqual([link.store.record.stems, link.store.record.limits], [{}, {}]);
     },
   );
+
+/** As a sender of before sends what a power cut left. */
+const zeros = (number: number) => ({ ...packet(PATH, number), bytes: Buffer.alloc(4096) });
+
+told('what is no packet is passed over and told; what was acknowledged before it stays', async (link) => {
+  for (let number = 0; number < 9; number++) assert.ok(link.store.packet(packet(PATH, number)));
+  assert.equal(link.store.packet(zeros(9)), false);
+  await link.store.commit();
+  assert.deepEqual(link.positions, { [PATH]: 9 });
+  assert.deepEqual(await link.again(), { positions: { [PATH]: 9 }, ops: 0 });
+  assert.ok(link.store.packet(packet(PATH, 10)));
+  await link.store.commit();
+  assert.deepEqual(await link.again(), { positions: { [PATH]: 10 }, ops: 0 });
+  assert.deepEqual(numbersIn(readFileSync(link.path(PATH))), [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]);
+});
+
+told('a last packet that is none, of a relay of before, takes nothing with it', async (link) => {
+  for (let number = 0; number < 10; number++) link.store.packet(packet(PATH, number));
+  await link.store.commit();
+  const data = readFileSync(link.path(PATH));
+  writeFileSync(link.path(PATH), data.fill(0, 9 * 4096));
+  assert.deepEqual(await link.again(), { positions: { [PATH]: 9 }, ops: 0 });
+  assert.deepEqual(numbersIn(readFileSync(link.path(PATH))), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  link.store.packet(packet(PATH, 10));
+  await link.store.commit();
+  await link.again();
+  assert.deepEqual(numbersIn(readFileSync(link.path(PATH))), [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]);
+});

@@ -96,6 +96,11 @@ export class LinkLog {
     return this.#acked === this.#last && this.#operations.at(-1)?.operation.op === 'close';
   }
 
+  /** It knows all else: archives, clearings, notes. */
+  get onlyCloseIsLeft(): boolean {
+    return this.after(this.#acked).every(({ operation }) => operation.op === 'close');
+  }
+
   at(number: number): Noted | undefined {
     return this.#operations[number - this.#first];
   }

@@ -352,8 +352,11 @@ const endLink = (parts: ConsumerProcessParts, session: string): void => {
   entry.stopBeating(parts);
   entry.pump?.pause();
   void entry.peer?.close();
-  // Nobody comes back for what was not told: only packets are worth keeping, and whoever ends the session hears of them.
-  entry.isDone = (entry.queue.empty && entry.log.closed) || entry.queue.holdsNothing;
+  // Archives and notes are worth to be told later, as packets are; that nothing more comes is not.
+  const isTold = entry.queue.empty && entry.log.closed;
+  entry.isDone = isTold || (entry.log.onlyCloseIsLeft && entry.queue.holdsNothing);
+  if (entry.isDone && !isTold)
+    parts.ports.log.warn('the other end was not told that nothing more comes', { session, relay: entry.relay });
   if (entry.isDone) entry.spool.end();
   entry.settleAll();
   parts.root.send({ type: 'LinkEnded', sessionId: session });
@@ -416,6 +419,7 @@ export const linkView = (parts: ConsumerProcessParts, session: string): Body => 
     ackedBytes: entry.pump?.ackedBytes ?? 0,
     spoolBytes: entry.queue.bytes,
     spoolLimit: entry.request.spoolLimit,
+    operations: entry.log.last - entry.log.acked,
     lostPackets: entry.queue.lostPackets,
     cause: entry.refused ?? entry.cause,
   };

@@ -125,11 +125,13 @@ export const linkLines = (link: LinkView | null, recording: boolean): string[] =
 /** Of a session that was stopped or destroyed, and whose relay does not have everything. */
 export const waitingLines = (session: string, link: LinkView | null | undefined): string[] => {
   if (!link) return [];
-  const { spoolBytes } = link;
+  const { spoolBytes, operations } = link;
   const lost = lostLines(link).map((line) => `Warning: session ${session}: ${line}`);
-  if (spoolBytes === 0) return lost;
+  if (spoolBytes === 0 && operations === 0) return lost;
+  const what =
+    spoolBytes > 0 ? `${spoolBytes} bytes of session ${session}` : `The last rotations or notes of session ${session}`;
   return [
-    `Warning: ${spoolBytes} bytes of session ${session} have not reached the relay yet; they follow from the spool`,
+    `Warning: ${what} have not reached the relay yet; they follow from the spool`,
     ...trouble(link, false).map((line) => `  ${line}`),
     ...lost,
   ];
@@ -138,5 +140,5 @@ export const waitingLines = (session: string, link: LinkView | null | undefined)
 /** At its end: nobody can ask the session itself any more. */
 export const leftLines = (session: string, link: LinkView | null | undefined): string[] => {
   const lines = waitingLines(session, link);
-  return link && link.spoolBytes > 0 ? [...lines, '  See what is left with: weft parcels'] : lines;
+  return link && link.spoolBytes + link.operations > 0 ? [...lines, '  See what is left with: weft parcels'] : lines;
 };

@@ -132,6 +132,8 @@ const linkView = z.object({
   spoolBytes: z.int(),
   /** 0: nobody says. */
   spoolLimit: z.int().default(0),
+  /** Archives, clearings and notes that are not durable there. */
+  operations: z.int().default(0),
   lostPackets: z.int(),
   cause: z.string().nullable(),
 });

@@ -6,7 +6,7 @@ import type { LinkView } from '../../transport/messages.ts';
 
 const link = (more: Partial<LinkView> = {}): LinkView => ({
   ...{ state: 'open', within: 'idle', spool: 'roomy', relay: 'r1', directory: null, elsewhere: [] },
-  ...{ sentBytes: 0, ackedBytes: 0, spoolBytes: 5_000, spoolLimit: 4_096, lostPackets: 0, cause: null },
+  ...{ sentBytes: 0, ackedBytes: 0, spoolBytes: 5_000, spoolLimit: 4_096, operations: 0, lostPackets: 0, cause: null },
   ...more,
 });
 
@@ -47,6 +47,13 @@ test('a full spool is named with its limit; of a stopped session nothing more is
   assert.deepEqual(waitingLines('s', link({ spoolBytes: 0 })), []);
   assert.equal(leftLines('s', link()).at(-1), '  See what is left with: weft parcels');
   assert.deepEqual(leftLines('s', null), []);
+});
+
+test('a rotation that the relay has not heard of is told, though no packet waits', () => {
+  const [line, ...others] = leftLines('s', link({ spoolBytes: 0, operations: 1 }));
+  const what = 'The last rotations or notes of session s';
+  assert.equal(line, `Warning: ${what} have not reached the relay yet; they follow from the spool`);
+  assert.deepEqual(others, ['  See what is left with: weft parcels']);
 });
 
 test('packets that were lost in the spool are counted, also when nothing waits', () => {

@@ -19,8 +19,8 @@ export interface FrozenSnapshot {
 const PARTIAL = '.collecting';
 const FORMER = '.former';
 
-/** A relay's BASE/HOST/SESSION/snapshot lies deepest. */
-const DEPTH = 6;
+/** In the directory of a trace; below it there are only its files. */
+const METADATA = 'metadata';
 
 const isOurs = (name: string): boolean => name.startsWith('.') && (name.endsWith(PARTIAL) || name.endsWith(FORMER));
 
@@ -36,13 +36,15 @@ const noteIn = (path: string): FrozenSnapshot | null => {
   }
 };
 
-/** Links are not followed, and nothing is looked for inside of a snapshot. */
-const frozenBelow = (path: string, depth: number): readonly FrozenSnapshot[] => {
-  const note = existsSync(join(path, FREEZE_NOTE)) ? noteIn(path) : null;
-  if (note || depth === 0) return note ? [note] : [];
+/** However deep: a relay's sessions may have directories of their own choice. Links are not followed, and nothing is looked for inside of a snapshot or a trace. */
+const frozenBelow = (path: string): readonly FrozenSnapshot[] => {
+  const note = noteIn(path);
+  if (note) return [note];
   try {
-    const below = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory() && !isOurs(entry.name));
-    return below.flatMap(({ name }) => frozenBelow(join(path, name), depth - 1));
+    const entries = readdirSync(path, { withFileTypes: true });
+    if (entries.some((entry) => entry.name === METADATA && entry.isFile())) return [];
+    const below = entries.filter((entry) => entry.isDirectory() && !isOurs(entry.name));
+    return below.flatMap(({ name }) => frozenBelow(join(path, name)));
   } catch {
     return [];
   }
@@ -51,7 +53,7 @@ const frozenBelow = (path: string, depth: number): readonly FrozenSnapshot[] => 
 /** Of each host and session the one of that id; else the one that this id is another name for. */
 export const findFrozen = (roots: readonly string[], id: string): readonly FrozenSnapshot[] => {
   const found = new Map<string, FrozenSnapshot>();
-  for (const one of [...new Set(roots)].flatMap((root) => frozenBelow(root, DEPTH))) {
+  for (const one of [...new Set(roots)].flatMap(frozenBelow)) {
     const key = `${one.host} ${one.session}`;
     const before = found.get(key);
     const names = one.id === id || (one.aliases.includes(id) && !before);

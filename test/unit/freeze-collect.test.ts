@@ -109,6 +109,16 @@ describe('collecting what hosts froze', () => {
     assert.deepEqual(readdirSync(join(output(), 'web-1/snap')), ['mine']);
   });
 
+  test('it is found however deep a session put it, and not inside of a trace', () => {
+    frozen('base/web-1/flight-20260101-000000/a/b/c/d/e/f/g/snap');
+    frozen('base/web-2/flight-20260101-000000/ust/uid/0/64-bit/snap', { host: 'web-2' });
+    writeFileSync(join(from(), 'base/web-2/flight-20260101-000000/ust/uid/0/64-bit/metadata'), '');
+    assert.deepEqual(
+      findFrozen([from()], ID).map(({ host }) => host),
+      ['web-1'],
+    );
+  });
+
   test('what an interrupted copy left is no snapshot', () => {
     frozen('web-1/.snap.collecting');
     assert.deepEqual(findFrozen([from()], ID), []);

@@ -109,9 +109,11 @@ const CARRYING: readonly Scenario[] = [
   scenario('a live link says, every period, until when nothing older will come', async (world) => {
     const { program, relay } = await linked(world, { liveTimerUs: 100_000 });
     world.record(program, 1);
-    await world.until('two beats', () => relay.beats.length >= 2, 1_000);
+    // Of each period one for the streams there are, and one for those to come.
+    const clocks = (): readonly bigint[] => [...new Set(relay.beats.map(({ clock }) => clock as bigint))];
+    await world.until('beats of two periods', () => clocks().length >= 2, 1_000);
     assert.equal(numbersAt(relay).length, 1);
-    assert.ok((relay.beats[1]!.clock as bigint) > (relay.beats[0]!.clock as bigint));
+    assert.ok(clocks()[1]! > clocks()[0]!);
   }),
 ];
 

@@ -122,7 +122,7 @@ export const FREEZES: readonly Scenario[] = [
     await recorder(world);
     await hear(world, SECOND, { postMs: 50 });
     await hear(world, SECOND, { postMs: 50 });
-    await hear(world, THIRD);
+    await hear(world, THIRD, { postMs: 50 });
     await world.advance(51);
     assert.equal(reader(world).frozen, 1);
     await hear(world, SECOND);
@@ -132,6 +132,43 @@ export const FREEZES: readonly Scenario[] = [
       notes(world).map(({ id, aliases }) => [id, [...aliases].sort()]),
       [[FIRST, [SECOND, THIRD]]],
     );
+  }),
+
+  scenario('of two that come together the shorter delay counts, whichever is heard first', async (world) => {
+    await recorder(world);
+    await hear(world, SECOND, { postMs: 20_000 });
+    await world.advance(5);
+    await hear(world, FIRST, { postMs: 100 });
+    // Longer than what is left.
+    await world.advance(60);
+    await hear(world, THIRD, { postMs: 90 });
+    assert.equal(reader(world).frozen, 0);
+    await world.advance(45);
+    assert.equal(reader(world).frozen, 1, 'the hosts that heard the other one first stand still now');
+    await lifted(world);
+    assert.deepEqual(
+      notes(world).map(({ id, aliases }) => [id, aliases]),
+      [[FIRST, [SECOND, THIRD]]],
+    );
+    // What is left of the other delays ends none of the next freeze.
+    await world.advance(10_000);
+    await hear(world, FOURTH, { postMs: 30_000 });
+    await world.advance(20_000);
+    assert.equal(reader(world).frozen, 1);
+    await world.advance(10_001);
+    assert.equal(reader(world).frozen, 2);
+  }),
+
+  scenario('the shorter delay of an earlier freeze ends none of the next one', async (world) => {
+    await recorder(world);
+    await hear(world, FIRST, { postMs: 20_000 });
+    await hear(world, SECOND, { postMs: 12_000 });
+    await hear(world, THIRD, { postMs: 100 });
+    await world.until('it is lifted', () => told(world, 'lifted').length === 1, 1_000);
+    await world.advance(10_000);
+    await hear(world, FOURTH, { postMs: 30_000 });
+    await world.advance(20_000);
+    assert.equal(reader(world).frozen, 1, 'of the first the second one’s 12 s ended meanwhile');
   }),
 
   scenario('what is heard while the copy is named or made is another name for it', async (world) => {

@@ -2,6 +2,7 @@
 import type { Body } from '../../transport/bus.ts';
 import { FaultError } from '../../transport/errors.ts';
 import type { Environment, Outcome } from '../command.ts';
+import type { HostFailure } from '../fleet-run.ts';
 import { UsageError } from '../options.ts';
 import { paint } from '../style.ts';
 import { momentText } from './moments.ts';
@@ -85,6 +86,29 @@ export class LiveLines {
   }
 }
 
+/** What comes of each host. */
+class Sources {
+  readonly #style: LiveStyle;
+  readonly #named: boolean;
+  readonly #lines = new Map<string, LiveLines>();
+
+  constructor(style: LiveStyle, named: boolean) {
+    this.#style = style;
+    this.#named = named;
+  }
+
+  of(host: string): LiveLines {
+    const lines = this.#lines.get(host) ?? new LiveLines(this.#style);
+    this.#lines.set(host, lines);
+    return lines;
+  }
+
+  tellMissing(): void {
+    for (const [host, lines] of this.#lines)
+      for (const one of lines.notes()) process.stderr.write(`Warning: ${this.#named ? `${host}: ` : ''}${one}\n`);
+  }
+}
+
 const counted = (name: string, text: string | undefined): number | undefined => {
   if (text === undefined) return undefined;
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new UsageError(`Option '--${name}': ${text} is no number from 1 to 999999`);
@@ -102,6 +126,26 @@ const wantedOf = ({ options }: Environment, session: string) => {
   };
 };
 
+/** Hosts of which nothing is shown: each is told once. */
+class MissingHosts {
+  readonly #told = new Set<string>();
+  #begun = false;
+
+  take(environment: Environment): readonly string[] {
+    // Where the session was watched and is no more it has ended.
+    const isLoss = ({ error }: HostFailure): boolean => !this.#begun || error.code !== 'session-not-found';
+    const lost = environment.failures().filter((one) => !this.#told.has(one.host) && isLoss(one));
+    this.#begun = true;
+    for (const { host } of lost) this.#told.add(host);
+    return lost.map(({ host, error }) => `Warning: ${host}: ${error.message}`);
+  }
+
+  /** As of every command that not all hosts did. */
+  get status(): number {
+    return this.#told.size === 0 ? 0 : 4;
+  }
+}
+
 /** The session was there when it began to watch: whoever has it no more had it destroyed. */
 const isTheEnd = (environment: Environment, why: unknown): boolean =>
   why instanceof FaultError &&
@@ -117,25 +161,15 @@ export const viewLive = async (environment: Environment, session: string, style:
   const ended = new Promise<unknown>((resolve) => {
     done = resolve;
   });
-  const sources = new Map<string, LiveLines>();
-  const linesOf = (host: string): LiveLines => {
-    const lines = sources.get(host) ?? new LiveLines(style);
-    sources.set(host, lines);
-    return lines;
-  };
-  const tellMissing = (): void => {
-    for (const [host, lines] of sources) {
-      const where = environment.inFleet ? `${host}: ` : '';
-      for (const one of lines.notes()) process.stderr.write(`Warning: ${where}${one}\n`);
-    }
-  };
+  const sources = new Sources(style, environment.inFleet);
   // What comes before it is said that we watch.
   let early: string[] | null = [];
   const write = (text: string): void => void (early ? early.push(text) : process.stdout.write(text));
   const stop = await environment.live(String(view.owner.uid), view.name, (body, host) => {
     // Others may watch the same session with another filter.
     if (body.filter !== filter) return;
-    const room = linesOf(host)
+    const room = sources
+      .of(host)
       .take(body)
       .slice(0, limit - shown);
     shown += room.length;
@@ -143,9 +177,10 @@ export const viewLive = async (environment: Environment, session: string, style:
     if (shown >= limit) done(null);
   });
   const told = new UnknownOnce();
+  const missing = new MissingHosts();
   const renew = async (): Promise<void> => {
     const { unknown } = await environment.request('session.watch', wanted);
-    for (const line of told.take(unknown ?? [])) process.stderr.write(`${line}\n`);
+    for (const line of [...told.take(unknown ?? []), ...missing.take(environment)]) process.stderr.write(`${line}\n`);
   };
   await renew();
   const renewal = setInterval(() => void renew().catch(done), RENEW_MS);
@@ -154,13 +189,13 @@ export const viewLive = async (environment: Environment, session: string, style:
   if (!view.active) process.stderr.write(`It is stopped: events come when it is started.\n`);
   for (const text of early.splice(0)) process.stdout.write(text);
   early = null;
-  const telling = setInterval(tellMissing, NOTES_MS);
+  const telling = setInterval(() => sources.tellMissing(), NOTES_MS);
   const why = await ended;
   clearInterval(renewal);
   clearInterval(telling);
   stop();
-  tellMissing();
+  sources.tellMissing();
   if (isTheEnd(environment, why)) process.stderr.write(`${view.name} has ended.\n`);
   else if (why !== null) throw why;
-  return { lines: [], json: undefined };
+  return { lines: [], json: undefined, status: missing.status };
 };

@@ -41,6 +41,18 @@ describe('an operator', { timeout: 300_000 }, () => {
     return () => said;
   };
 
+  /** A command that is interrupted once it watches. */
+  const weftEnding = (...words: string[]): Promise<{ status: number | null; complained: string }> => {
+    const child = spawn(CLI, words, { env });
+    running.push(child);
+    let complained = '';
+    child.stderr.on('data', (text) => {
+      complained += text;
+      if (complained.includes('Watching')) child.kill('SIGINT');
+    });
+    return new Promise((resolve) => child.once('close', (status) => resolve({ status, complained })));
+  };
+
   before(async () => {
     fleet = await TestFleet.start();
     for (const [name, host] of hosts) {
@@ -100,6 +112,19 @@ describe('an operator', { timeout: 300_000 }, () => {
     assert.equal(first.fields.number, 0, 'the first that the program there made');
     db.ok('destroy', 'same');
     ok('destroy', 'same', '--on=role=web');
+  });
+
+  test('is told of which hosts nothing is shown, and by the status too', async () => {
+    ok('create', 'only', '--on', 'role=web');
+    const all = weftEnding('view', '--live', 'only', '--on', '*');
+    const some = weftEnding('view', '--live', 'only', '--on', 'role=web');
+    const [ofAll, ofSome] = [await all, await some];
+    assert.equal(ofAll.status, 4, ofAll.complained);
+    assert.match(ofAll.complained, /^Warning: db-1: .*only.*$/m);
+    assert.doesNotMatch(ofAll.complained, /web-1/);
+    assert.equal(ofSome.status, 0, ofSome.complained);
+    assert.doesNotMatch(ofSome.complained, /Warning/);
+    ok('destroy', 'only', '--on=role=web');
   });
 
   test('declares what hosts follow: the place for it is made by the first to do so, who has the fleet’s keys', async () => {

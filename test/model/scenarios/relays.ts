@@ -438,8 +438,8 @@ const VIEWERS: readonly Scenario[] = [
     await early.ask(1, connect());
     assert.equal((await early.ask(8)).length, 4);
     assert.equal((await early.ask(8)).length, 4, 'another one takes nothing away');
-    await early.ask(4, Buffer.alloc(8));
-    assert.ok(early.closed);
+    assert.ok((await early.ask(4, Buffer.alloc(8))).length > 0, 'what it detached from may have been asked for before');
+    assert.ok(!early.closed);
     const [other, unknown, silent] = [relay.viewer(0), relay.viewer(0), relay.viewer(0)];
     await other.ask(1, connect(3));
     await unknown.ask(42);

@@ -27,7 +27,7 @@ $(B)/test/filtered_test: $(addprefix $(B)/test/,filtered_test.o suppressions.o) 
 # The lock mode on another processor, where a cross compiler and qemu-user are at hand.
 AARCH64_CC ?= aarch64-linux-gnu-gcc
 AARCH64_RUN ?= qemu-aarch64
-AARCH64_SOURCES := test/aarch64_lock_test.c $(addprefix ust/,record.c hold.c channel.c context.c app_context.c app_values.c thread_page.c perf_counter.c stage.c) ring/format.c
+AARCH64_SOURCES := test/aarch64_lock_test.c $(addprefix ust/,record.c channel.c context.c app_context.c app_values.c thread_page.c perf_counter.c stage.c) ring/format.c
 .PHONY: aarch64-check
 aarch64-check: build/aarch64/lock_test
 	$(AARCH64_RUN) $<

@@ -1,10 +1,6 @@
 /*
  * The ring's lock, for applications without restartable sequences. The word names application and thread, so the daemon can free
- * the lock of an application that died: whoever held it has either made its one commit store or changed nothing. One that its own
- * thread left behind by a jump is given back by that thread (hold.h).
- *
- * A child of clone() without CLONE_VM that no fork handler heard of goes on under its parent's word: it and the parent keep each
- * other out (NESTED), but one that was made by a handler inside of the lock, and returns from there, gives back what its parent holds.
+ * the lock of an application that died: whoever held it has either made its one commit store or changed nothing.
  */
 #ifndef WEFT_UST_LOCK_H
 #define WEFT_UST_LOCK_H

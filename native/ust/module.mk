@@ -1,4 +1,4 @@
-UST_OBJECTS := $(addprefix $(B)/ust/,library.o record.o hold.o registry.o target.o tap.o watch.o fired.o map.o count.o app_context.o channel_table.o channel.o context.o app_values.o thread_page.o perf_counter.o filter.o filter_verify.o connection.o \
+UST_OBJECTS := $(addprefix $(B)/ust/,library.o record.o registry.o target.o tap.o watch.o fired.o map.o count.o app_context.o channel_table.o channel.o context.o app_values.o thread_page.o perf_counter.o filter.o filter_verify.o connection.o \
 	listener.o message.o held_fd.o doorbell.o directories.o wait_page.o stage.o builtin.o objects.o object_events.o statedump.o libraries.o) $(B)/ring/format.o
 ALL += $(B)/libweft.so.0 $(B)/libweft-ust.a
 
@@ -23,7 +23,7 @@ build/fuzz/filter_fuzz: ../test/fuzz/filter_fuzz.cc $(FILTER_FUZZ_OBJECTS)
 	clang++ -std=gnu++17 $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $^ -o $@
 
 # Tests without a daemon, then those that play one for a traced program, which takes libweft.so.0 as any program does.
-TESTS += $(addprefix $(B)/ust/,record_test hold_test blocking_test threads_test context_test app_context_test filter_test filter_verify_test registration_test lifecycle_test builtin_test statedump_test watch_test count_test)
+TESTS += $(addprefix $(B)/ust/,record_test blocking_test threads_test context_test app_context_test filter_test filter_verify_test registration_test lifecycle_test builtin_test statedump_test watch_test count_test)
 $(B)/ust/%_test: $(B)/ust/%_test.o $(B)/libweft-ust.a
 	$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) -o $@ -lpthread
 $(addprefix $(B)/ust/,registration_test lifecycle_test builtin_test statedump_test watch_test count_test): $(B)/ust/test_daemon.o | $(B)/ust/test_app $(B)/libweft.so.0

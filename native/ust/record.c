@@ -17,7 +17,6 @@
 #include "ust/commit.h"
 #include "ust/context.h"
 #include "ust/event_header.h"
-#include "ust/hold.h"
 #include "ust/lock.h"
 #include "ust/stage.h"
 
@@ -327,7 +326,8 @@ static enum outcome try_locked(struct attempt *a, char *payload, size_t length, 
     return DONE;
 }
 
-/* Who may wait for space may wait for the lock as well: its holder may be off its CPU, or dead and the daemon about to free it. */
+/* Who may wait for space may wait for the lock as well: its holder may be off its CPU for a while, or be dead and the daemon about to
+ * free it. */
 static enum weft_lock_result take_lock(const struct attempt *a, uint64_t me, uint64_t *give_up)
 {
     const struct timespec nap = { 0, LOCK_NAP_NS };
@@ -344,25 +344,18 @@ static enum weft_lock_result take_lock(const struct attempt *a, uint64_t me, uin
     return taken;
 }
 
-/* One record with the lock held, and given back. In a frame of its own: the mark of the hold lies there (hold.h). */
-static __attribute__((noinline)) enum outcome record_under_lock(struct attempt *a, uint64_t me, uint64_t *give_up, char *payload,
-                                                                size_t length, void *ip)
+/* One record with the lock held, and given back. */
+static enum outcome record_under_lock(struct attempt *a, uint64_t me, uint64_t *give_up, char *payload, size_t length, void *ip)
 {
-    struct weft_holding holding;
-    weft_hold_begin(&holding);
-    if (!weft_hold_note(&holding, a->channel, a->ring, me, weft_hold_outermost((const char *)(a + 1), payload)))
-        return count_lost(a, WEFT_LOST_NESTED);
-    enum outcome outcome = AGAIN;
     const enum weft_lock_result taken = take_lock(a, me, give_up);
     if (taken != WEFT_LOCK_TAKEN)
-        outcome = count_lost(a, taken == WEFT_LOCK_NESTED ? WEFT_LOST_NESTED : WEFT_LOST_CONTENDED);
+        return count_lost(a, taken == WEFT_LOCK_NESTED ? WEFT_LOST_NESTED : WEFT_LOST_CONTENDED);
+    enum outcome outcome = AGAIN;
     for (uint32_t tries = 0; tries < LOCKED_TRIES_MAX && outcome == AGAIN; tries++)
         outcome = try_locked(a, payload, length, ip);
     if (outcome == AGAIN)
         outcome = count_lost(a, WEFT_LOST_RESTARTS);
-    if (taken == WEFT_LOCK_TAKEN)
-        weft_lock_release(a->ring, me);
-    weft_hold_end(&holding);
+    weft_lock_release(a->ring, me);
     if (outcome == DONE)
         wake_attentive(a->channel, a->cpu);
     return outcome;

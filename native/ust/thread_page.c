@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,8 +30,6 @@ static struct weft_thread_page *take_over(int32_t tid)
         if (!__atomic_compare_exchange_n(&p->owner, &owner, mine, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
         p->namespaces_at = 0;
-        p->noted = 0;
-        memset(p->holds, 0, sizeof(p->holds));
         for (uint32_t i = 0; i < WEFT_PERF_COUNTERS; i++)
             weft_perf_counter_close(&p->counters[i]);
         return p;

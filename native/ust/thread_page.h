@@ -10,7 +10,6 @@
 
 #define WEFT_NAMESPACES 8u
 #define WEFT_PERF_COUNTERS 32u
-#define WEFT_HOLDS 16u
 
 struct perf_event_mmap_page;
 
@@ -23,23 +22,11 @@ struct weft_thread_counter {
 };
 enum weft_counter_state { WEFT_COUNTER_UNOPENED = 0, WEFT_COUNTER_OPEN = 1, WEFT_COUNTER_ABSENT = 2 };
 
-struct weft_ring;
-
-/* A ring's lock that this thread took (hold.h). */
-struct weft_hold {
-    struct weft_ring *ring; /* NULL: nothing is noted here */
-    volatile uint32_t *mark;
-    uint32_t value;
-};
-
 struct weft_thread_page {
     uint64_t owner; /* turn << 32 | thread id; thread id 0: nobody */
     struct weft_thread_page *next;
     int64_t namespaces_at; /* ns of CLOCK_MONOTONIC_COARSE; 0: not read */
     uint32_t namespaces[WEFT_NAMESPACES];
-    uint32_t noted; /* notes in holds, about: 0 may be too few, more may be too many (hold.h) */
-    uint32_t marks; /* the last one */
-    struct weft_hold holds[WEFT_HOLDS];
     struct weft_thread_counter counters[WEFT_PERF_COUNTERS];
 };
 

@@ -282,14 +282,15 @@ const lttngPeer = (
   );
 
 const connectPeer = async (parts: ConsumerProcessParts, entry: LinkEntry): Promise<LinkPeer> => {
-  const { session, sessionName, destination, hostname, createdAt, liveTimerUs } = entry.request;
+  const { session, sessionName, destination, createdAt, liveTimerUs } = entry.request;
   const listener = listenerOf(parts, entry);
   if (destination.kind === 'lttng') return lttngPeer(parts, entry.request, destination, listener);
   const own = destination.url.startsWith('relay:');
   const bus = own ? parts.connection?.bus : await parts.ports.connectRelay(destination.url);
   if (!bus) throw refuse('bus-cut', {});
   const link = {
-    host: hostname,
+    // Whom the fleet vouches for now: the session may have been made when this host had another name.
+    host: parts.access!.host,
     uid: parts.access!.uid,
     owner: parts.ports.owner,
     link: entry.request.link ?? session,

@@ -41,6 +41,14 @@ const CARRYING: readonly Scenario[] = [
     await sent(world, relay, numbers);
   }),
 
+  scenario('a session that was made under another name of the host goes over a link of the present one', async (world) => {
+    const { program, relay } = await linked(world, { hostname: 'former' });
+    const numbers = world.record(program, 2);
+    await flush(world);
+    await sent(world, relay, numbers);
+    assert.equal(relay.opens[0]?.host, 'host');
+  }),
+
   scenario('rotations and clearings go over the link as operations', async (world) => {
     const { program, relay } = await linked(world);
     world.record(program, 2);

@@ -172,7 +172,7 @@ describe('clocks of a fleet', { timeout: 300_000, skip: noClocks() }, () => {
     const began = Date.now();
     for (let rounds = 0; rounds < 8; ) {
       // Whoever is called beats at once.
-      await bus.publish(callSubject(uid), { v: 1, host: REFERENCE.name });
+      await bus.publish(callSubject({ host: REFERENCE.name, uid }), { v: 1 });
       await pause(100);
       const hosts = seen();
       const ready = hosts.length === HOSTS.length && hosts.every(({ clock }) => clock.uncertaintyNs !== null);

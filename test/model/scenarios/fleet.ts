@@ -160,20 +160,23 @@ const HOSTS: readonly Scenario[] = [
     assert.equal((await ask(world, 'session.list', {})).code, 'host-conflict');
   }),
 
-  scenario('who calls hears this host at once', async (world) => {
+  scenario('who calls hears this host soon, and once however many call', async (world) => {
     await member(world);
     const heard: unknown[] = [];
     peer(world).subscribe(beatSubject({ host: 'host', uid: UID }), ({ body }) => heard.push(body));
-    peer(world).publish(callSubject(UID), { v: 1, host: 'db-1' });
-    await world.rest();
+    const call = (): unknown => peer(world).publish(callSubject({ host: 'db-1', uid: UID }), { v: 1 });
+    for (let calls = 0; calls < 3; calls++) call();
+    await world.advance(200);
     assert.equal(heard.length, 1, 'while it arrives');
-    await world.advance(2_500);
+    await world.advance(2_300);
     const before = heard.length;
-    peer(world).publish(callSubject(UID), { v: 1, host: 'db-1' });
-    await world.rest();
+    for (let calls = 0; calls < 3; calls++) call();
+    await world.advance(200);
     assert.equal(heard.length, before + 1, 'when it is there');
-    await world.advance(5_000);
-    assert.equal(heard.length, before + 2, 'and by itself');
+    peer(world).publish(callSubject({ host: 'db-2', uid: UID + 1 }), { v: 1 });
+    peer(world).publish(callSubject({ host: 'relay', uid: UID }), { v: 1 });
+    await world.advance(4_600);
+    assert.equal(heard.length, before + 2, 'and by itself, when it would have');
     assert.equal(await stateOf(world, 'db-1'), 'joining');
     await world.advance(16_000);
     assert.equal(await stateOf(world, 'db-1'), 'unreachable', 'it called and was never heard again');

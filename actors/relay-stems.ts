@@ -9,6 +9,10 @@ import type { Limits, RelayStream } from './relay-stream.ts';
 /** By the path of the stream: what the names of its files begin with. Only of those that are called otherwise. */
 export type Stems = Readonly<Record<string, string>>;
 
+/** Paths come from hosts, and may be called like what objects of the language have. */
+export const own = <T>(of: Readonly<Record<string, T>>, path: string): T | undefined =>
+  Object.hasOwn(of, path) ? of[path] : undefined;
+
 const shapeOf = (base: string, { size, count }: Limits) => ({
   base,
   bounds: size === 0 ? [] : [count || Number.POSITIVE_INFINITY],
@@ -42,11 +46,11 @@ export const freeStem = (
 /** Whose a data file is: `chan_0_3` is the fourth file of the stream `chan_0`, if that is split and has its own name. */
 export const ownersOf = (limits: Readonly<Record<string, Limits>>, stems: Stems) => {
   const others = new Map(Object.entries(stems).map(([path, stem]) => [path.replace(/[^/]*$/, stem), path]));
-  const owner = (place: string): string | null => others.get(place) ?? (stems[place] === undefined ? place : null);
+  const owner = (place: string): string | null => others.get(place) ?? (own(stems, place) === undefined ? place : null);
   return (data: string): { readonly path: string; readonly file: number } => {
     const split = /^(.*)_(\d+)$/.exec(data);
     const path = split ? owner(split[1]!) : null;
-    if (path !== null && limits[path]) return { path, file: Number(split![2]) };
+    if (path !== null && own(limits, path)) return { path, file: Number(split![2]) };
     return { path: owner(data) ?? data, file: 0 };
   };
 };

@@ -15,7 +15,7 @@ import {
 import { writeWhole } from '../transport/private-file.ts';
 import { besideOf, type RelayDisk } from './relay-disk.ts';
 import { inside, type Position, Positions } from './relay-positions.ts';
-import { freeStem, ownersOf, type Stems } from './relay-stems.ts';
+import { freeStem, own, ownersOf, type Stems } from './relay-stems.ts';
 import { type Limits, RelayStream } from './relay-stream.ts';
 
 export const RECORD = '.weft-link.json';
@@ -399,7 +399,13 @@ export class LinkStore {
     for (const name of names.filter((one) => /(^|\/)index\/[^/]+\.idx$/.test(one))) {
       const { path, file } = owner(name.replace(/(^|\/)index\/([^/]+)\.idx$/, '$1$2'));
       const known = files.get(path) ?? {
-        stream: new RelayStream(this.disk, this.root, path, this.record.limits[path] ?? NONE, this.#stems[path] ?? null),
+        stream: new RelayStream(
+          this.disk,
+          this.root,
+          path,
+          own(this.record.limits, path) ?? NONE,
+          own(this.#stems, path) ?? null,
+        ),
         files: [],
       };
       known.files.push(file);

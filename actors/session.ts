@@ -67,9 +67,13 @@ const tellChannels = (parts: DaemonParts, sessionId: string): void => {
   const document = parts.documents.current(sessionId);
   const session = parts.session(sessionId)!;
   for (const { name, enabled } of document.channels) {
-    const known = session.getSnapshot().context.channels[name];
-    if (!known) session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
-    const channel = session.getSnapshot().context.channels[name];
+    // By whatever name: objects of the language have some themselves.
+    const known = () => {
+      const { channels } = session.getSnapshot().context;
+      return Object.hasOwn(channels, name) ? channels[name] : undefined;
+    };
+    if (!known()) session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
+    const channel = known();
     if (!channel) continue;
     tellChannel(channel, { type: enabled ? 'ChannelEnabled' : 'ChannelDisabled' });
     if (document.everStarted) tellChannel(channel, { type: 'SessionStarted' });

@@ -114,7 +114,7 @@ export const fleetMemberMachine = setup({
     }),
     addLease: assign({
       leases: ({ context, spawn }, { lease }: { lease: Lease }) =>
-        context.leases[lease.operation]
+        Object.hasOwn(context.leases, lease.operation)
           ? context.leases
           : { ...context.leases, [lease.operation]: spawn('lease', { id: freeName('lease', context.leases), input: lease }) },
     }),

@@ -138,7 +138,7 @@ export const sessionSetup = setup({
     })),
     addChannel: assign({
       channels: ({ context, spawn }, params: { name: string; enabled: boolean; frozen: boolean }) =>
-        context.channels[params.name]
+        Object.hasOwn(context.channels, params.name)
           ? context.channels
           : {
               ...context.channels,

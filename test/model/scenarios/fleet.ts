@@ -378,6 +378,18 @@ export const PHASES: readonly Scenario[] = [
     assert.equal(Object.keys(leases).length, 0, 'none is kept');
   }),
 
+  scenario('an operation of a name that objects of the language have takes a lease like others', async (world) => {
+    await member(world);
+    await session(world);
+    for (const operation of ['constructor', '__proto__']) {
+      const words = { session: 's', operation };
+      const prepared = await ask(world, 'session.start', { ...words, phase: 'prepare' });
+      assert.equal((prepared.lease as Body | undefined)?.operation, operation);
+      assert.equal((await ask(world, 'session.start', { ...words, phase: 'abort' })).code, undefined);
+      assert.equal((await ask(world, 'session.start', { ...words, phase: 'commit' })).code, 'lease-ended');
+    }
+  }),
+
   scenario('a lease lasts as long as whoever prepares asks for, within bounds', async (world) => {
     world.fleet = 'fleet';
     await session(world);

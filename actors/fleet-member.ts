@@ -7,20 +7,20 @@ import { type Beat, hostMachine } from '../machines/host.ts';
 import { leaseMachine } from '../machines/lease.ts';
 import { chooseReference } from '../rules/clock-reference.ts';
 import type { Body, BusMessage, Served, Subscription } from '../transport/bus.ts';
-import { labels } from '../transport/fleet-messages.ts';
 import { text } from '../transport/schema.ts';
 import { ANY, beatSubject, CALLS, callSubject, parseBeatSubject, parseCallSubject } from '../transport/subjects.ts';
 import { clockEndpoint, provideClockOffset } from './clock-offset.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { fleetEndpoints } from './fleet-scatter.ts';
 import { provideFleetSession } from './fleet-sessions.ts';
+import { saidLabels } from './labels.ts';
 import { renewClocks } from './session-clock.ts';
 
 const beatBody = z.object({
   v: z.literal(1),
   machineId: text,
   bootId: text,
-  labels,
+  labels: saidLabels,
   version: text,
   sessions: z.int().nonnegative(),
   load: z.number(),

@@ -8,6 +8,7 @@ import { needCurrentSession, readCurrentSession, writeCurrentSession } from './c
 import { GENERAL } from './general-options.ts';
 import { describeOptions, listOptions, type OptionSpec, type Parsed, parseOptions, UsageError } from './options.ts';
 import { wantsColour } from './style.ts';
+import { visibleLines } from './visible.ts';
 
 const JSON_OPTION: OptionSpec = { long: 'json', help: 'One JSON document on stdout' };
 
@@ -161,8 +162,8 @@ const print = async (outcome: Outcome, form: Form, quiet: boolean, command: stri
   if (quiet) return;
   const json = form === 'json';
   if (json && outcome.json !== undefined) process.stdout.write(`${JSON.stringify(outcome.json, plain)}\n`);
-  else if (form === 'text' && outcome.lines.length > 0) process.stdout.write(`${outcome.lines.join('\n')}\n`);
-  if (!json && outcome.notes && outcome.notes.length > 0) process.stderr.write(`${outcome.notes.join('\n')}\n`);
+  else if (form === 'text' && outcome.lines.length > 0) process.stdout.write(visibleLines(`${outcome.lines.join('\n')}\n`));
+  if (!json && outcome.notes && outcome.notes.length > 0) process.stderr.write(visibleLines(`${outcome.notes.join('\n')}\n`));
 };
 
 /** What went wrong, as an outcome: a fault of the daemon, or a wrong word on the command line. Defects go on. */

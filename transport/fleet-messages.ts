@@ -5,7 +5,7 @@ import { command } from './command-shape.ts';
 import { fleetFile } from './fleet-file.ts';
 import { envelope, text, uid } from './schema.ts';
 
-export const labels = z.record(z.string().max(63), z.string().max(255));
+const labels = z.record(z.string().max(63), z.string().max(255));
 
 const clockView = z.object({
   /** Whose clock it is measured against; null: it is not measured. */

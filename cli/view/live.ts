@@ -5,6 +5,7 @@ import type { Environment, Outcome } from '../command.ts';
 import type { HostFailure } from '../fleet-run.ts';
 import { UsageError } from '../options.ts';
 import { paint } from '../style.ts';
+import { visibleLines } from '../visible.ts';
 import { momentText } from './moments.ts';
 import { UnknownOnce } from './unknown-fields.ts';
 
@@ -164,7 +165,8 @@ export const viewLive = async (environment: Environment, session: string, style:
   const sources = new Sources(style, environment.inFleet);
   // What comes before it is said that we watch.
   let early: string[] | null = [];
-  const write = (text: string): void => void (early ? early.push(text) : process.stdout.write(text));
+  const print = (text: string): void => void process.stdout.write(process.stdout.isTTY ? visibleLines(text) : text);
+  const write = (text: string): void => void (early ? early.push(text) : print(text));
   const stop = await environment.live(String(view.owner.uid), view.name, (body, host) => {
     // Others may watch the same session with another filter.
     if (body.filter !== filter) return;
@@ -180,14 +182,15 @@ export const viewLive = async (environment: Environment, session: string, style:
   const missing = new MissingHosts();
   const renew = async (): Promise<void> => {
     const { unknown } = await environment.request('session.watch', wanted);
-    for (const line of [...told.take(unknown ?? []), ...missing.take(environment)]) process.stderr.write(`${line}\n`);
+    for (const line of [...told.take(unknown ?? []), ...missing.take(environment)])
+      process.stderr.write(visibleLines(`${line}\n`));
   };
   await renew();
   const renewal = setInterval(() => void renew().catch(done), RENEW_MS);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done(null));
   process.stderr.write(`Watching ${view.name}; Ctrl-C ends it.\n`);
   if (!view.active) process.stderr.write(`It is stopped: events come when it is started.\n`);
-  for (const text of early.splice(0)) process.stdout.write(text);
+  for (const text of early.splice(0)) print(text);
   early = null;
   const telling = setInterval(() => sources.tellMissing(), NOTES_MS);
   const why = await ended;

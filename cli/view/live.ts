@@ -106,7 +106,7 @@ class Sources {
 
   tellMissing(): void {
     for (const [host, lines] of this.#lines)
-      for (const one of lines.notes()) process.stderr.write(`Warning: ${this.#named ? `${host}: ` : ''}${one}\n`);
+      for (const one of lines.notes()) process.stderr.write(visibleLines(`Warning: ${this.#named ? `${host}: ` : ''}${one}\n`));
   }
 }
 

@@ -26,6 +26,9 @@ interface Last {
   readonly sequence: bigint;
   readonly discarded: bigint;
   readonly end: bigint;
+  readonly streamClass: bigint;
+  /** With its CPU, or what stands in that place. */
+  readonly header: Buffer;
 }
 
 /** Bytes of a packet from its byte `from` on have this header, as far as they reach. */
@@ -67,15 +70,30 @@ export class LiveCursor {
       this.close();
       const file = this.stream.disk.hold(this.stream.dataPath(this.#file));
       const header = file?.read(Number(fields[FIELD.offset]), HEADER_BYTES + CPU_BYTES) ?? Buffer.alloc(0);
-      if (file && header.length >= HEADER_BYTES)
-        return this.#isLossBehindRest(fields)
-          ? this.#rest(fields, file, header.subarray(0, HEADER_BYTES + (namesCpu() ? CPU_BYTES : 0)))
-          : this.#show(fields, file, header.subarray(0, HEADER_BYTES));
-      // Somebody took it away.
+      const isThere = file !== null && header.length >= HEADER_BYTES;
+      if (isThere && !this.#isLossBehindRest(fields)) return this.#show(fields, file, header);
       file?.close();
+      if (isThere) return this.rest(namesCpu);
+      // Somebody took it away.
       this.#at++;
     }
     return null;
+  }
+
+  /** A packet with nothing in it, at the time that was told last; null: nothing was shown that it could follow. */
+  rest(namesCpu: () => boolean): bigint[] | null {
+    const last = this.#last;
+    if (!last) return null;
+    this.close();
+    const header = Buffer.from(last.header.subarray(0, HEADER_BYTES + (namesCpu() ? CPU_BYTES : 0)));
+    const bits = BigInt(header.length * 8);
+    this.#last = { ...last, sequence: last.sequence + 1n, end: this.told };
+    this.#shift++;
+    this.#told(header, this.told, this.told);
+    header.writeBigUInt64LE(bits, AT.contentBits);
+    header.writeBigUInt64LE(bits, AT.packetBits);
+    this.#shown = { file: null, offset: 0, bytes: header.length, header };
+    return [0n, bits, bits, this.told, this.told, last.discarded, last.streamClass];
   }
 
   /** Of the packet whose index was given last, and nothing beyond it; null: of no other. */
@@ -129,19 +147,6 @@ export class LiveCursor {
     return isGap || fields[FIELD.discarded]! > last.discarded;
   }
 
-  #rest(fields: readonly bigint[], file: HeldFile, header: Buffer): bigint[] {
-    file.close();
-    const { sequence, discarded } = this.#last!;
-    const bits = BigInt(header.length * 8);
-    this.#last = { sequence: sequence + 1n, discarded, end: this.told };
-    this.#shift++;
-    this.#told(header, this.told, this.told);
-    header.writeBigUInt64LE(bits, AT.contentBits);
-    header.writeBigUInt64LE(bits, AT.packetBits);
-    this.#shown = { file: null, offset: 0, bytes: header.length, header };
-    return [0n, bits, bits, this.told, this.told, discarded, fields[FIELD.streamClass]!];
-  }
-
   #show(fields: readonly bigint[], file: HeldFile, header: Buffer): bigint[] {
     if (this.#isJump && this.#last) this.#shift = this.#last.sequence + 1n - fields[FIELD.sequence]!;
     this.#isJump = false;
@@ -149,10 +154,11 @@ export class LiveCursor {
     // Its events are later than what was told: only a packet without any ends before it.
     const [begin, end] = [later(fields[FIELD.begin]!), later(fields[FIELD.end]!)];
     const discarded = fields[FIELD.discarded]!;
-    this.#last = { sequence: fields[FIELD.sequence]! + this.#shift, discarded, end };
+    const sequence = fields[FIELD.sequence]! + this.#shift;
+    this.#last = { sequence, discarded, end, streamClass: fields[FIELD.streamClass]!, header };
     this.#told(header, begin, end);
     const bytes = Number(fields[FIELD.packetBits]! / 8n);
-    this.#shown = { file, offset: Number(fields[FIELD.offset]), bytes, header };
+    this.#shown = { file, offset: Number(fields[FIELD.offset]), bytes, header: header.subarray(0, HEADER_BYTES) };
     this.#at++;
     this.told = end;
     return fields.slice(0, INDEX_FIELDS).with(FIELD.begin, begin).with(FIELD.end, end);

@@ -79,15 +79,17 @@ export class LiveView {
     const cursor = this.#cursors.get(id);
     if (!cursor) return indexReply(this.#metadataBy(id) ? STATUS.index.hangup : STATUS.index.error);
     this.#follow();
-    const fields = cursor.next(() => this.#namesCpu(cursor.stream));
+    const namesCpu = () => this.#namesCpu(cursor.stream);
+    const fields = cursor.next(namesCpu);
     if (fields) return indexReply(STATUS.ok, this.#flags(cursor.stream), fields);
     const { stream } = cursor;
     if (this.#isEnded(stream)) return this.#hangUp(cursor);
     const beacon = stream.archivedBy > 0 ? this.store.beacon : stream.beacon;
     const flags = this.#flags(stream);
-    // A viewer goes on to that time with what it knows: it has to know all.
-    if ((flags & FLAG.streams) !== 0 || beacon <= cursor.told || stream.streamClass === null)
-      return indexReply(STATUS.index.retry, flags);
+    if (beacon <= cursor.told || stream.streamClass === null) return indexReply(STATUS.index.retry, flags);
+    // A viewer goes on to that time with what it knows, so it has to know all; and it looks for flags with packets only.
+    const empty = (flags & FLAG.streams) === 0 ? null : cursor.rest(namesCpu);
+    if (empty) return indexReply(STATUS.ok, flags, empty);
     cursor.told = beacon;
     return inactiveReply(beacon, stream.streamClass);
   }

@@ -1,6 +1,7 @@
 /** babeltrace2 at a relay's live port, while the session that it watches is rotated, cleared, stopped and started, or has a namesake. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { after, afterEach, before, test } from 'node:test';
 import { until } from '../support/fleet-server.ts';
@@ -45,6 +46,12 @@ const watch = (session: string) => {
   });
   return { seen, ended, kill: () => child.kill('SIGKILL') };
 };
+
+/** Of how many sessions of that name the relay has metadata. */
+const received = (session: string): number =>
+  readdirSync(relay.output, { recursive: true, encoding: 'utf8' }).filter(
+    (path) => path.includes(`/${session}-`) && path.endsWith('/metadata'),
+  ).length;
 
 const begin = (of: Weft, session: string): void => {
   of.ok('create', session, `--set-url=${relay.url}`, LIVE);
@@ -95,6 +102,8 @@ for (const [at, [name, commands]] of CHANGES.entries())
 test('two sessions of one name are both watched by who may see both', async () => {
   for (const one of wefts) begin(one, 'namesake');
   for (const one of wefts) await (await one.counter({ events: BURST })).ended;
+  // A viewer attaches those that are there when it comes.
+  await until(() => received('namesake') === wefts.length, 'both are at the relay', WITHIN_MS);
   watching = watch('namesake');
   const viewer = watching;
   const counters = await Promise.all(wefts.map((one) => one.counter({ periodNs: 1_000_000 })));

@@ -48,7 +48,7 @@ describe('an operator', { timeout: 300_000 }, () => {
     let complained = '';
     child.stderr.on('data', (text) => {
       complained += text;
-      if (complained.includes('Watching')) child.kill('SIGINT');
+      if (!child.killed && complained.includes('Watching')) child.kill('SIGINT');
     });
     return new Promise((resolve) => child.once('close', (status) => resolve({ status, complained })));
   };

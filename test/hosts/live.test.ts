@@ -229,8 +229,9 @@ test('a late viewer sees all of it from the beginning, or only what comes; and g
   late.send(7, request);
   const head = (await late.take(8))!;
   assert.equal(head.readUInt32BE(0), 2, 'no stream is new');
-  // And an empty one: that the numbers begin anew here looks like a loss.
-  assert.equal(await readAll(late, fromNow.streams), 5);
+  // And at most an empty one of each stream: that numbers begin anew here looks like a loss.
+  const shown = await readAll(late, fromNow.streams);
+  assert.ok(shown >= 4 && shown <= 4 + paths.length, `${shown} packets`);
 });
 
 test('whoever asks for what is not theirs gets an error, and what is no request ends the connection', async () => {

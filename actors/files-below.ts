@@ -34,10 +34,11 @@ async function* slicesOf(directory: string): AsyncGenerator<Slice> {
   yield slice;
 }
 
-/** Those that are directories, and not hidden. */
-export async function* directoriesIn(directory: string): AsyncGenerator<string> {
+/** Those that are directories, and not hidden; or those whose names begin so. */
+export async function* directoriesIn(directory: string, prefix = ''): AsyncGenerator<string> {
+  const isMeant = (name: string): boolean => (prefix === '' ? !name.startsWith('.') : name.startsWith(prefix));
   for await (const { directories } of slicesOf(directory))
-    for (const one of directories) if (!one.slice(directory.length + 1).startsWith('.')) yield one;
+    for (const one of directories) if (isMeant(one.slice(directory.length + 1))) yield one;
 }
 
 export interface Measured {

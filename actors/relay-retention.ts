@@ -3,7 +3,7 @@
  * that a viewer reads, or that may go on: its host may be cut off for long. It looks and removes in small steps, for links do not wait.
  */
 import { renameSync, rmdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { directoriesIn, type Measured, measureBelow, removeBelow } from './files-below.ts';
 import type { HeldSession } from './relay-listening.ts';
 import type { RelayParts } from './relay-parts.ts';
@@ -17,25 +17,43 @@ interface Held extends HeldSession, Measured {
 /** A session that never said that it ended is taken for one that did when nothing came of it for so long. */
 const SILENT_MS = 30 * 24 * 3_600_000;
 
-const AWAY = '.evicted';
+/** Before the name of what is being removed. */
+const AWAY = '.evicted-';
 
 const stampOf = (directory: string): string | null => {
   const status = statSync(join(directory, RECORD), { bigint: true, throwIfNoEntry: false });
   return status ? `${status.ino} ${status.mtimeNs}` : null;
 };
 
-/** What a relay that died had begun to remove. */
-const removeBegun = async (output: string): Promise<void> => {
-  for await (const group of directoriesIn(output)) await removeBelow(join(group, AWAY)).catch(() => {});
+/** What is wrong with one directory keeps none of the others. */
+const complain = (parts: RelayParts, directory: string, thrown: unknown): false => {
+  parts.ports.log.error('an old session cannot be removed', { directory, cause: String(thrown) });
+  return false;
 };
 
-const heldBelow = async (output: string): Promise<Held[]> => {
+const orLogged = async (parts: RelayParts, directory: string, done: Promise<void>): Promise<void> => {
+  await done.catch((thrown: unknown) => complain(parts, directory, thrown));
+};
+
+/** What a relay that died had begun to remove. */
+const removeBegun = async (parts: RelayParts): Promise<void> => {
+  for await (const group of directoriesIn(parts.settings.output)) {
+    for await (const away of directoriesIn(group, AWAY)) await orLogged(parts, away, removeBelow(away));
+  }
+};
+
+const lookAt = async (directory: string, held: Held[]): Promise<void> => {
+  const [stamp, record] = [stampOf(directory), readRecord(directory)];
+  if (record) held.push({ directory, record, stamp, ...(await measureBelow(directory)) });
+};
+
+const lookInto = async (parts: RelayParts, group: string, held: Held[]): Promise<void> => {
+  for await (const directory of directoriesIn(group)) await orLogged(parts, directory, lookAt(directory, held));
+};
+
+const heldBelow = async (parts: RelayParts): Promise<Held[]> => {
   const held: Held[] = [];
-  for await (const group of directoriesIn(output))
-    for await (const directory of directoriesIn(group)) {
-      const [stamp, record] = [stampOf(directory), readRecord(directory)];
-      if (record) held.push({ directory, record, stamp, ...(await measureBelow(directory)) });
-    }
+  for await (const group of directoriesIn(parts.settings.output)) await orLogged(parts, group, lookInto(parts, group, held));
   return held.sort((a, b) => a.changedMs - b.changedMs);
 };
 
@@ -47,7 +65,7 @@ const isInUse = (parts: RelayParts, { directory, stamp }: Held): boolean =>
 
 /** Its name is free at once; its files go meanwhile. */
 const remove = async ({ directory }: Held): Promise<void> => {
-  const away = join(dirname(directory), AWAY);
+  const away = join(dirname(directory), `${AWAY}${basename(directory)}`);
   renameSync(directory, away);
   await removeBelow(away);
   try {
@@ -58,9 +76,9 @@ const remove = async ({ directory }: Held): Promise<void> => {
 };
 
 const evict = async (parts: RelayParts): Promise<void> => {
-  const { output, retainBytes, retainAgeMs } = parts.settings;
-  await removeBegun(output);
-  const held = await heldBelow(output);
+  const { retainBytes, retainAgeMs } = parts.settings;
+  await removeBegun(parts);
+  const held = await heldBelow(parts);
   let bytes = held.reduce((sum, one) => sum + one.bytes, 0);
   for (const one of held) {
     const age = parts.ports.clock.now() - one.changedMs;
@@ -68,7 +86,11 @@ const evict = async (parts: RelayParts): Promise<void> => {
     const tooMuch = retainBytes > 0 && bytes > retainBytes;
     if (!(one.record.closed || age > SILENT_MS) || !(tooOld || tooMuch) || isInUse(parts, one)) continue;
     parts.ports.disk.drop(one.directory);
-    await remove(one);
+    const isAway = await remove(one).then(
+      () => true,
+      (thrown: unknown) => complain(parts, one.directory, thrown),
+    );
+    if (!isAway) continue;
     bytes -= one.bytes;
     const { host, session, owner, link } = one.record;
     const why = { bytes: one.bytes, cause: tooOld ? 'age' : 'bytes' };

@@ -78,6 +78,32 @@ test('a relay that looks at a session of many files and removes it takes a small
   assert.ok(longest < whole / 4, `${longest} µs in one turn, all at once would be ${whole}`);
 });
 
+test('a session that cannot be looked at, or removed, is told of, and the others go all the same', async () => {
+  const output = join(home, 'partly');
+  const record = { v: 1, host: 'h', session: 'app', owner: '7', link: 'ab'.repeat(16), closed: true };
+  for (const name of ['a/one', 'a/two', 'b/four']) write(join(output, name, RECORD), JSON.stringify(record));
+  for (const name of ['a/one', 'a/two', 'a/three', 'b/four']) write(join(output, name, 'ust/c'), 'x');
+  symlinkSync(RECORD, join(output, 'a/three', RECORD));
+  write(join(output, 'a/.evicted-two'), 'in the way');
+  const complaints: string[] = [];
+  const log = { info: () => {}, warn: () => {}, error: (_: string, of: object) => complaints.push(JSON.stringify(of)) };
+  const ports = {
+    clock: { now: () => Date.now() },
+    log,
+    disk: new RelayDisk(100),
+    connect: () => assert.fail('no bus is needed'),
+  };
+  const plain = { relay: 'r', output, uid: 0, groupBy: 'host', allowClear: true, window: 1 } as const;
+  const parts = new RelayParts(ports as never, { ...plain, retainBytes: 1, retainAgeMs: 0 });
+  evictOld(parts);
+  await parts.evicting;
+  assert.deepEqual(readdirSync(output), ['a']);
+  assert.deepEqual(readdirSync(join(output, 'a')).sort(), ['.evicted-two', 'three', 'two']);
+  assert.equal(complaints.length, 2, complaints.join('\n'));
+  assert.match(complaints[0]!, /a\/three.*ELOOP/);
+  assert.match(complaints[1]!, /a\/two.*ENOTDIR/);
+});
+
 test('what lies below is measured, and removed with all that it has, but nothing that a link points to', async () => {
   const tree = join(home, 'tree');
   const elsewhere = join(home, 'elsewhere/kept');

@@ -164,20 +164,20 @@ const HOSTS: readonly Scenario[] = [
     await member(world);
     const heard: unknown[] = [];
     peer(world).subscribe(beatSubject({ host: 'host', uid: UID }), ({ body }) => heard.push(body));
-    const call = (): unknown => peer(world).publish(callSubject({ host: 'db-1', uid: UID }), { v: 1 });
-    for (let calls = 0; calls < 3; calls++) call();
+    const call = (host: string): unknown => peer(world).publish(callSubject({ host, uid: UID }), { v: 1 });
+    for (const host of ['db-1', 'db-1', 'db-2']) call(host);
     await world.advance(200);
     assert.equal(heard.length, 1, 'while it arrives');
     await world.advance(2_300);
     const before = heard.length;
-    for (let calls = 0; calls < 3; calls++) call();
+    for (const host of ['db-1', 'db-1', 'db-3']) call(host);
     await world.advance(200);
     assert.equal(heard.length, before + 1, 'when it is there');
-    peer(world).publish(callSubject({ host: 'db-2', uid: UID + 1 }), { v: 1 });
+    peer(world).publish(callSubject({ host: 'db-4', uid: UID + 1 }), { v: 1 });
     peer(world).publish(callSubject({ host: 'relay', uid: UID }), { v: 1 });
     await world.advance(4_600);
     assert.equal(heard.length, before + 2, 'and by itself, when it would have');
-    assert.equal(await stateOf(world, 'db-1'), 'joining');
+    for (const host of ['db-1', 'db-2', 'db-3']) assert.equal(await stateOf(world, host), 'joining', host);
     await world.advance(16_000);
     assert.equal(await stateOf(world, 'db-1'), 'unreachable', 'it called and was never heard again');
   }),

@@ -384,6 +384,7 @@ const VIEWERS: readonly Scenario[] = [
     assert.equal((await viewer.ask(2)).readUInt32BE(4 + 12), 1, 'it watches still');
     assert.equal((await viewer.ask(9, numbered(1n))).readUInt32BE(0), 1);
     assert.equal((await viewer.ask(4, Buffer.alloc(8))).readUInt32BE(56), 4, 'of what was detached nothing comes');
+    assert.equal((await viewer.ask(8)).length, 4, 'it may begin anew');
     assert.equal(relay.viewers, 1);
     viewer.gone();
     assert.ok(viewer.closed);

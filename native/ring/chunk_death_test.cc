@@ -82,11 +82,11 @@ void rotation_killed_after_every_store_of_the_switch() {
         const pid_t child = start_traced([&] {
             scene.chunks.open_readers(0);
             for (uint32_t cpu = 0; cpu < kCpus; cpu++)
-                if (!scene.chunks.cut(cpu, scene.at, Plan::kAppend))
+                if (!scene.chunks.cut(cpu, scene.at, Plan::kAppend) || scene.set.reader(cpu).prepare(scene.chunks.fd(1)))
                     return false;
             raise(SIGSTOP);
             for (uint32_t cpu = 0; cpu < kCpus; cpu++)
-                scene.set.reader(cpu).enter(1, scene.chunks.fd(1));
+                scene.set.reader(cpu).enter(1);
             return true;
         });
         CHECK(advance(child, PTRACE_CONT));

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "ring/record_walk.h"
-
 namespace weft {
 
 namespace {
@@ -16,7 +14,7 @@ Gather::Gather(const UntrustedRing &ring, const weft_geometry &geometry, const P
     : ring_(ring), size_(geometry.subbuf_size), count_(geometry.subbuf_count), overwrite_(geometry.mode == WEFT_MODE_OVERWRITE),
       plan_(plan), latest_(now + kFutureNs), until_(limits.until), packets_most_(limits.packets_most),
       readable_from_(limits.readable_from), target_(limits.target),
-      floor_(from.state.last_timestamp), next_(from) {}
+      next_(from) {}
 
 Cause Gather::run(Cut cut, unsigned attempt) {
     if (!ring_.lost_sum(&lost_) || lost_ > kLostMax)
@@ -87,11 +85,6 @@ Cause Gather::run_to(const CutPoint &cut) {
     Look look;
     if (const Cause bad = settle(&look); bad != Cause::kNone)
         return bad;
-    if (cut.bytes > 0 && appends() && chunk_begins())
-        begin_chunk(cut.bytes, cut.timestamp);
-    more_ = !room();
-    if (more_)
-        return Cause::kNone;
     const Cause bad = advance(cut.bytes, cut.timestamp, counted() + cut.events);
     next_.state.position += cut.bytes;
     return bad;
@@ -192,66 +185,14 @@ Cause Gather::begin() {
 /* A stream begins with an empty packet: readers of CTF take losses from the difference between two packets, so what was lost
  * before the end of the first one would otherwise be known only as "some". */
 Cause Gather::start() {
-    const weft_reader_state &state = next_.state;
+    weft_reader_state &state = next_.state;
     const Cause bad = begin();
     if (bad != Cause::kNone || state.packets != 0 || plan_ != Plan::kAppend)
         return bad;
-    push({state.event_timestamp, state.event_timestamp, 0, 0, 0, state.position, 0});
+    packets_.push_back({state.event_timestamp, state.event_timestamp, 0, 0, 0, state.position, 0});
+    state.packets = 1;
+    state.last_timestamp = state.event_timestamp;
     return Cause::kNone;
-}
-
-/* Nothing was written in this chunk yet. */
-bool Gather::chunk_begins() const {
-    return next_.state.packets == next_.state.packets_before && next_.state.file_number == 0;
-}
-
-/* Each packet of a stream begins later than the one before: chunks are also read together as one stream, in the order in which packets
- * begin. That is the last event's time, or a moment more behind a packet without a length in time. */
-uint64_t Gather::next_begin() const {
-    const weft_reader_state &state = next_.state;
-    return std::max({state.event_timestamp, state.last_timestamp, state.last_begin + 1});
-}
-
-void Gather::push(const Packet &packet) {
-    weft_reader_state &state = next_.state;
-    packets_.push_back(packet);
-    state.packets++;
-    state.events += packet.events;
-    state.last_begin = packet.begin;
-    state.last_timestamp = packet.end;
-}
-
-/* A chunk begins with an empty packet for the same reason as a stream, but not before something follows it: how late it may begin is
- * known with the next event. */
-void Gather::begin_chunk(uint64_t bytes, uint64_t end_timestamp) {
-    if (bytes > 0)
-        ask_for_first(bytes, end_timestamp);
-    const uint64_t at = next_begin();
-    push({at, at, next_.state.packets, next_.state.discarded, 0, next_.state.position, 0});
-}
-
-void Gather::ask_for_first(uint64_t bytes, uint64_t end_timestamp) {
-    const weft_reader_state &state = next_.state;
-    if (first_record_.bytes == 0 && ring_bytes_ == 0)
-        first_record_ = {state.position, bytes, state.event_timestamp, end_timestamp, floor_};
-}
-
-/* Truncated times unfold from the packet's begin, which may be any time from the event before up to the first record's own. */
-void Gather::begin_before_first(const uint8_t *record) {
-    const FirstRecord &first = first_record_;
-    uint64_t time = first.after, floor = first.floor;
-    uint32_t id = 0;
-    if (!read_record_header(&record, record + std::min<uint64_t>(first.bytes, kFirstBytes), &id, &time) || time > first.latest)
-        time = first.after;
-    time = std::max(time, first.after);
-    const auto data = std::find_if(packets_.begin(), packets_.end(), [](const Packet &packet) { return packet.bytes > 0; });
-    for (auto packet = packets_.begin(); packet != packets_.end() && packet <= data; ++packet) {
-        const uint64_t most = time - std::min<uint64_t>(time, static_cast<uint64_t>(data - packet));
-        packet->begin = std::max(floor, std::min(packet->begin, most));
-        floor = packet->end = packet->bytes > 0 ? std::max(packet->begin, packet->end) : packet->begin;
-    }
-    next_.state.last_begin = packets_.back().begin;
-    next_.state.last_timestamp = packets_.back().end;
 }
 
 /* What the table says about a sub-buffer that the writer has left. */
@@ -290,11 +231,6 @@ Cause Gather::complete() {
         state.lost = next_.mark.lost;
         next_.mark.set = false;
     }
-    if (entry.end_offset > offset && appends() && chunk_begins()) {
-        begin_chunk(entry.end_offset - offset, entry.end_timestamp);
-        if (!room())
-            return Cause::kNone;
-    }
     const Cause bad = advance(entry.end_offset - offset, entry.end_timestamp, after.events_before);
     state.position = (sequence + 1) * size_;
     return bad;
@@ -307,14 +243,7 @@ Cause Gather::partial(const Look &look) {
         return Cause::kNone;
     next_.state.lost = lost_;
     next_.mark.set = false;
-    const uint64_t bytes = look.position - next_.state.position;
-    if (((bytes > 0 && appends()) || unreported()) && chunk_begins()) {
-        begin_chunk(appends() ? bytes : 0, look.last_timestamp);
-        more_ = !room();
-        if (more_)
-            return Cause::kNone;
-    }
-    const Cause bad = advance(bytes, look.last_timestamp, look.event_count);
+    const Cause bad = advance(look.position - next_.state.position, look.last_timestamp, look.event_count);
     if (bad != Cause::kNone)
         return bad;
     next_.state.position = look.position;
@@ -349,7 +278,7 @@ Cause Gather::advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at
     if (bad != Cause::kNone || bytes == 0)
         return bad;
     const uint64_t events = events_at_end - counted();
-    if (appends())
+    if (plan_ == Plan::kAppend && sequence() >= readable_from_)
         append(bytes, end_timestamp, events);
     else
         state.overwritten += events;
@@ -360,23 +289,19 @@ Cause Gather::advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at
 void Gather::append(uint64_t bytes, uint64_t end_timestamp, uint64_t events) {
     weft_reader_state &state = next_.state;
     state.discarded = state.lost + state.overwritten - next_.excused;
-    const uint64_t begin = next_begin();
-    if (bytes > 0 && begin > state.event_timestamp)
-        ask_for_first(bytes, end_timestamp);
-    push({begin, std::max(begin, end_timestamp), state.packets, state.discarded, events, state.position, bytes});
+    packets_.push_back({state.event_timestamp, end_timestamp, state.packets, state.discarded, events, state.position, bytes});
+    state.packets++;
+    state.events += events;
+    state.last_timestamp = end_timestamp;
     ring_bytes_ += bytes;
-}
-
-bool Gather::unreported() const {
-    const weft_reader_state &state = next_.state;
-    return plan_ == Plan::kAppend && state.lost + state.overwritten - next_.excused != state.discarded;
 }
 
 /* Losses after the last packet need a packet of their own. It ends at the last event: a later time could lie behind an event
  * that is being committed just now. */
 void Gather::append_trailing_loss() {
-    if (unreported())
-        append(0, next_.state.event_timestamp, 0);
+    const weft_reader_state &state = next_.state;
+    if (plan_ == Plan::kAppend && state.lost + state.overwritten - next_.excused != state.discarded)
+        append(0, state.event_timestamp, 0);
 }
 
 }  // namespace weft

@@ -53,15 +53,6 @@ struct CutPoint {
 /* What is committed of the sub-buffer that the consumed position lies in. */
 using Rest = CutPoint;
 
-/* The record that a packet may not begin later than. */
-struct FirstRecord {
-    uint64_t position = 0;
-    uint64_t bytes = 0;  /* it, and what is committed behind it; 0: none is asked for */
-    uint64_t after = 0;  /* time of the event before it */
-    uint64_t latest = 0; /* of the last event behind it */
-    uint64_t floor = 0;  /* end of the packet before the batch */
-};
-
 class Gather {
 public:
     static constexpr uint64_t kBatchBytes = 1u << 20; /* or one sub-buffer, if larger */
@@ -88,11 +79,6 @@ public:
     Cause run_to(const CutPoint &cut);
     /* Everything committed counts as consumed, without a packet and without a loss. */
     Cause forget();
-    /* Of the packet that begins later than with the event before it. */
-    const FirstRecord &first_record() const { return first_record_; }
-    /* The bytes that lie there, kFirstBytes or first_record().bytes of them. An application's word: a time that cannot be is ignored. */
-    static constexpr size_t kFirstBytes = WEFT_HEADER_MAX;
-    void begin_before_first(const uint8_t *record);
 
     const Progress &next() const { return next_; }
     const std::vector<Packet> &packets() const { return packets_; }
@@ -125,13 +111,6 @@ private:
     Cause check_books(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end) const;
     Cause check_advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end) const;
     Cause advance(uint64_t bytes, uint64_t end_timestamp, uint64_t events_at_end);
-    bool appends() const { return plan_ == Plan::kAppend && sequence() >= readable_from_; }
-    bool unreported() const;
-    bool chunk_begins() const;
-    uint64_t next_begin() const;
-    void push(const Packet &packet);
-    void ask_for_first(uint64_t bytes, uint64_t end_timestamp);
-    void begin_chunk(uint64_t bytes, uint64_t end_timestamp);
     void append(uint64_t bytes, uint64_t end_timestamp, uint64_t events);
     void append_trailing_loss();
 
@@ -145,13 +124,11 @@ private:
     const size_t packets_most_;
     const uint64_t readable_from_;
     const Target *const target_;
-    const uint64_t floor_; /* no packet begins before */
     Progress next_;
     uint64_t lost_ = 0;
     std::vector<Packet> packets_;
     uint64_t ring_bytes_ = 0;
     uint64_t first_sequence_ = 0;
-    FirstRecord first_record_;
     bool more_ = false;
     bool overrun_ = false;
     bool held_ = false;

@@ -156,7 +156,7 @@ struct weft_reader_state {
     uint64_t overwritten;     /* 16: events lost by overwriting, cumulative */
     uint64_t discarded;       /* 24: events_discarded value written in the last packet (all causes, cumulative) */
     uint64_t packets;         /* 32: packets written = next packet_seq_num */
-    uint64_t last_timestamp;  /* 40: end timestamp of the last packet; begin of the next one is >= it, and > last_begin */
+    uint64_t last_timestamp;  /* 40: end timestamp of the last packet; begin of the next one is >= it */
     uint64_t event_timestamp; /* 48: of the last event consumed: base for unfolding the next truncated timestamp */
     uint64_t file_bytes;      /* 56: length of the current data file up to which packets are complete */
     uint64_t index_bytes;     /* 64: the same for the index file */
@@ -166,7 +166,7 @@ struct weft_reader_state {
     uint64_t packets_before;  /* 96: packets written before the current file began */
     uint64_t bytes_before;    /* 104: bytes written to files before it */
     uint64_t forgotten;       /* 112: events consumed by clearing: neither written nor lost */
-    uint64_t last_begin;      /* 120: begin timestamp of the last packet; 0: none, or unknown */
+    uint64_t reserved[1];     /* 120 */
 };
 WEFT_STATIC_ASSERT(sizeof(struct weft_reader_state) == 128, "reader state");
 

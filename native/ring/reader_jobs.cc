@@ -158,8 +158,8 @@ Failure ReaderThread::rotate_rings(const Rotation &rotation) {
     return {};
 }
 
-/* All rings are cut, and could make their new files, before the first one switches: a disk that is full then changes nothing. A reader
- * that dies between two switches leaves rings in both chunks, and its successor switches the others. */
+/* All rings are cut and have their new files before the first one switches: a disk that is full then changes nothing. A reader that
+ * dies between two switches leaves rings in both chunks, and its successor switches the others. */
 Failure ReaderThread::move_rings(const Rotation &rotation, int directory) {
     const auto moves = [&rotation](const Ring &ring) { return ring.usable() && ring.reader->state().chunk != rotation.chunk; };
     Failure bad;
@@ -168,13 +168,16 @@ Failure ReaderThread::move_rings(const Rotation &rotation, int directory) {
             bad = cut_ring(cpu, rotation);
     for (uint32_t cpu = 0; cpu < rings_.size() && !bad; cpu++)
         if (moves(rings_[cpu]))
-            bad = rings_[cpu].reader->probe(directory);
-    for (uint32_t cpu = 0; cpu < rings_.size() && !bad; cpu++) {
+            bad = rings_[cpu].reader->prepare(directory);
+    for (uint32_t cpu = 0; cpu < rings_.size(); cpu++) {
         if (!moves(rings_[cpu]))
             continue;
+        if (bad) {
+            rings_[cpu].reader->abandon();
+            continue;
+        }
         rings_[cpu].awaiting = false;
-        rings_[cpu].reader->enter(rotation.chunk, directory);
-        publish(cpu);
+        account(cpu, rings_[cpu].reader->enter(rotation.chunk), now_ns());
     }
     return bad;
 }

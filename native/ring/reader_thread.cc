@@ -205,10 +205,9 @@ bool ReaderThread::enter_chunk(uint32_t cpu) {
         return state.chunk == previous_.id;
     }
     /* The chunk before is complete, and its files may be anywhere by now: they were archived while the session was stopped. */
-    if (state.chunk > chunk_.id)
+    if (state.chunk > chunk_.id || reader.prepare(chunk_.directory))
         return false;
-    reader.enter(chunk_.id, chunk_.directory);
-    publish(cpu);
+    account(cpu, reader.enter(chunk_.id), now_ns());
     return true;
 }
 

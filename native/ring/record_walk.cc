@@ -65,9 +65,8 @@ const uint8_t *skip_steps(const std::vector<uint32_t> &steps, const uint8_t *at,
     return at;
 }
 
-}  // namespace
-
-bool read_record_header(const uint8_t **at, const uint8_t *end, uint32_t *id, uint64_t *clock) {
+/* A record's header: id and time. Truncated times are unfolded from the event before. */
+bool read_header(const uint8_t **at, const uint8_t *end, uint32_t *id, uint64_t *clock) {
     if (*at == end)
         return false;
     if ((**at & ((1u << WEFT_ID_BITS) - 1)) == WEFT_ID_EXTENDED) {
@@ -86,6 +85,8 @@ bool read_record_header(const uint8_t **at, const uint8_t *end, uint32_t *id, ui
     *id = medium;
     return whole;
 }
+
+}  // namespace
 
 bool RecordLayout::parse(const uint8_t *words, size_t bytes) {
     const uint8_t *const end = words + bytes;
@@ -118,7 +119,7 @@ bool walk_records(const RecordLayout &layout, const uint8_t *from, uint64_t byte
     *before = *all = Stretch{0, 0, clock};
     for (const uint8_t *next = from; next != end;) {
         uint32_t id = 0;
-        if (!read_record_header(&next, end, &id, &clock) || clock < all->timestamp)
+        if (!read_header(&next, end, &id, &clock) || clock < all->timestamp)
             return false;
         next = layout.skip(id, next, end);
         if (next == nullptr)

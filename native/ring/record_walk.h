@@ -39,10 +39,6 @@ struct Stretch {
     uint64_t timestamp = 0; /* of the last one; without any, of the one before them */
 };
 
-/* A record's header: id and time; *at moves behind it, *clock is the time of the event before. Truncated times are unfolded from that
- * one. False: it does not end before `end`. */
-bool read_record_header(const uint8_t **at, const uint8_t *end, uint32_t *id, uint64_t *clock);
-
 /* The records in [from, from + bytes), the event before them at `clock`: those up to and including the moment `at` into *before, all
  * into *all. False: an unknown id, a time that goes back, or a record that crosses the end. */
 bool walk_records(const RecordLayout &layout, const uint8_t *from, uint64_t bytes, uint64_t clock, uint64_t at, Stretch *before,

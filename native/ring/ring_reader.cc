@@ -111,9 +111,6 @@ Step RingReader::take(Cut cut, Plan plan, uint64_t now, uint64_t until) {
         step.overrun = gather.overrun();
         if (step.overrun)
             return step;
-        step.unwritten = bad == Cause::kNone ? read_first(&gather) : Failure{};
-        if (step.unwritten)
-            return step;
         if (copy_ != nullptr) {
             step.unwritten = copy_out(gather);
             if (step.unwritten)
@@ -136,17 +133,6 @@ Failure RingReader::read_ring(uint64_t position, uint64_t bytes, uint8_t *to) co
     const ssize_t got = bytes == 0 ? 0 : pread(ring_fd_, to, bytes, static_cast<off_t>(at));
     if (got < 0 || static_cast<uint64_t>(got) != bytes)
         return failure(got < 0 ? errno : EIO, "reading ring memory");
-    return {};
-}
-
-Failure RingReader::read_first(Gather *gather) const {
-    const FirstRecord &first = gather->first_record();
-    if (first.bytes == 0)
-        return {};
-    uint8_t record[Gather::kFirstBytes];
-    if (Failure bad = read_ring(first.position, std::min<uint64_t>(first.bytes, sizeof record), record))
-        return bad;
-    gather->begin_before_first(record);
     return {};
 }
 
@@ -198,8 +184,6 @@ Step RingReader::cut(uint64_t at, const RecordLayout &layout, Plan plan, uint64_
     Cause bad = find_cut(at, layout, &look, &point, &step);
     if (bad == Cause::kNone && !step.unknown && !step.unwritten)
         bad = gather.run_to(point);
-    if (bad == Cause::kNone && !step.unwritten)
-        step.unwritten = read_first(&gather);
     if (copy_ != nullptr && !step.unwritten)
         step.unwritten = copy_out(gather);
     step.more = copy_ != nullptr && lapped(look); /* then nothing of this holds, and take() goes on further ahead */
@@ -214,29 +198,43 @@ void RingReader::begin_in(uint64_t chunk, int directory) {
     resume_in(directory);
 }
 
-Failure RingReader::probe(int directory) const {
+/* The first of a file that continues a stream: times and losses go on from it. */
+Packet RingReader::empty_packet() const {
     const weft_reader_state &state = progress_.state;
-    const Packet packet{state.last_timestamp, state.last_timestamp, state.packets, state.discarded, 0, state.position, 0};
-    uint8_t header[kPacketHeaderBytes], index[kIndexHeaderBytes];
-    encode_packet_header(stream_, packet, header);
-    encode_index_header(index);
-    StreamFiles files = files_.in(directory);
-    if (Failure bad = files.open(stream_, 0, 0, 0))
-        return bad;
-    std::vector<iovec> vector{{header, header_bytes()}};
-    const Failure bad = files.write(0, vector, 0, index, sizeof index);
-    const Failure left = files.remove(0);
-    return bad ? bad : left;
+    return {state.event_timestamp, state.event_timestamp, state.packets, state.discarded, 0, state.position, 0};
 }
 
-void RingReader::enter(uint64_t chunk, int directory) {
+Failure RingReader::prepare(int directory) {
+    next_files_ = files_.in(directory);
+    if (Failure bad = next_files_->open(stream_, 0, 0, 0))
+        return bad;
+    uint8_t header[kPacketHeaderBytes], index[kIndexHeaderBytes + kIndexEntryBytes];
+    const Packet packet = empty_packet();
+    encode_packet_header(stream_, packet, header);
+    encode_index_header(index);
+    encode_index_entry(stream_, packet, 0, index + kIndexHeaderBytes);
+    std::vector<iovec> vector{{header, header_bytes()}};
+    return next_files_->write(0, vector, 0, index, sizeof index);
+}
+
+Step RingReader::enter(uint64_t chunk) {
     weft_reader_state &state = progress_.state;
+    Step step;
+    step.first = state.packets;
+    step.packets = 1;
+    step.bytes = header_bytes();
+    step.begin = step.end = state.event_timestamp;
     state.chunk = chunk;
-    state.packets_before = state.packets;
+    state.packets_before = state.packets++;
     state.bytes_before += state.file_bytes;
-    state.file_number = state.file_bytes = state.index_bytes = 0;
+    state.file_number = 0;
+    state.file_bytes = header_bytes();
+    state.index_bytes = kIndexHeaderBytes + kIndexEntryBytes;
+    state.last_timestamp = state.event_timestamp;
     persist();
-    resume_in(directory);
+    files_ = std::move(*next_files_);
+    next_files_.reset();
+    return step;
 }
 
 /* First the store that forgets, in which the current file is an empty one; then the files. A reader that dies in between leaves files
@@ -262,8 +260,8 @@ Step RingReader::forget(uint64_t now) {
         return step;
     state.file_number = 0;
     persist();
-    step.unwritten = open_files(state);
-    return step;
+    step.unwritten = prepare(files_.directory());
+    return step.unwritten ? step : enter(state.chunk);
 }
 
 /* The next trace file, when the batch does not fit into this one. That the file is another is stored before the oldest one is

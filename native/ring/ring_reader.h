@@ -58,10 +58,10 @@ public:
     void begin_in(uint64_t chunk, int directory);
     /* ... for one that goes on where its page says. */
     void resume_in(int directory) { files_ = files_.in(directory); }
-    /* Whether another chunk's files can be made and take a packet. Nothing of them stays. */
-    Failure probe(int directory) const;
-    /* Goes on in another chunk, with one store that switches. Its files are made with the first packet. */
-    void enter(uint64_t chunk, int directory);
+    /* Makes the files of another chunk; nothing counts before enter(), whose one store switches. */
+    Failure prepare(int directory);
+    Step enter(uint64_t chunk);
+    void abandon() { next_files_.reset(); }
     /* Consumes all without counting it as lost, and empties the files of the chunk. */
     Step forget(uint64_t now);
 
@@ -88,7 +88,6 @@ private:
 
     Gather gather(Plan plan, uint64_t now, uint64_t until) const;
     Failure read_ring(uint64_t position, uint64_t bytes, uint8_t *to) const;
-    Failure read_first(Gather *gather) const;
     Failure copy_out(const Gather &gather);
     bool lapped(const Gather &gather) const;
     Cause find_cut(uint64_t at, const RecordLayout &layout, Gather *look, CutPoint *cut, Step *step);
@@ -96,6 +95,7 @@ private:
     void roll_files(const Gather &gather, weft_reader_state *next);
     Failure write(const Gather &gather, weft_reader_state *next);
     Failure open_files(const weft_reader_state &at) { return files_.open(stream_, at.file_number, at.file_bytes, at.index_bytes); }
+    Packet empty_packet() const;
     size_t header_bytes() const { return packet_header_bytes(stream_.names_cpu); }
     void persist();
     void wake_writers(uint64_t consumed_before) const;
@@ -110,6 +110,7 @@ private:
     Reclaim reclaim_;
     const std::optional<Target> target_;
     StreamFiles files_;
+    std::optional<StreamFiles> next_files_; /* of the chunk to come */
     Progress progress_;
     uint32_t selector_ = 0;
     Cause closed_ = Cause::kNone;

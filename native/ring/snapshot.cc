@@ -143,8 +143,11 @@ private:
         step.cause = reader.attach();
         const uint64_t before = reader.state().packets, bytes_before = reader.state().bytes_before + reader.state().file_bytes;
         const uint64_t begin = reader.state().last_timestamp;
-        if (step.cause == Cause::kNone && before > 0)
-            reader.enter(reader.state().chunk + 1, directory_fd_);
+        if (step.cause == Cause::kNone && before > 0) {
+            if (Failure bad = reader.prepare(directory_fd_))
+                return bad;
+            reader.enter(reader.state().chunk + 1);
+        }
         for (step.more = step.cause == Cause::kNone; step.more && step.cause == Cause::kNone;) {
             step = reader.take(Cut::kPartial, Plan::kAppend, now_ns() + kOtherBoot);
             if (step.unwritten)

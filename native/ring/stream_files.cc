@@ -125,21 +125,15 @@ Failure StreamFiles::open(const StreamIdentity &stream, uint64_t number, uint64_
     return {};
 }
 
-Failure StreamFiles::remove(uint64_t number) {
-    close();
-    const std::string name = file_name(number);
-    for (const std::string &path : {name, "index/" + name + ".idx"})
-        if (unlinkat(directory_, path.c_str(), 0) != 0 && errno != ENOENT)
-            return failure(errno, path);
-    return {};
-}
-
 Failure StreamFiles::remove_further(uint64_t number) {
     close();
     const uint64_t last = limits_.size == 0 ? 0 : limits_.count == 0 ? number : std::min(number, limits_.count - 1);
-    for (uint64_t i = 1; i <= last; i++)
-        if (Failure bad = remove(i))
-            return bad;
+    for (uint64_t i = 1; i <= last; i++) {
+        const std::string name = file_name(i);
+        for (const std::string &path : {name, "index/" + name + ".idx"})
+            if (unlinkat(directory_, path.c_str(), 0) != 0 && errno != ENOENT)
+                return failure(errno, path);
+    }
     return {};
 }
 

@@ -48,8 +48,7 @@ public:
      * `number`: of the trace file, counted without wrapping. */
     Failure open(const StreamIdentity &stream, uint64_t number, uint64_t data_bytes, uint64_t index_bytes);
     void close();
-    /* Closes, and removes one trace file; the trace files from the second one up to `number`. */
-    Failure remove(uint64_t number);
+    /* Closes, and removes the trace files from the second one up to `number`. */
     Failure remove_further(uint64_t number);
     /*
      * Writes at the given offsets. After a failure nothing counts: the tail is cut off again, now or before the next write.

@@ -67,10 +67,10 @@ public:
         for (uint32_t cpu = 0; cpu < cpus; cpu++)
             good = good && (set_.reader(cpu).state().chunk == chunk || cut(cpu, at, plan));
         for (uint32_t cpu = 0; cpu < cpus; cpu++)
-            good = good && (set_.reader(cpu).state().chunk == chunk || !set_.reader(cpu).probe(fds_[chunk]));
+            good = good && (set_.reader(cpu).state().chunk == chunk || !set_.reader(cpu).prepare(fds_[chunk]));
         for (uint32_t cpu = 0; cpu < cpus && good; cpu++)
             if (set_.reader(cpu).state().chunk != chunk)
-                set_.reader(cpu).enter(chunk, fds_[chunk]);
+                set_.reader(cpu).enter(chunk);
         CHECK(good);
         return good;
     }

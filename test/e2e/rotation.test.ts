@@ -28,12 +28,6 @@ const readEach = (chunks: readonly string[]): number =>
     })
     .reduce((sum, events) => sum + events, 0);
 
-/** All of a session at once, likewise. */
-const checkWhole = (trace: string, recorded: number): void => {
-  const { status, events, complaints } = babeltrace(trace);
-  assert.deepEqual([status, events, complaints.replaceAll(/^.*discarded \d{1,9} events.*$/gm, '').trim()], [0, recorded, '']);
-};
-
 const recordedIn = (session: string): number =>
   Number(
     weft.json<{ session: { channels: { stats: { events: string } }[] } }>('list', session).session.channels[0]!.stats.events,
@@ -69,7 +63,6 @@ test('ten rotations at full rate: recorded + lost = emitted, nothing twice, each
   assert.deepEqual([checked.errors, checked.duplicates], [[], 0]);
   assert.equal(checked.recorded + checked.lost, program.total());
   assert.equal(readEach(chunks), checked.recorded);
-  checkWhole(trace, checked.recorded);
   console.log(`weft rotate: ${times.map((ms) => Math.round(ms)).join(' ')} ms`);
 });
 
@@ -119,7 +112,6 @@ test('kill -9 of daemon and consumer while a session rotates: every event once a
   assert.deepEqual([checked.errors, checked.duplicates], [[], 0]);
   assert.equal(checked.recorded + checked.lost, program.total());
   assert.equal(readEach(archivesOf(trace)), checked.recorded);
-  checkWhole(trace, checked.recorded);
   assert.equal(archivesOf(trace).length, 4);
 });
 

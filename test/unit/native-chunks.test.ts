@@ -52,13 +52,12 @@ test('a rotation cuts between the events around its moment, and asking again doe
   scene.writer.emit(5, at + 1n);
   await rotated;
   assert.deepEqual(numbersIn(scene.data(0)), range(0, 7));
-  assert.ok(!existsSync(scene.data(1)), 'nothing is there before something is recorded');
+  assert.equal(statSync(scene.data(1)).size, PACKET_HEADER_BYTES, 'an empty packet stands first');
   await reader.rotate(scene.rotation(1, at));
   // A message that was long on its way asks for a chunk of the past: nothing goes back to it.
   await reader.rotate(scene.rotation(0, at));
   await reader.flush();
   assert.deepEqual(numbersIn(scene.data(1)), range(7, 12));
-  assert.equal(statSync(scene.data(1)).size, 2 * PACKET_HEADER_BYTES + 5 * EVENT_BYTES, 'an empty packet stands first');
   assert.ok(process.hrtime.bigint() > at);
   await reader.close();
 });
@@ -147,7 +146,7 @@ test('clearing forgets what is recorded and what is not yet', async () => {
   await reader.flush();
   scene.writer.emit(3);
   await reader.clear();
-  assert.equal(statSync(scene.data(0)).size, 0);
+  assert.equal(statSync(scene.data(0)).size, PACKET_HEADER_BYTES);
   scene.writer.emit(3);
   await reader.flush();
   assert.deepEqual(numbersIn(scene.data(0)), range(6, 9));

@@ -15,9 +15,11 @@ import { labelsOf } from './labels.ts';
 import type { Limits } from './limits.ts';
 import { localStamp } from './local-time.ts';
 import type { ConsumerProgram, DaemonPorts, Host, KeeperPort, Log } from './ports.ts';
+import { faultOfRefusal } from './refused.ts';
 import { realRingFiles } from './ring-files.ts';
 import { provideSessionDaemon } from './session-daemon.ts';
 import { startAfresh, startLoading } from './start-loading.ts';
+import { writeStartRefusal } from './start-refusal.ts';
 import { realSurvivors } from './survivors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -172,6 +174,7 @@ export const runSessionDaemon = async (options: SessionDaemonOptions): Promise<n
   const { refusal } = await toPromise(root);
   if (refusal) {
     log.error('the session daemon ends', { ...refusal });
+    writeStartRefusal(options.runtime, faultOfRefusal(refusal));
     return 1;
   }
   log.info('the session daemon ends');

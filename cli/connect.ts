@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { makeDirectories } from '../actors/make-directories.ts';
 import { type Directories, directoriesOf } from '../actors/paths.ts';
 import { GIVE_UP_MS } from '../actors/replies.ts';
+import { forgetStartRefusal, readStartRefusal } from '../actors/start-refusal.ts';
 import { NativeError } from '../native/addon/errors.ts';
 import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
 import { type Access, connectAccess, parseAccess } from '../transport/access.ts';
@@ -132,6 +133,7 @@ const chooseDirectories = (env: NodeJS.ProcessEnv): Directories => {
 
 const startDaemon = (directories: Directories, options: ConnectOptions): ChildProcess => {
   prepareDirectories(directories);
+  forgetStartRefusal(directories.runtime);
   const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
   const child = spawn(KEEPER, keeperArguments(directories, ['--group', options.group, '--for-command'], null), {
     detached: true,
@@ -150,6 +152,14 @@ const ANOTHER_SERVES = 3;
 /** Doubled with each try: the other one's daemon needs the processor to come up. */
 const TRY_AGAIN_MS = 100;
 
+/** Throws FaultError when the daemon said why it cannot serve: its keeper, which would try for ever, ends with it. */
+export const checkStart = ({ runtime }: Directories, keeper: ChildProcess): void => {
+  const refusal = readStartRefusal(runtime);
+  if (refusal === null) return;
+  keeper.kill('SIGTERM');
+  throw new FaultError(refusal);
+};
+
 const ended = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
 
 const startAndWait = async (directories: Directories, options: ConnectOptions): Promise<Access> => {
@@ -160,6 +170,7 @@ const startAndWait = async (directories: Directories, options: ConnectOptions): 
   for (;;) {
     const access = await askForAccess(directories);
     if (access) return access;
+    checkStart(directories, keeper);
     const anotherServes = keeper.exitCode === ANOTHER_SERVES;
     if (anotherServes && Date.now() > next) {
       keeper = startDaemon(directories, options);

@@ -5,13 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseLabel } from '../../actors/labels.ts';
 import { type Directories, directoriesOf } from '../../actors/paths.ts';
 import { startAfresh } from '../../actors/start-loading.ts';
+import { forgetStartRefusal } from '../../actors/start-refusal.ts';
 import { hasSecret } from '../../transport/bus-url.ts';
 import { failure } from '../../transport/errors.ts';
 import { readFleet } from '../../transport/fleet-file.ts';
 import { writeWhole } from '../../transport/private-file.ts';
 import { RESERVED_HOSTS } from '../../transport/subjects.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
-import { askForAccess, KEEPER, keeperArguments, prepareDirectories, START_TIMEOUT_MS } from '../connect.ts';
+import { askForAccess, checkStart, KEEPER, keeperArguments, prepareDirectories, START_TIMEOUT_MS } from '../connect.ts';
 import { LIMIT_OPTIONS, limitsOf } from '../limit-options.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
 import { takePlace } from '../take-place.ts';
@@ -65,6 +66,7 @@ const stop = async (environment: Environment): Promise<Outcome> => {
 const INHERITED = 3;
 
 const background = async (environment: Environment, directories: Directories, lock: number): Promise<Outcome> => {
+  forgetStartRefusal(directories.runtime);
   const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
   const stdio = environment.options.has('daemonize')
     ? (['ignore', log, log, lock] as const)
@@ -90,6 +92,7 @@ const background = async (environment: Environment, directories: Directories, lo
       if (file !== undefined) writeFileSync(file, `${pid}\n`);
       return { lines: [], json: { keeperPid: pid } };
     }
+    checkStart(directories, keeper);
     if (ended) break;
     await delay(10);
   }

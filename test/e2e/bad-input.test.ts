@@ -225,7 +225,11 @@ test('a bus that is not there is named', () => {
   try {
     const ran = lonely.run('sessiond', '--background', '--bus-url', 'nats://127.0.0.1:1');
     assert.notEqual(ran.status, 0);
-    assert.match(ran.stderr, /log/);
+    assert.match(ran.stderr, /bus cannot be reached: connection refused/);
+    assert.match(ran.stderr, /nats:\/\/127\.0\.0\.1:1/);
+    // Its keeper does not go on trying behind the back of whoever was told so.
+    const again = lonely.run('--no-sessiond', 'list');
+    assert.notEqual(again.status, 0);
   } finally {
     lonely.dispose();
   }

@@ -81,6 +81,11 @@ export class LinkLog {
     return this.#epoch;
   }
 
+  /** The other end knows a later epoch: that of a process before this one, whose disk took nothing. */
+  leap(): void {
+    this.#epoch += LEAP;
+  }
+
   /** One that the daemon asks for again is noted once; a clearing means the moment, so each counts. */
   add(operation: Operation): void {
     const text = JSON.stringify(operation);

@@ -330,6 +330,7 @@ const openPeer = async (parts: ConsumerProcessParts, session: string, signal: Ab
   } catch (thrown) {
     const why = refusedFrom(thrown);
     if (signal.aborted) throw why;
+    if (why.refusal.code === 'stale-epoch') entry.log.leap();
     entry.cause = thrown instanceof Error && 'fault' in thrown ? thrown.message : why.message;
     throw why;
   }

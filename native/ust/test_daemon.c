@@ -364,7 +364,8 @@ static void become_app(const struct test_daemon *d, const char *variable, int or
     close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
     setenv("WEFT_HOME", d->home, 1);
     setenv("WEFT_REGISTER_TIMEOUT", "60000", 1); /* who plays the daemon may lose the processor */
-    setenv("TSAN_OPTIONS", "die_after_fork=0", 0); /* a forked child has a listener thread of its own */
+    /* A forked child has a listener thread of its own; and an end that waits a second for other threads is most of the time of a test. */
+    setenv("TSAN_OPTIONS", "die_after_fork=0:atexit_sleep_ms=50", 0);
     if (variable)
         putenv((char *)(uintptr_t)variable);
     if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0) {

@@ -99,11 +99,7 @@ export class Fleet {
 
   /** kill -9 of all that runs on a host. */
   kill(name: string): void {
-    const killed = this.at(name);
-    // The keeper first: it would start the others again.
-    const order = ['keeper', 'sessiond', 'consumer', 'bus'];
-    const processes = killed.processes().sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
-    for (const { pid } of processes) process.kill(pid, 'SIGKILL');
+    this.at(name).killAll();
   }
 
   dispose(): void {

@@ -238,9 +238,14 @@ export class Weft {
     }
   }
 
-  /** Until nothing is left: a session daemon whose keeper is killed first starts another one. */
   dispose(): void {
     for (const child of this.#children) child.kill('SIGKILL');
+    this.killAll();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  /** kill -9 of all its daemons, until nothing is left: keeper, vault and session daemon start each other anew. */
+  killAll(): void {
     for (let quiet = 0; quiet < 3; ) {
       const left = this.processes();
       quiet = left.length === 0 ? quiet + 1 : 0;
@@ -253,6 +258,5 @@ export class Weft {
       }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
     }
-    rmSync(this.home, { recursive: true, force: true });
   }
 }

@@ -104,11 +104,14 @@ export class FleetLink {
     return new FleetLink(await key.connect(), key.who, uid);
   }
 
-  /** What a host knows of the fleet, of the first that says something; and those that answer and that it does not know yet. */
-  async hosts(): Promise<readonly HostView[]> {
+  /**
+   * What a host knows of the fleet, of the first that says something; and those that answer and that it does not know yet. `heard`: who
+   * answered just now, where somebody asked.
+   */
+  async hosts(heard?: readonly string[]): Promise<readonly HostView[]> {
     const known = new Map<string, HostView>();
     const isReady = (host: string): boolean => known.get(host)?.state === 'ready';
-    for (const host of await this.#answering()) {
+    for (const host of heard ?? (await this.#answering())) {
       if (isReady(host)) continue;
       for (const view of await this.#viewOf(host)) if (!isReady(view.host)) known.set(view.host, view);
     }

@@ -1,10 +1,17 @@
 /** What a fleet wants of its hosts, as an operator declares it straight at the fleet, and what the hosts make of it. */
 import { randomUUID } from 'node:crypto';
 import type { FleetDocument } from '../machines/fleet-document.ts';
+import { parseSelector } from '../rules/selector.ts';
 import { Bucket, ID_KEY, RevisionConflict } from '../transport/bucket.ts';
 import type { Bus } from '../transport/bus.ts';
 import { failure } from '../transport/errors.ts';
-import { type FollowingHost, parseBucketId, parseFleetDocument, parseFollowing } from '../transport/fleet-messages.ts';
+import {
+  type FollowingHost,
+  type HostView,
+  parseBucketId,
+  parseFleetDocument,
+  parseFollowing,
+} from '../transport/fleet-messages.ts';
 import { encodeToken } from '../transport/subjects.ts';
 import { askAll } from './fleet-gather.ts';
 
@@ -24,6 +31,36 @@ const difference = (before: FleetDocument | null, after: FleetDocument | null): 
     ...old.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
     ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`),
   ];
+};
+
+/** A session of the fleet on a host. */
+export interface FleetRow {
+  readonly session: string;
+  readonly host: string;
+  /** Null: it does not say. */
+  readonly generation: number | null;
+  readonly wanted: number | null;
+  readonly state: string;
+  readonly cause: string | null;
+}
+
+/** Hosts that are known, are to follow and did not answer; one that left its fleet is not meant. */
+export const silentOf = (
+  wanted: readonly FleetDocument[],
+  uid: number,
+  known: readonly HostView[],
+  following: readonly FollowingHost[],
+): FleetRow[] => {
+  const heard = new Set(following.map(({ host }) => host));
+  const missing = known.filter(({ host, state }) => !heard.has(host) && state !== 'left');
+  return wanted.flatMap(({ name, generation, spec }) => {
+    const selected = parseSelector(spec.selector);
+    if (!selected.ok || spec.uid !== uid) return [];
+    const cause = 'it does not answer';
+    return missing
+      .filter(selected.matches)
+      .map(({ host }) => ({ session: name, host, generation: null, wanted: generation, state: 'silent', cause }));
+  });
 };
 
 export interface Declared {

@@ -9,6 +9,8 @@ export interface FrozenSnapshot {
   readonly id: string;
   readonly aliases: readonly string[];
   readonly host: string;
+  /** The host that saw the event; absent: it does not say. */
+  readonly seenBy?: string;
   readonly session: string;
   readonly path: string;
   /** False: its host still writes it, or ended while it did. */
@@ -24,13 +26,14 @@ const METADATA = 'metadata';
 
 const isOurs = (name: string): boolean => name.startsWith('.') && (name.endsWith(PARTIAL) || name.endsWith(FORMER));
 
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+
 const noteIn = (path: string): FrozenSnapshot | null => {
   try {
-    const { id, aliases, host, session, complete } = JSON.parse(
-      readFileSync(join(path, FREEZE_NOTE), 'utf8'),
-    ) as FrozenSnapshot;
-    const texts = [id, host, session].every((text) => typeof text === 'string' && text !== '');
-    return texts && Array.isArray(aliases) ? { id, aliases, host, session, path, complete: complete !== false } : null;
+    const note = JSON.parse(readFileSync(join(path, FREEZE_NOTE), 'utf8')) as FrozenSnapshot;
+    const { id, aliases, host, session, complete, seenBy } = note;
+    if (![id, host, session].every(isText) || !Array.isArray(aliases)) return null;
+    return { id, aliases, host, session, path, complete: complete !== false, ...(isText(seenBy) && { seenBy }) };
   } catch {
     return null;
   }
@@ -60,6 +63,13 @@ export const findFrozen = (roots: readonly string[], id: string): readonly Froze
     if (names && !(before?.id === id && before.complete && !one.complete)) found.set(key, one);
   }
   return [...found.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+};
+
+/** Hosts that saw the event and of which there is nothing. What other hosts there are nobody here knows. */
+export const absentFrom = (found: readonly FrozenSnapshot[], id: string): readonly string[] => {
+  const here = new Set(found.map(({ host }) => host));
+  const seers = found.flatMap((one) => (one.id === id && one.seenBy !== undefined ? [one.seenBy] : []));
+  return [...new Set(seers)].filter((host) => !here.has(host));
 };
 
 /** A directory of that name that is no copy of this snapshot is somebody's. */

@@ -106,11 +106,13 @@ const unfinishedNotes = ({ host, session, path }: FrozenSnapshot): string[] => [
   '  Give the command again in a moment; when it stays so, read that directory as it is.',
 ];
 
+const absentNote = (host: string): string => `Warning: nothing of ${host} lies there, which saw the event: --from names more directories`;
+
 const collect = async (environment: Environment): Promise<Outcome> => {
   const id = wordOf(environment);
   if (id === undefined) throw new UsageError('The id of a fleet snapshot is needed: weft snapshot collect ID');
   const { options } = environment;
-  const { copyFrozen, findFrozen } = await import('../freeze-collect.ts');
+  const { absentFrom, copyFrozen, findFrozen } = await import('../freeze-collect.ts');
   const given = options.all('from').map((path) => resolve(path));
   const roots = given.length > 0 ? given : await localOutputs(environment);
   const found = findFrozen(roots, id);
@@ -121,7 +123,8 @@ const collect = async (environment: Environment): Promise<Outcome> => {
     );
   const whole = found.filter(({ complete }) => complete);
   const unfinished = found.filter(({ complete }) => !complete);
-  const notes = unfinished.flatMap(unfinishedNotes);
+  const absent = absentFrom(found, id);
+  const notes = [...unfinished.flatMap(unfinishedNotes), ...absent.map(absentNote)];
   if (whole.length === 0) throw new UsageError(['Nothing is collected', ...notes].join('\n'), 1);
   const output = resolve(options.get('output') ?? `snapshot-${id}`);
   const collected = copyFrozen(whole, output);
@@ -129,7 +132,7 @@ const collect = async (environment: Environment): Promise<Outcome> => {
   const hosts = new Set(collected.map(({ host }) => host)).size;
   return {
     lines: [`Snapshot ${id} of ${hosts} host${hosts === 1 ? '' : 's'} collected in ${output}`, ...lines],
-    json: { id, output, snapshots: collected, unfinished },
+    json: { id, output, snapshots: collected, unfinished, absent },
     mi: null,
     ...(notes.length > 0 && { notes, status: PARTLY }),
   };

@@ -69,6 +69,20 @@ describe('an operator', { timeout: 300_000 }, () => {
     rmSync(home, { recursive: true, force: true });
   });
 
+  const documentOf = (name: string): string => {
+    const file = join(home, `${name}.yaml`);
+    writeFileSync(
+      file,
+      `weft: 1\nsessions:\n  - name: ${name}\n    channels:\n      - name: c\n        events: [{ name: "a:*" }]\n`,
+    );
+    return file;
+  };
+
+  const follow = (name: string, generation: number, state: string) => () => {
+    const wanted = ['db-1', 'web-1'].map((host) => `${name} ${host} ${generation} ${state}`).join('\n');
+    return weft('fleet', 'status', name).stdout.replaceAll(/ +/g, ' ').includes(wanted);
+  };
+
   test('sees the hosts that a selector matches, and starts no daemon of its own', () => {
     const { hosts: shown } = JSON.parse(ok('--json', 'hosts', 'role=db')) as { hosts: FleetHost[] };
     assert.deepEqual(
@@ -128,19 +142,24 @@ describe('an operator', { timeout: 300_000 }, () => {
   });
 
   test('declares what hosts follow: the place for it is made by the first to do so, who has the fleet’s keys', async () => {
-    const file = join(home, 'all.yaml');
-    writeFileSync(
-      file,
-      'weft: 1\nsessions:\n  - name: all\n    channels:\n      - name: c\n        events: [{ name: "a:*" }]\n',
-    );
-    const follow = (generation: number, state: string) => () => {
-      const wanted = ['db-1', 'web-1'].map((host) => `all ${host} ${generation} ${state}`).join('\n');
-      return weft('fleet', 'status', 'all').stdout.replaceAll(/ +/g, ' ').includes(wanted);
-    };
-    ok('fleet', 'apply', file);
-    await until(follow(1, 'following'), 'both follow');
+    ok('fleet', 'apply', documentOf('all'));
+    await until(follow('all', 1, 'following'), 'both follow');
     ok('fleet', 'delete', 'all');
-    await until(follow(2, 'deleted'), 'by news of it');
+    await until(follow('all', 2, 'deleted'), 'by news of it');
+  });
+
+  test('is told who should follow and says nothing', async () => {
+    ok('fleet', 'apply', documentOf('rest'));
+    await until(follow('rest', 1, 'following'), 'both follow');
+    assert.equal(weft('fleet', 'status').status, 0);
+    hosts.get('db-1')!.killAll();
+    const told = weft('fleet', 'status', 'rest');
+    assert.equal(told.status, 4, told.stderr);
+    assert.match(told.stdout.replaceAll(/ +/g, ' '), /^rest db-1 - silent it does not answer\nrest web-1 1 following/m);
+    hosts.get('web-1')!.killAll();
+    const alone = weft('fleet', 'status', 'rest');
+    assert.equal(alone.status, 4);
+    assert.match(alone.stderr, /no host answers/);
   });
 
   test('is told what is wrong: nobody answers, no key, no selector, a command that is not for many', () => {

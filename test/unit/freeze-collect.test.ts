@@ -67,6 +67,17 @@ describe('collecting what hosts froze', () => {
     assert.equal(readFileSync(join(output(), 'web-1/snap/ust/ch_0'), 'utf8'), 'half and the other half');
   });
 
+  test('the host that saw the event is missed where nothing of it is there', () => {
+    frozen('web-2/snap', { host: 'web-2', seenBy: 'web-9' });
+    const ran = command();
+    assert.equal(ran.status, 4, ran.stderr);
+    assert.match(ran.stderr, /nothing of web-9 lies there/);
+    frozen('web-9/snap', { host: 'web-9', seenBy: 'web-9' });
+    const whole = command();
+    assert.equal(whole.status, 0, whole.stderr);
+    assert.match(whole.stdout, /of 2 hosts/);
+  });
+
   test('a second time makes whole what was collected before it was', () => {
     const directory = frozen('web-1/snap');
     copyFrozen(findFrozen([from()], ID), output());

@@ -34,10 +34,11 @@ const digits = (ns: bigint): string => `${ns / 1_000_000_000n}.${String(ns % 1_0
 export class LiveLines {
   readonly #style: LiveStyle;
   #last: bigint | null = null;
+  #epoch: unknown;
   #count = 0;
   #leftOut = 0;
   #packets = 0;
-  readonly #missing = { events: 0, packets: 0, messages: 0 };
+  readonly #missing = { events: 0, packets: 0, messages: 0, times: 0 };
 
   constructor(style: LiveStyle) {
     this.#style = style;
@@ -60,13 +61,19 @@ export class LiveLines {
     return `${paint(this.#style, 'green', heading)} ${found[1]}${paint(this.#style, 'cyan', found[2]!)}: ${text.slice(found[0].length)}`;
   }
 
-  /** What was there before the first message is nobody's loss. */
-  #note({ n, leftOut, packetsLeftOut }: Body): void {
-    if (this.#count > 0) {
+  /** What was there before the first message is nobody's loss, unless that is the first of all. */
+  #note({ epoch, n, leftOut, packetsLeftOut }: Body): void {
+    const begins = this.#count > 0 && epoch !== this.#epoch;
+    if (begins) {
+      this.#missing.times++;
+      [this.#count, this.#leftOut, this.#packets] = [0, 0, 0];
+    }
+    if (begins || this.#count > 0 || Number(n) === 1) {
       this.#missing.messages += Math.max(0, Number(n) - this.#count - 1);
       this.#missing.events += Math.max(0, Number(leftOut) - this.#leftOut);
       this.#missing.packets += Math.max(0, Number(packetsLeftOut) - this.#packets);
     }
+    this.#epoch = epoch;
     [this.#count, this.#leftOut, this.#packets] = [Number(n), Number(leftOut), Number(packetsLeftOut)];
   }
 
@@ -77,12 +84,13 @@ export class LiveLines {
 
   /** What was left out since the last question, as sentences. */
   notes(): readonly string[] {
-    const { events, packets, messages } = this.#missing;
-    Object.assign(this.#missing, { events: 0, packets: 0, messages: 0 });
+    const { events, packets, messages, times } = this.#missing;
+    Object.assign(this.#missing, { events: 0, packets: 0, messages: 0, times: 0 });
     return [
       ...(events > 0 ? [`${events} events left out: more than --rate lets through`] : []),
       ...(packets > 0 ? [`${packets} packets left out: the decoder was too far behind`] : []),
       ...(messages > 0 ? [`${messages} messages lost on the bus`] : []),
+      ...(times > 0 ? ['the watch began anew: what was recorded meanwhile is not shown'] : []),
     ];
   }
 }

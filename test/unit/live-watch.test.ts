@@ -16,6 +16,7 @@ const record = (name: string, ns: bigint) => ({ ns, name, text: `host ${name}: {
 const world = () => {
   let now = 0;
   let layouts: TraceMetadata | null = null;
+  let failing = false;
   const timers: (() => void)[] = [];
   const published: { subject: string; body: Body }[] = [];
   const asked: { limit: number; begins: boolean }[] = [];
@@ -32,6 +33,7 @@ const world = () => {
     },
     follow: () => ({
       read: async (limit, begins) => {
+        if (failing) throw new Error('too many open files');
         asked.push({ limit, begins });
         return next;
       },
@@ -48,7 +50,10 @@ const world = () => {
   const describe = (metadata: TraceMetadata): void => {
     layouts = metadata;
   };
-  return { watches, timers, published, asked, round, describe };
+  const fail = (now: boolean): void => {
+    failing = now;
+  };
+  return { watches, timers, published, asked, round, describe, fail };
 };
 
 test('what was there before is passed over; then events go out in order, one message for each run of a name', async () => {
@@ -76,6 +81,62 @@ test('no more than the rate goes out, and what is left out is told', async () =>
     [0, 100, 1, 100],
   );
   assert.equal(published.at(-1)?.body.leftOut, 5);
+});
+
+const linesOf = (bodies: readonly Body[]): LiveLines => {
+  const lines = new LiveLines({ json: false, colour: false, gmt: true, date: true, delta: true });
+  for (const body of bodies) lines.take(body);
+  return lines;
+};
+
+test('what is left out at the end of a burst is told, though no event follows', async () => {
+  const { watches, published, round } = world();
+  await watches.watch({ session: 'id', name: 's', leaseMs: 2_000, perSecond: 100 });
+  await round(3, { records: [record('p:a', 1n)], leftOut: 100 });
+  await round(3, { leftOut: 900, packetsLeftOut: 2 });
+  assert.equal(published.length, 1, 'an event may tell it yet');
+  await round(500);
+  await round(500);
+  assert.deepEqual(
+    published.slice(1).map(({ subject, body }) => [subject, body.n, body.events, body.leftOut, body.packetsLeftOut]),
+    [['weft.v1.h.1000.live.1000.s.=', 2, [], 1000, 2]],
+  );
+  await round(600, { leftOut: 7 });
+  await round(390, { leftOut: 1 });
+  await round(100);
+  assert.deepEqual(linesOf(published.map(({ body }) => body)).notes(), [
+    '1008 events left out: more than --rate lets through',
+    '2 packets left out: the decoder was too far behind',
+  ]);
+});
+
+test('whoever joins counts from there, and misses nothing that is left out in the next round', async () => {
+  const { watches, published, round } = world();
+  const wanted = { session: 'id', name: 's', leaseMs: 10_000, perSecond: 100 };
+  await watches.watch(wanted);
+  await round(3, { records: [record('p:a', 1n)], leftOut: 5 });
+  const before = published.length;
+  await watches.watch(wanted);
+  await round(3, { records: [record('p:a', 2n)], leftOut: 40 });
+  assert.deepEqual(linesOf(published.slice(before).map(({ body }) => body)).notes(), [
+    '40 events left out: more than --rate lets through',
+  ]);
+});
+
+test('a watch that failed and began anew passed over what came meanwhile: that is told', async () => {
+  const { watches, published, round, fail } = world();
+  const wanted = { session: 'id', name: 's', leaseMs: 10_000, perSecond: 100 };
+  await watches.watch(wanted);
+  await round(3, { records: [record('p:a', 1n)] });
+  fail(true);
+  await round(3);
+  fail(false);
+  await watches.watch(wanted);
+  await round(3, { records: [record('p:a', 9n)], leftOut: 4 });
+  assert.deepEqual(linesOf(published.map(({ body }) => body)).notes(), [
+    '4 events left out: more than --rate lets through',
+    'the watch began anew: what was recorded meanwhile is not shown',
+  ]);
 });
 
 test('without a renewed lease it ends; a renewed one goes on, and asks for the first files once', async () => {

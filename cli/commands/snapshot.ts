@@ -106,7 +106,8 @@ const unfinishedNotes = ({ host, session, path }: FrozenSnapshot): string[] => [
   '  Give the command again in a moment; when it stays so, read that directory as it is.',
 ];
 
-const absentNote = (host: string): string => `Warning: nothing of ${host} lies there, which saw the event: --from names more directories`;
+const absentNote = (host: string): string =>
+  `Warning: nothing of ${host} lies there, which saw the event: --from names more directories`;
 
 const collect = async (environment: Environment): Promise<Outcome> => {
   const id = wordOf(environment);

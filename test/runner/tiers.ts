@@ -46,10 +46,19 @@ const DEATHS = /\/(chunk_death|reader_death|chunk_thread|preempted)_test$/;
 const THREADS =
   /\/(unix_socket|reader_thread|chunk_thread|snapshot|registry|filtered|threads|record|watch|count|blocking|registration)_test$/;
 
-const SANITIZED: readonly { readonly settings: readonly string[]; readonly wanted: Wanted }[] = [
-  { settings: ['SANITIZE=address,undefined'], wanted: (program) => !!process.env.WEFT_SOAK || !DEATHS.test(program) },
-  { settings: ['SANITIZE=thread'], wanted: (program) => !!process.env.WEFT_SOAK || THREADS.test(program) },
-];
+interface Sanitized {
+  readonly settings: readonly string[];
+  readonly wanted: Wanted;
+}
+
+const ADDRESSES: Sanitized = {
+  settings: ['SANITIZE=address,undefined'],
+  wanted: (program) => !!process.env.WEFT_SOAK || !DEATHS.test(program),
+};
+const RACES: Sanitized = {
+  settings: ['SANITIZE=thread'],
+  wanted: (program) => !!process.env.WEFT_SOAK || THREADS.test(program),
+};
 
 /** qemu-user has no rseq: what runs there is the lock mode. */
 const aarch64Step = commandStep('lock mode on aarch64, under qemu-user (which has no rseq)', 'make', [
@@ -78,10 +87,10 @@ const fuzzStep = (root: string, name: string, program: string): Step =>
 /** What the tiers behind it run. */
 const builtTier = (root: string): Tier => ({
   name: 'built',
-  budgetS: 150,
+  budgetS: 130,
   parallel: 1,
   steps: () => [
-    ...SANITIZED.map(({ settings, wanted }) => nativeBuild(root, settings, wanted)),
+    ...[ADDRESSES, RACES].map(({ settings, wanted }) => nativeBuild(root, settings, wanted)),
     commandStep('kill points build', 'make', ['-s', '-C', 'native', 'build/test/kill_points_test']),
     commandStep('the fuzzers build', 'make', ['-s', '-C', 'native', 'fuzz']),
   ],
@@ -113,14 +122,16 @@ export const tiersOf = (root: string): Tier[] => [
   builtTier(root),
   {
     name: 'sanitizers',
-    budgetS: 100,
+    budgetS: 60,
     parallel: 2,
-    steps: () => SANITIZED.flatMap(({ settings, wanted }) => nativeTests(root, settings, wanted)),
+    steps: () => nativeTests(root, ADDRESSES.settings, ADDRESSES.wanted),
   },
+  // Threads that spin for each other need the processors for themselves.
+  { name: 'threads', budgetS: 80, parallel: 1, steps: () => nativeTests(root, RACES.settings, RACES.wanted) },
   nodeTier(root, 'e2e', 190, ['test/e2e'], 2),
   nodeTier(root, 'compat', 60, ['test/compat']),
   pointsTier(root),
   nodeTier(root, 'kill', 160, ['test/kill', 'test/hostile'], 2),
   nodeTier(root, 'users', 35, ['test/users']),
-  nodeTier(root, 'hosts', 260, ['test/hosts'], 2),
+  nodeTier(root, 'hosts', 240, ['test/hosts'], 2),
 ];

@@ -5,7 +5,7 @@ import { type Access, connectAccess, connectExternal, renewAccess } from '../tra
 import type { Bus } from '../transport/bus.ts';
 import { writeBusFile } from '../transport/bus-file.ts';
 import { hasSecret, withoutSecret } from '../transport/bus-url.ts';
-import { failure } from '../transport/errors.ts';
+import { FaultError, failure } from '../transport/errors.ts';
 import { storedFleet, storeFleet } from '../transport/fleet-file.ts';
 import { grantAccess } from '../transport/grant.ts';
 import type { Role } from '../transport/identity.ts';
@@ -18,6 +18,8 @@ import type { BusPort, Host, KeeperLink, Log } from './ports.ts';
 
 const BUS_ID = keeperId('bus');
 const START_MS = 10_000;
+/** It is there or it is not; whoever waits for this daemon hears of it, and the keeper tries again. */
+const EXTERNAL_MS = 2_000;
 const DAY_S = 24 * 60 * 60;
 /** A caller's key; a consumer's is renewed with every start of the daemon. */
 const CALLER_S = DAY_S;
@@ -152,7 +154,12 @@ export const externalBus = ({ host, runtime, log }: Surroundings, external: Exte
     role.kind === 'caller' ? role.all : role.kind !== 'consumer' || role.owner === String(host.uid);
   return {
     open: async () => {
-      const bus = await connectExternal(external, { name: 'weft-sessiond', waitMs: START_MS }, homes());
+      const options = { name: 'weft-sessiond', waitMs: EXTERNAL_MS };
+      const bus = await connectExternal(external, options, homes()).catch((thrown: unknown) => {
+        if (!(thrown instanceof FaultError) || thrown.fault.code !== 'bus-unavailable') throw thrown;
+        const hint = `Start the server at ${shown.join(', ')}, or correct --bus-url or --bus-context.`;
+        throw new FaultError({ ...thrown.fault, hint });
+      });
       log.warn('the bus is a server of the operator: its permissions decide who may command this daemon', { urls: shown });
       if (secret) log.warn('other users are not told the password of the bus; --bus-context lets each have a key');
       writeBusFile(runtime, { v: 1, host: host.hostname, uid: host.uid, urls: shown, ca: null, pid: host.pid });

@@ -29,6 +29,7 @@ import {
 import { commandPattern, parseCommandSubject } from '../transport/subjects.ts';
 import type { WriteAlarm } from './consumer-link.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { PLACE_HANDLERS } from './daemon-place.ts';
 import { FLEET_HANDLERS } from './fleet-commands.ts';
 import { clearMaps } from './map-counts.ts';
 import { mapViewOf } from './map-views.ts';
@@ -37,8 +38,9 @@ import { reclaimChannels } from './reclaim.ts';
 import { faultOfRefusal, refusedFrom } from './refused.ts';
 import { momentOf } from './rotation.ts';
 import { clockOf } from './session-clock.ts';
-import { create, pathFault, snapshotPathFault } from './session-creation.ts';
+import { create, pathFault, relayFault, snapshotPathFault } from './session-creation.ts';
 import { linkOf } from './session-link.ts';
+import { isPrepared } from './start-needs.ts';
 import { trackedValues } from './tracked-values.ts';
 import { TRIGGER_HANDLERS } from './trigger-commands.ts';
 import { inTurn } from './turns.ts';
@@ -88,14 +90,15 @@ const commandTo = (
   caller: Caller,
   name: string,
   key: string,
-  tell: (session: NonNullable<ReturnType<DaemonParts['session']>>) => void,
+  tell: (session: NonNullable<ReturnType<DaemonParts['session']>>, document: SessionDocument) => void,
 ): Promise<Reply> => {
-  const document = find(parts, caller, name);
-  if (!document) return Promise.resolve(failed('session-not-found', { session: name }));
-  return inTurn(parts, document.id, () => {
-    const session = parts.session(document.id);
-    if (!session) return Promise.resolve(failed('session-not-found', { session: name }));
-    return parts.replies.expect(key, () => tell(session));
+  const found = find(parts, caller, name);
+  if (!found) return Promise.resolve(failed('session-not-found', { session: name }));
+  return inTurn(parts, found.id, () => {
+    const session = parts.session(found.id);
+    const document = parts.documents.find(found.id);
+    if (!session || !document) return Promise.resolve(failed('session-not-found', { session: name }));
+    return parts.replies.expect(key, () => tell(session, document));
   });
 };
 
@@ -179,6 +182,8 @@ const redirectSession: Handler<'session.redirect'> = async (parts, caller, { ses
   const { clock, ids, ...ports } = parts.ports;
   const document = find(parts, caller, session);
   if (!document) return failed('session-not-found', { session });
+  const unfit = destination ? relayFault(destination, document, false) : null;
+  if (unfit) return unfit;
   const { uid } = document.owner;
   const link = ids.hex(16);
   const path = destination ? ports.spool(uid, link) : (output ?? ports.defaultOutput(uid, session, clock.now()));
@@ -195,12 +200,18 @@ const regenerate: Handler<'session.regenerate'> = async (parts, caller, { sessio
 const takeSnapshot: Handler<'snapshot.record'> = async (parts, caller, request, key) => {
   const { session, name = null, path = null, maxSize = null, freeze } = request;
   const wanted = { name, path, maxSize, ...(freeze !== undefined && { freeze }) };
-  return snapshotPathFault(path) ?? command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted });
+  const document = find(parts, caller, session) ?? null;
+  const place = path ?? document?.snapshot?.outputs[0]?.path ?? null;
+  return (
+    snapshotPathFault(place, document) ??
+    command(parts, caller, session, key, { type: 'SnapshotRequested', requestId: key, wanted })
+  );
 };
 
 const addOutput: Handler<'snapshot.add-output'> = async (parts, caller, request, key) => {
   const { session, name = null, path, maxSize = 0 } = request;
-  return snapshotPathFault(path) ?? edit(parts, caller, session, key, { kind: 'snapshot.add', name, path, maxSize });
+  const document = find(parts, caller, session) ?? null;
+  return snapshotPathFault(path, document) ?? edit(parts, caller, session, key, { kind: 'snapshot.add', name, path, maxSize });
 };
 
 const listOutputs: Handler<'snapshot.list-output'> = async (parts, caller, { session }) => {
@@ -260,13 +271,6 @@ const status: Handler<'daemon.status'> = async (parts, caller) => {
   });
 };
 
-const shutdown: Handler<'daemon.shutdown'> = async (parts, caller) => {
-  if (!caller.all) return failed('permission-denied', { what: 'ending a daemon that is not yours' });
-  // The answer leaves before the bus is closed.
-  parts.ports.clock.setTimeout(() => parts.root.send({ type: 'ShutdownRequested' }), 20);
-  return succeeded({});
-};
-
 const joinRelay: Handler<'relay.join'> = async (parts, caller, { relay }) => {
   if (!caller.all) return failed('permission-denied', { what: 'serving links on the bus of a daemon that is not yours' });
   return succeeded({ access: { ...(await parts.ports.bus.grant({ kind: 'relay', relay })) } });
@@ -289,8 +293,8 @@ const watchEvents: Handler<'session.watch'> = async (parts, caller, request) => 
   if (!document) return failed('session-not-found', { session });
   const { uid } = document.owner;
   const consumer = await parts.readyConsumer(document);
-  await consumer.watch({ session: document.id, name: document.name, leaseMs, perSecond, filter });
-  return succeeded({ owner: String(uid), session: document.name, until: parts.ports.clock.now() + leaseMs });
+  const unknown = await consumer.watch({ session: document.id, name: document.name, leaseMs, perSecond, filter });
+  return succeeded({ owner: String(uid), session: document.name, until: parts.ports.clock.now() + leaseMs, unknown });
 };
 
 const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
@@ -298,9 +302,8 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'session.destroy': (parts, caller, { session }, key) =>
     command(parts, caller, session, key, { type: 'DestroyRequested', requestId: key }),
   'session.start': (parts, caller, { session }, key) =>
-    commandTo(parts, caller, session, key, (machine) => {
-      const document = caller.arranged ? find(parts, caller, session) : undefined;
-      const arranged = document !== undefined && parts.isArranged(document);
+    commandTo(parts, caller, session, key, (machine, document) => {
+      const arranged = (caller.arranged === true && parts.isArranged(document)) || isPrepared(parts, document);
       machine.send({ type: 'StartRequested', requestId: key, arranged });
     }),
   'session.stop': (parts, caller, { session }, key) =>
@@ -367,11 +370,11 @@ const HANDLERS: { readonly [C in CommandName]: Handler<C> } = {
   'point.list': async (parts, caller, { fields = false }) =>
     succeeded({ applications: applicationViewOf(parts, fields, (uid) => caller.all || uid === caller.uid) }),
   'daemon.status': status,
-  'daemon.shutdown': shutdown,
   'relay.join': joinRelay,
   'inspect.watch': watch,
   ...FLEET_HANDLERS,
   ...PARCEL_HANDLERS,
+  ...PLACE_HANDLERS,
   ...TRIGGER_HANDLERS,
 };
 
@@ -430,7 +433,9 @@ export const prepareCommand = async (parts: DaemonParts, caller: Caller, name: C
   if (name !== 'session.start') return succeeded({});
   const key = `prepare ${caller.who} ${id}`;
   parts.replies.prepare(key, succeeded({}));
-  return command(parts, caller, session, key, { type: 'PrepareRequested', requestId: key });
+  return commandTo(parts, caller, session, key, (machine, now) =>
+    machine.send({ type: 'PrepareRequested', requestId: key, arranged: isPrepared(parts, now) }),
+  );
 };
 
 /** A command that the daemon gives itself, with the rights of a local user. */

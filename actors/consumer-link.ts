@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { UnknownName } from '../ctf/unknown-names.ts';
 import type { ChannelAttributes, RegistryDocument, RingSetDocument } from '../machines/document.ts';
 import type { Freeze } from '../machines/freeze.ts';
 import type { SnapshotPlace } from '../machines/snapshot-edits.ts';
@@ -11,7 +12,7 @@ import type { Plan } from '../machines/stream.ts';
 import type { SeqpacketConnection } from '../native/addon/index.ts';
 import type { Access } from '../transport/access.ts';
 import type { Body, Bus } from '../transport/bus.ts';
-import { type LinkView, linkViewSchema } from '../transport/messages.ts';
+import { type LinkView, linkViewSchema, watchedSchema } from '../transport/messages.ts';
 import { count64, hexId, parseMessage } from '../transport/schema.ts';
 import { consumerSubject, type Place } from '../transport/subjects.ts';
 import { type Deferred, deferred } from './deferred.ts';
@@ -122,7 +123,7 @@ export class ConsumerLink {
   #spareFd: number | null = null;
   #ready: Deferred<void> = deferred();
   #exited: Deferred<void> = deferred();
-  #isReady = false;
+  #answers = false;
   /** Of the consumer that is there now. */
   #lost: Deferred<void> = deferred();
   #epoch = 0;
@@ -194,7 +195,7 @@ export class ConsumerLink {
   }
 
   markReady(): void {
-    this.#isReady = true;
+    this.#answers = true;
     this.#ready.resolve();
   }
 
@@ -208,6 +209,16 @@ export class ConsumerLink {
       for (const { rings } of registries) for (const { ringId } of rings) this.#rings.set(ringId, session);
     }
     return { pid: parsed.value.pid };
+  }
+
+  /** It can be asked now. */
+  get isReady(): boolean {
+    return this.#answers;
+  }
+
+  /** It can be asked, and has this directory. */
+  hasOpened(directory: string): boolean {
+    return this.#answers && this.#opened.has(directory);
   }
 
   async open(sessionId: string, directory: string): Promise<void> {
@@ -224,7 +235,7 @@ export class ConsumerLink {
   }
 
   async linkStatus(sessionId: string): Promise<LinkView | null> {
-    return this.#isReady ? linkIn(await this.#ask('link-status', { session: sessionId })) : null;
+    return this.#answers ? linkIn(await this.#ask('link-status', { session: sessionId })) : null;
   }
 
   /** `operations`: all that was archived or cleared until now, and the packets before it. */
@@ -287,7 +298,7 @@ export class ConsumerLink {
 
   /** The memory of a map, for a daemon to come; one that is not there yet gets it when it is ready. */
   hold(mapId: string, fd: number): void {
-    if (!this.#isReady || this.#maps.has(mapId)) return;
+    if (!this.#answers || this.#maps.has(mapId)) return;
     this.#tell({ kind: 'map', mapId }, [fd]);
     this.#maps.add(mapId);
   }
@@ -308,7 +319,7 @@ export class ConsumerLink {
   }
 
   async alarms(sessionId: string): Promise<readonly WriteAlarm[]> {
-    if (!this.#isReady) return [];
+    if (!this.#answers) return [];
     const parsed = parseMessage(alarmsSchema, await this.#ask('stats', { session: sessionId }));
     if (!parsed.ok) throw refusedBy(parsed.fault);
     const causes = new Map(parsed.value.streams.flatMap(({ directory, alarm }) => (alarm ? [[directory, alarm]] : [])));
@@ -347,9 +358,11 @@ export class ConsumerLink {
     await this.#ask('clear', { session: sessionId, directory });
   }
 
-  /** Decoded events on the bus, while the lease runs. */
-  async watch(wanted: WatchRequest): Promise<void> {
-    await this.#ask('watch', { ...wanted });
+  /** Decoded events on the bus, while the lease runs; answers what the filter mentions and no event has. */
+  async watch(wanted: WatchRequest): Promise<readonly UnknownName[] | null> {
+    const parsed = parseMessage(watchedSchema, await this.#ask('watch', { ...wanted }));
+    if (!parsed.ok) throw refusedBy(parsed.fault);
+    return parsed.value.unknown;
   }
 
   /** Copies what rings hold into directories that were opened. */
@@ -366,6 +379,11 @@ export class ConsumerLink {
     const parsed = parseMessage(snapshotSchema, await Promise.race([asked, lost]));
     if (!parsed.ok) throw refusedBy(parsed.fault);
     return parsed.value;
+  }
+
+  /** All of what a freeze recorded is there: whoever collects may take it. */
+  async endSnapshot(sessionId: string, path: string): Promise<void> {
+    await this.#ask('snapshot-end', { session: sessionId, path });
   }
 
   /** Gives back the memory of sub-buffers that nobody needs, of these rings. */
@@ -406,8 +424,8 @@ export class ConsumerLink {
   }
 
   #withdraw(): void {
-    if (this.#isReady) this.#ready = deferred();
-    this.#isReady = false;
+    if (this.#answers) this.#ready = deferred();
+    this.#answers = false;
   }
 
   #forgetDirectories(sessionId: string): void {

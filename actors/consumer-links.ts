@@ -57,7 +57,7 @@ export const linkClose = async (parts: ConsumerProcessParts, request: ConsumerRe
   const left = await linkDrain(parts, { session, timeoutMs });
   refOf(parts, session)?.send({ type: 'CloseRequested' });
   await entry.closed.promise;
-  return { ...left, drained: entry.isDone };
+  return { ...left, ...(entry.isDone && { operations: 0 }), drained: entry.isDone };
 };
 
 /** Whoever waits for its link has an answer before. */

@@ -89,6 +89,8 @@ export const CONSUMER_REQUESTS = {
     /** The freeze that holds the rings until they are copied, and where all of the snapshot lies. */
     freeze: z.object({ id: freezeId, path: text }).exactOptional(),
   }),
+  /** What a freeze recorded there is whole, with its metadata. */
+  'snapshot-end': z.object({ session, path: text }),
   /** Memory of sub-buffers whose last event is older than `ageUs`; `wait`: what is complete is taken first. */
   reclaim: z.object({ session, ringIds: z.array(hexId), ageUs: count53, wait: z.boolean() }),
   detach: z.object({ session, order, ringId: hexId.exactOptional() }),
@@ -114,8 +116,8 @@ export const CONSUMER_REQUESTS = {
     createdAt: text,
     compress: z.boolean(),
     spoolLimit: bytes,
-    /** Of the other end's files, by channel. */
-    tracefiles: z.array(z.object({ prefix: text, size: bytes, count: uint32 })),
+    /** Of the other end's files, by channel; `whole`: one ring for all CPUs, so the prefix is the name (absent: nobody says). */
+    tracefiles: z.array(z.object({ prefix: text, size: bytes, count: uint32, whole: z.boolean().exactOptional() })),
     /** That will be attached: until then their readers may write again what lies in the spool. */
     rings: z.array(hexId).default([]),
   }),

@@ -12,6 +12,14 @@ export type StreamTotals = Readonly<Record<(typeof STATS_FIELDS)[number], bigint
 /** What the operator can mend without another directory. */
 const NO_ROOM: readonly string[] = ['ENOSPC', 'EDQUOT'];
 
+/** How the files of a stream are split; `whole`: its ring is for all CPUs, the prefix is its name. */
+export interface TracefileLimits {
+  readonly prefix: string;
+  readonly size: number;
+  readonly count: number;
+  readonly whole?: boolean;
+}
+
 /** One ring set, from the request to attach it until it was drained. */
 export class StreamEntry {
   attach: AttachRequest;
@@ -199,11 +207,12 @@ export class ConsumerStreams {
   }
 
   /** What the channels of a session limit their trace files to. */
-  tracefiles(session: string): readonly { readonly prefix: string; readonly size: number; readonly count: number }[] {
+  tracefiles(session: string): readonly TracefileLimits[] {
     return this.of(session).map(({ attach }) => ({
       prefix: attach.filePrefix,
       size: attach.tracefileSize,
       count: attach.tracefileCount,
+      whole: attach.geometry.allocation === 'per-channel',
     }));
   }
 

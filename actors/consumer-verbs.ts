@@ -151,6 +151,11 @@ const detach: Handler<'detach'> = async (parts, { session, ringId, order }) => {
   return {};
 };
 
+const snapshotEnd: Handler<'snapshot-end'> = async ({ freezes }, { session, path }) => {
+  freezes.complete(session, path);
+  return {};
+};
+
 const stats: Handler<'stats'> = async ({ streams }, { session }) => statsOf(streams.of(session));
 
 const freeze: Handler<'freeze'> = async ({ root, streams }, { session, freeze: heard }) => {
@@ -160,8 +165,7 @@ const freeze: Handler<'freeze'> = async ({ root, streams }, { session, freeze: h
 };
 
 const watch: Handler<'watch'> = async ({ live }, wanted) => {
-  await live.watch(wanted);
-  return {};
+  return { unknown: await live.watch(wanted) };
 };
 
 /** Answers first, then ends: what was committed is in the files by then. */
@@ -183,6 +187,7 @@ const HANDLERS: { readonly [V in ConsumerVerb]: Handler<V> } = {
   clear,
   plan,
   snapshot,
+  'snapshot-end': snapshotEnd,
   reclaim,
   detach,
   watch,

@@ -50,7 +50,8 @@ const answerCaller = async (parts: DaemonParts, { peer }: SeqpacketConnection): 
   const who = String(peer.uid);
   const all = peer.uid === 0 || peer.uid === parts.place.uid;
   try {
-    return { v: 1, ok: true, access: await parts.ports.bus.grant({ kind: 'caller', who, all }) };
+    const access = await parts.ports.bus.grant({ kind: 'caller', who, all });
+    return { v: 1, ok: true, access: parts.ports.forCommand ? { ...access, yields: true } : access };
   } catch (thrown) {
     return { v: 1, ok: false, fault: faultOf(thrown) };
   }

@@ -59,8 +59,11 @@ const join = async (parts: DaemonParts, caller: Caller, { fleet: wanted }: Comma
   if (!caller.all) return failed('permission-denied', { what: 'joining a fleet with a daemon that is not yours' });
   const fleet = parseFleet(wanted, 'The fleet file');
   afterAnswer(parts, async () => {
+    parts.fleetSessions?.stop();
     await parts.ports.bus.setFleet(fleet, parts.keeper, () => renewKeys(parts));
     parts.root.send({ type: 'FleetJoined', host: parts.place.host });
+    // From one fleet into another: who follows already looks at once.
+    parts.root.getSnapshot().context.fleet?.getSnapshot().context.sessions.send({ type: 'Announced' });
   });
   return succeeded({ domain: fleet.domain, host: parts.place.host });
 };
@@ -82,5 +85,5 @@ export const FLEET_HANDLERS = {
   'fleet.sessions': async (parts: DaemonParts): Promise<Reply> =>
     parts.ports.bus.fleetDomain() === null
       ? failed('not-in-a-fleet', { host: parts.place.host })
-      : succeeded({ sessions: parts.fleetSessions?.views() ?? [] }),
+      : succeeded({ sessions: parts.fleetSessions?.views() ?? [], bucket: parts.fleetSessions?.bucket ?? null }),
 } as const;

@@ -7,20 +7,20 @@ import { type Beat, hostMachine } from '../machines/host.ts';
 import { leaseMachine } from '../machines/lease.ts';
 import { chooseReference } from '../rules/clock-reference.ts';
 import type { Body, BusMessage, Served, Subscription } from '../transport/bus.ts';
-import { labels } from '../transport/fleet-messages.ts';
 import { text } from '../transport/schema.ts';
-import { ANY, beatSubject, callSubject, parseBeatSubject, RESERVED_HOSTS } from '../transport/subjects.ts';
+import { ANY, beatSubject, CALLS, callSubject, parseBeatSubject, parseCallSubject } from '../transport/subjects.ts';
 import { clockEndpoint, provideClockOffset } from './clock-offset.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { fleetEndpoints } from './fleet-scatter.ts';
 import { provideFleetSession } from './fleet-sessions.ts';
+import { saidLabels } from './labels.ts';
 import { renewClocks } from './session-clock.ts';
 
 const beatBody = z.object({
   v: z.literal(1),
   machineId: text,
   bootId: text,
-  labels,
+  labels: saidLabels,
   version: text,
   sessions: z.int().nonnegative(),
   load: z.number(),
@@ -64,10 +64,11 @@ const hear = (parts: DaemonParts, { subject, body }: BusMessage): void => {
   else fleet.send({ type: 'BeatSeen', host, beat });
 };
 
-const answerCall = (parts: DaemonParts, { body }: BusMessage): void => {
-  const { host } = body;
-  if (typeof host !== 'string' || RESERVED_HOSTS.includes(host)) return;
-  parts.root.getSnapshot().context.fleet?.send({ type: 'CallSeen', host });
+/** Who calls is what the fleet's server lets it say. */
+const answerCall = (parts: DaemonParts, { subject }: BusMessage): void => {
+  const address = parseCallSubject(subject);
+  if (address?.uid !== String(parts.place.uid)) return;
+  parts.root.getSnapshot().context.fleet?.send({ type: 'CallSeen', host: address.host });
 };
 
 interface Opened {
@@ -81,7 +82,7 @@ const openFleet = async (parts: DaemonParts, opened: Opened): Promise<void> => {
   for (const subscription of opened.subscriptions) subscription.stop();
   opened.subscriptions = [
     bus.subscribe(beatSubject({ host: ANY, uid: place.uid }), (message) => hear(parts, message)),
-    bus.subscribe(callSubject(place.uid), (message) => answerCall(parts, message)),
+    bus.subscribe(CALLS, (message) => answerCall(parts, message)),
   ];
   const description = 'Commands of the fleet to one host, or to all that a selector matches';
   const service = { name: 'weft-host', version: parts.ports.host.version, description };
@@ -161,7 +162,7 @@ export const provideFleetMember = (parts: DaemonParts) => {
     },
     actions: {
       publishBeat: () => publishBeat(parts),
-      publishCall: () => void parts.bus.publish(callSubject(parts.place.uid), { v: 1, host: parts.place.host }),
+      publishCall: () => void parts.bus.publish(callSubject(parts.place), { v: 1 }),
       chooseReference: ({ context }) => {
         context.clock.send({ type: 'ReferenceChanged', reference: referenceOf(context) });
         renewClocks(parts);

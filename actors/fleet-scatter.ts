@@ -59,7 +59,8 @@ const conflictFault = (parts: DaemonParts): Reply | null => {
 const leasesOf = (parts: DaemonParts) => parts.root.getSnapshot().context.fleet?.getSnapshot().context.leases ?? {};
 
 const leaseAt = (parts: DaemonParts, operation: string) => {
-  const lease = leasesOf(parts)[operation];
+  const leases = leasesOf(parts);
+  const lease = Object.hasOwn(leases, operation) ? leases[operation] : undefined;
   return lease?.getSnapshot().status === 'active' ? lease : undefined;
 };
 

@@ -8,15 +8,16 @@ import {
   type FleetSpec,
   type Followed,
   type FollowedSessions,
+  isForeign,
   triggersOf,
   withRead,
 } from '../machines/fleet-document.ts';
 import { fleetSessionMachine } from '../machines/fleet-session.ts';
 import { parseSelector } from '../rules/selector.ts';
-import { Bucket } from '../transport/bucket.ts';
+import { Bucket, ID_KEY } from '../transport/bucket.ts';
 import type { Fault, Reply, Subscription } from '../transport/bus.ts';
 import { failure, faultOf, refused } from '../transport/errors.ts';
-import { type FollowedView, parseFleetDocument } from '../transport/fleet-messages.ts';
+import { type FollowedView, parseBucketId, parseFleetDocument } from '../transport/fleet-messages.ts';
 import { encodeToken } from '../transport/subjects.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 import { deferred } from './deferred.ts';
@@ -74,6 +75,8 @@ export class FleetSessions {
   #told: FleetDocument[] | null = [];
   /** When the whole bucket was read; null: last time it could not be. */
   #readAt: number | null = null;
+  /** Of the bucket as this process read it since the host is in its fleet; null: it did not, or there was none. */
+  #bucket: string | null = null;
 
   constructor(parts: DaemonParts) {
     this.#parts = parts;
@@ -91,7 +94,8 @@ export class FleetSessions {
     const read = told?.length && !due ? told : await this.#readAll(announced);
     // As it is now: a session may have been made while the bucket was read.
     const known = await this.#load();
-    const merged = withRead(known, read, this.#parts.place.uid);
+    const merged = withRead(known, read, { uid: this.#parts.place.uid, bucket: this.#bucket });
+    this.#sayForeign(known);
     if (JSON.stringify(merged) !== JSON.stringify(known)) await this.#keep(merged);
   }
 
@@ -106,7 +110,21 @@ export class FleetSessions {
     this.#readAt = null;
     const entries = await Promise.all((await bucket.keys()).map(async (key) => ({ key, entry: await bucket.get(key) })));
     this.#readAt = this.#parts.ports.clock.now();
+    // One that was put back from before it had an id is the same to whoever knew it.
+    this.#bucket = parseBucketId(entries.find(({ key }) => key === ID_KEY)?.entry?.value) ?? this.#bucket;
     return entries.flatMap(({ key, entry }) => documentAt(key, entry?.value) ?? []);
+  }
+
+  /** Whoever looks after this host did not order it: what was recorded stays where it is. */
+  #sayForeign(known: FollowedSessions): void {
+    for (const one of Object.values(known)) {
+      const session = this.#session(one.document.name);
+      if (one.document.deleted || !isForeign(one, this.#bucket) || session?.id !== one.sessionId) continue;
+      const output = session.output.kind === 'local' ? session.output.path : null;
+      const said = { output, of: one.bucket, now: this.#bucket };
+      this.#parts.ports.log.warn('a session of another fleet ends; what it recorded stays', { session: session.name, ...said });
+      this.#parts.events.publish(session.owner.uid, 'session', session.name, 'fleet-changed', said);
+    }
   }
 
   /** Other users of this host have daemons of their own; what was theirs or ours may have been given to the other. */
@@ -134,9 +152,17 @@ export class FleetSessions {
     for (const name of Object.keys(await this.#load())) await this.#reconcileOne(name);
   }
 
+  /** Whatever is read next may be another fleet's. */
   stop(): void {
     this.#watch?.stop();
     this.#watch = null;
+    this.#told = [];
+    this.#readAt = null;
+    this.#bucket = null;
+  }
+
+  get bucket(): string | null {
+    return this.#bucket;
   }
 
   views(): readonly FollowedView[] {
@@ -187,6 +213,12 @@ export class FleetSessions {
       await this.#keep({ ...this.#followed, [name]: after });
   }
 
+  /** Should its fleet come back, it says so itself. */
+  async #forget(name: string): Promise<void> {
+    const others = Object.entries(this.#followed ?? {}).filter(([known]) => known !== name);
+    await this.#keep(Object.fromEntries(others));
+  }
+
   async #reconcileOne(name: string): Promise<void> {
     const followed = this.#known(name);
     if (!followed) return;
@@ -196,6 +228,7 @@ export class FleetSessions {
     if (!this.#isWanted(document)) {
       const left = await this.#destroy(ours ? name : null, triggers);
       if (left !== null) return this.#noteFailed(name, left, { triggers, ours });
+      if (isForeign(followed, this.#bucket)) return this.#forget(name);
       const state = document.deleted || !this.#isMine(document) ? 'deleted' : 'elsewhere';
       return this.#note(name, { ...NOTHING, state, cause: null });
     }

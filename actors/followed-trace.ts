@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type TraceFilter, writeFilter } from '../ctf/filter-table.ts';
 import { TableWriter, writeTrace } from '../ctf/layout-table.ts';
 import { parseTsdl } from '../ctf/tsdl.ts';
+import type { TraceMetadata } from '../ctf/tsdl-types.ts';
 import type { Native, Tail } from '../native/addon/index.ts';
 
 export type TailNews = Awaited<ReturnType<Tail['read']>>;
@@ -11,6 +12,8 @@ export type TailNews = Awaited<ReturnType<Tail['read']>>;
 export interface FollowedTrace {
   /** What came since the last question. `begins`: what is there already is passed over. */
   read(limit: number, begins: boolean): Promise<TailNews>;
+  /** What its events look like, as the last question found it. */
+  layouts(): TraceMetadata | null;
 }
 
 const NOTHING: TailNews = { records: [], leftOut: 0, packetsLeftOut: 0, faults: [] };
@@ -20,7 +23,8 @@ class Followed implements FollowedTrace {
   readonly #directory: string;
   readonly #filter: TraceFilter | null;
   #tail: Tail | null = null;
-  #metadata = '';
+  #version = '';
+  #metadata: TraceMetadata | null = null;
 
   constructor(native: Pick<Native, 'openTail'>, directory: string, filter: TraceFilter | null) {
     this.#filter = filter;
@@ -33,14 +37,19 @@ class Followed implements FollowedTrace {
     const path = join(this.#directory, 'metadata');
     const { ino, size, mtimeMs } = statSync(path);
     const version = `${ino} ${size} ${mtimeMs}`;
-    if (version === this.#metadata) return;
+    if (version === this.#version) return;
     const out = new TableWriter();
     const metadata = parseTsdl(readFileSync(path, 'utf8'));
     writeTrace(out, metadata);
     writeFilter(out, metadata, this.#filter);
     if (this.#tail) this.#tail.layOut(out.bytes());
     else this.#tail = this.#native.openTail(out.bytes());
-    this.#metadata = version;
+    this.#version = version;
+    this.#metadata = metadata;
+  }
+
+  layouts(): TraceMetadata | null {
+    return this.#metadata;
   }
 
   async read(limit: number, begins: boolean): Promise<TailNews> {

@@ -15,6 +15,7 @@ interface Noted {
   readonly path: string;
   aliases: readonly string[];
   more: number;
+  complete: boolean;
 }
 
 export class FreezeNotes {
@@ -22,6 +23,8 @@ export class FreezeNotes {
   /** By session: the freeze whose copy is under way or was made last, and where the rings stood still. */
   readonly #noted = new Map<string, Noted>();
   readonly #frozenAt = new Map<string, bigint>();
+  /** By session, too: of a copy that has not ended. Its rings may be gone before it does. */
+  readonly #open = new Map<string, { readonly path: string; readonly note: FreezeNote }>();
 
   constructor(parts: ConsumerProcessParts) {
     this.#parts = parts;
@@ -35,8 +38,19 @@ export class FreezeNotes {
   begin(sessionId: string, path: string): void {
     const context = this.#parts.freeze(sessionId)?.getSnapshot().context;
     if (!context?.freeze) return;
-    this.#noted.set(sessionId, { freeze: context.freeze, path, aliases: context.aliases, more: context.more });
+    const { freeze, aliases, more } = context;
+    this.#noted.set(sessionId, { freeze, path, aliases, more, complete: false });
     this.#write(sessionId);
+  }
+
+  /** All that belongs to the copy is there. */
+  complete(sessionId: string, path: string): void {
+    const open = this.#open.get(sessionId);
+    if (open?.path !== path) return;
+    this.#open.delete(sessionId);
+    const noted = this.#noted.get(sessionId);
+    if (noted?.path === path) noted.complete = true;
+    this.#put(path, { ...open.note, complete: true });
   }
 
   alias(sessionId: string, freeze: Freeze, aliases: readonly string[], more: number): void {
@@ -61,7 +75,7 @@ export class FreezeNotes {
   }
 
   #write(sessionId: string): void {
-    const { freeze, path, aliases, more } = this.#noted.get(sessionId)!;
+    const { freeze, path, aliases, more, complete } = this.#noted.get(sessionId)!;
     const { ports, access, streams } = this.#parts;
     const session = streams.of(sessionId)[0]?.attach.sessionName ?? '';
     const { id, atNs, trigger, host: seenBy } = freeze;
@@ -78,7 +92,14 @@ export class FreezeNotes {
       trigger,
       atNs,
       frozenAtNs,
+      complete,
     };
+    if (!complete) this.#open.set(sessionId, { path, note });
+    this.#put(path, note);
+  }
+
+  #put(path: string, note: FreezeNote): void {
+    const { ports } = this.#parts;
     try {
       ports.writeNote(join(path, FREEZE_NOTE), `${JSON.stringify(note)}\n`);
     } catch (thrown) {

@@ -4,8 +4,19 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
+import { hasControlCharacter } from '../rules/control-characters.ts';
 import { isLabelKey } from '../rules/selector.ts';
 import { failure, faultOf } from '../transport/errors.ts';
+
+/** As another host says them of itself: whoever asks prints them. */
+export const saidLabels = z.record(
+  z.string().max(63).refine(isLabelKey),
+  z
+    .string()
+    .max(255)
+    .refine((value) => !hasControlCharacter(value)),
+);
 
 const SYSTEM = '/etc/weft/labels';
 
@@ -18,6 +29,8 @@ export const parseLabel = (text: string): readonly [key: string, value: string] 
     throw failure('label-invalid', { label: text, cause: `\`${name}\` has other characters than A-Z a-z 0-9 _ - . /` });
   if (name === 'host') throw failure('label-invalid', { label: text, cause: '`host` is the name of the host' });
   if (/[,|*!]/.test(value)) throw failure('label-invalid', { label: text, cause: 'a value has no `,`, `|`, `*` or `!`' });
+  if (hasControlCharacter(value))
+    throw failure('label-invalid', { label: JSON.stringify(text), cause: 'a value has no control characters' });
   return [name, value];
 };
 

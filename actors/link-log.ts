@@ -81,6 +81,11 @@ export class LinkLog {
     return this.#epoch;
   }
 
+  /** The other end knows a later epoch: that of a process before this one, whose disk took nothing. */
+  leap(): void {
+    this.#epoch += LEAP;
+  }
+
   /** One that the daemon asks for again is noted once; a clearing means the moment, so each counts. */
   add(operation: Operation): void {
     const text = JSON.stringify(operation);
@@ -94,6 +99,11 @@ export class LinkLog {
   /** The other end knows that nothing more comes. */
   get closed(): boolean {
     return this.#acked === this.#last && this.#operations.at(-1)?.operation.op === 'close';
+  }
+
+  /** It knows all else: archives, clearings, notes. */
+  get onlyCloseIsLeft(): boolean {
+    return this.after(this.#acked).every(({ operation }) => operation.op === 'close');
   }
 
   at(number: number): Noted | undefined {

@@ -169,12 +169,14 @@ export class LinkPump {
     return this.#inFlight.length === 0 && this.#pending.length === 0 && !this.#current && this.#options.queue.empty;
   }
 
-  /** For viewers at the other end: all that happened before has been sent. */
+  /** For viewers at the other end: all that happened before has been sent, of these streams; without any, of all. */
   beat(clock: bigint): void {
     const paths = this.#options.queue.idlePaths;
     const idle = this.#running && !this.#full && !this.#current && this.#pending.length === 0;
     if (!idle) return;
-    for (const some of beatsOf(paths)) if (!this.#post({ kind: 'beat', clock, paths: some })) return;
+    const some = beatsOf(paths);
+    for (const paths of this.#options.queue.idle ? [...some, []] : some)
+      if (!this.#post({ kind: 'beat', clock, paths })) return;
   }
 
   /** The files of a chunk are being emptied: what was begun of them is not finished. */
@@ -247,20 +249,22 @@ export class LinkPump {
   }
 
   #nextContent(): LinkContent | null {
-    const pending = this.#pending.shift();
-    if (pending) return pending;
-    if (this.#current) return this.#fragment(this.#current) ?? this.#nextContent();
-    const { queue } = this.#options;
-    const wanted = queue.next();
-    if (!wanted) return null;
-    if (wanted.kind === 'op') {
-      queue.sentOp(wanted.number);
-      return { kind: 'op', number: wanted.number, ...wanted.operation };
-    }
-    if (wanted.kind === 'metadata') this.#pending = partsOf(wanted.trace, queue.takeMetadata(wanted.trace));
-    else if (this.#options.compress && wanted.entry.bytes <= FRAME_BYTES) void this.#compress(wanted, this.#options.compress);
-    else this.#current = currentOf(wanted, null);
-    return this.#compressing ? null : this.#nextContent();
+    const { queue, compress } = this.#options;
+    // Not by recursion: the bytes of very many packets may be gone at once.
+    do {
+      const content = this.#pending.shift() ?? (this.#current && this.#fragment(this.#current));
+      if (content) return content;
+      const wanted = queue.next();
+      if (!wanted) return null;
+      if (wanted.kind === 'op') {
+        queue.sentOp(wanted.number);
+        return { kind: 'op', number: wanted.number, ...wanted.operation };
+      }
+      if (wanted.kind === 'metadata') this.#pending = partsOf(wanted.trace, queue.takeMetadata(wanted.trace));
+      else if (compress && wanted.entry.bytes <= FRAME_BYTES) void this.#compress(wanted, compress);
+      else this.#current = currentOf(wanted, null);
+    } while (!this.#compressing);
+    return null;
   }
 
   /** Null: the bytes are gone, and with them the packet. */

@@ -69,6 +69,7 @@ export class LinkQueue {
   #turn = 0;
   #bytes = 0;
   #outstanding = 0;
+  /** Named by an index, or behind the end of their chunk, and not to be sent any more. */
   lostPackets = 0;
 
   /** `oneChunk`: the other end can take one chunk after the other only. */
@@ -99,24 +100,26 @@ export class LinkQueue {
     for (const trace of news?.traces ?? this.#spool.traces()) this.#undescribed.add(trace);
   }
 
-  /** Null: nothing can be sent now. */
+  /** Null: nothing can be sent now. What the index names and the file does not hold is passed over. */
   next(): Wanted | null {
-    const op = this.#nextOp();
-    if (op) return op;
-    const stream = this.#choose();
-    if (!stream) return this.#staleMetadata();
-    const trace = traceOf(stream.path);
-    if (this.#stale(trace)) return { kind: 'metadata', trace };
-    const entry = this.#change(stream, () => stream.take());
-    if (!entry) return null;
-    if (stream.revive(entry)) this.lostPackets--;
-    return { kind: 'packet', path: stream.path, entry };
+    for (;;) {
+      const op = this.#nextOp();
+      if (op) return op;
+      const stream = this.#choose();
+      if (!stream) return this.#staleMetadata();
+      const { path } = stream;
+      const trace = traceOf(path);
+      if (this.#stale(trace)) return { kind: 'metadata', trace };
+      const entry = this.#change(stream, () => stream.take());
+      if (entry && this.#spool.holds(path, entry)) return { kind: 'packet', path, entry };
+      if (entry) this.drop({ path, entry });
+    }
   }
 
   /** The bytes are not there any more: somebody else took them. */
   drop({ path, entry }: Packet): void {
     const stream = this.#streams.get(path);
-    if (stream && this.#change(stream, () => stream.drop(entry))) this.lostPackets++;
+    if (stream) this.#change(stream, () => stream.drop(entry));
   }
 
   sentOp(number: number): void {
@@ -184,6 +187,11 @@ export class LinkQueue {
     return [...this.#streams.values()].filter(({ waiting }) => waiting === 0).map(({ path }) => path);
   }
 
+  /** Nothing waits, of no stream that there is or will be. */
+  get idle(): boolean {
+    return [...this.#streams.values()].every(({ waiting }) => waiting === 0);
+  }
+
   #see(path: string, mayBeAbsent: boolean): void {
     if (this.#blocked.has(chunkOf(path))) return;
     const known = this.#streams.get(path);
@@ -210,8 +218,9 @@ export class LinkQueue {
 
   /** The sums follow what becomes of one stream. */
   #change<T>(stream: LinkStream, work: () => T): T {
-    const { bytes, outstanding } = stream;
+    const { bytes, outstanding, lost } = stream;
     const result = work();
+    this.lostPackets += stream.lost - lost;
     this.#bytes += stream.bytes - bytes;
     this.#outstanding += stream.outstanding - outstanding;
     const chunk = this.#chunks.get(stream.chunk)!;

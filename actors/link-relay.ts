@@ -67,8 +67,16 @@ export class RelayPeer implements LinkPeer {
   #isUnheard = false;
   #ids = 0;
 
-  constructor(bus: Bus, link: RelayLink, listener: PeerListener, own: Bus | null = null) {
+  /** `own`: closed with it; `former`: the relay that had the link before this process. */
+  constructor(
+    bus: Bus,
+    link: RelayLink,
+    listener: PeerListener,
+    { own = null, former = null }: { readonly own?: Bus | null; readonly former?: string | null } = {},
+  ) {
     this.#own = own;
+    this.#relay = former ?? '';
+    this.#trust = former !== null;
     this.#bus = bus;
     this.#link = link;
     this.#listener = listener;

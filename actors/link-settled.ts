@@ -1,6 +1,6 @@
 /** Which packets of a spool no reader will write again: a reader that was killed may have left one that its successor cuts off. */
 import { STATS_FIELDS } from '../native/addon/index.ts';
-import type { ConsumerStreams, StreamEntry } from './consumer-streams.ts';
+import type { ConsumerStreams, StreamEntry, TracefileLimits } from './consumer-streams.ts';
 import type { Settled } from './link-stream.ts';
 
 const TRACES = '/ust/';
@@ -52,19 +52,27 @@ export const settledIn = (streams: ConsumerStreams, session: string, rings: read
   };
 };
 
-type Limits = ReturnType<ConsumerStreams['tracefiles']>;
+type Limits = readonly TracefileLimits[];
+
+const ANY_CPU = '_*';
+
+/** A stream `a_0` may be that of CPU 0 of a channel `a`, or one for all CPUs of a channel `a_0`. */
+const namesOf = ({ prefix, whole }: Limits[number]): readonly string[] =>
+  [prefix, `${prefix}${ANY_CPU}`].filter((_, at) => whole === undefined || whole === (at === 0));
 
 /** What a stream's trace files are limited to, by its name. */
 export const limitsOf = (streams: ConsumerStreams, session: string, first: Limits) => {
   let version = -1;
-  let byPrefix = new Map<string, Limits[number]>();
+  let byName = new Map<string, Limits[number]>();
   return (path: string): { readonly size: number; readonly count: number } => {
     if (version !== streams.version) {
       version = streams.version;
       // Of two that limit the same name the first one counts.
-      byPrefix = new Map([...first, ...streams.tracefiles(session)].reverse().map((one) => [one.prefix, one]));
+      byName = new Map(
+        [...first, ...streams.tracefiles(session)].reverse().flatMap((one) => namesOf(one).map((name) => [name, one])),
+      );
     }
     const name = path.slice(path.lastIndexOf('/') + 1);
-    return byPrefix.get(name) ?? byPrefix.get(name.replace(/_\d+$/, '')) ?? { size: 0, count: 0 };
+    return byName.get(name) ?? byName.get(name.replace(/_\d+$/, ANY_CPU)) ?? { size: 0, count: 0 };
   };
 };

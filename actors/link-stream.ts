@@ -12,14 +12,15 @@ interface Taken {
   readonly at: number;
 }
 
-/** Packets are acknowledged in order, so what was given back is the beginning. */
+/** Packets are acknowledged in order, so what was given back is the beginning. What is missing behind it is lost, and not given back. */
 export const firstHeld = (spool: Spool, path: string, count: number): number => {
-  let [low, high] = [0, count];
+  const released = spool.released(path);
+  let [low, high] = [0, released < 0 ? 0 : count];
   while (low < high) {
     const middle = (low + high) >> 1;
     const [entry] = spool.entries(path, middle, 1);
-    if (entry && spool.holds(path, entry)) high = middle;
-    else low = middle + 1;
+    if (entry && entry.bytes > 0 && entry.number <= released) low = middle + 1;
+    else high = middle;
   }
   return low;
 };
@@ -34,24 +35,27 @@ export class LinkStream {
   #count: number;
   /** Taken, in order, and not acknowledged. */
   readonly #outstanding: Taken[] = [];
-  /** Where the last one ends that was taken. */
+  /** Where the last one ends that was taken, and its number. */
   #takenTo = 0;
+  #takenNumber = -1;
   /** Read ahead. */
   #ahead: readonly SpoolEntry[] = [];
   /** Where the bytes begin that the spool still holds, and where they end. */
   #heldFrom = 0;
   #end = 0;
-  /** Acknowledged, and still to be given back: from this byte on, packets that begin there. */
+  /** Up to this byte all was given back. */
   #releasedTo: number;
-  readonly #unreleased: number[] = [];
-  /** Numbers of packets whose bytes were not there. */
-  readonly #dropped = new Set<number>();
+  /** Places in the index of packets whose bytes were not there. */
+  readonly #lost = new Set<number>();
 
   constructor(spool: Spool, path: string, chunk: string) {
     [this.#spool, this.path, this.chunk] = [spool, path, chunk];
     this.#taken = this.#count = firstHeld(spool, path, spool.count(path));
     const [before] = this.#taken > 0 ? spool.entries(path, this.#taken - 1, 1) : [];
-    if (before) this.#takenTo = this.#heldFrom = this.#end = before.offset + before.bytes;
+    if (before) {
+      this.#takenTo = this.#heldFrom = this.#end = before.offset + before.bytes;
+      this.#takenNumber = before.number;
+    }
     this.#releasedTo = this.#heldFrom;
   }
 
@@ -62,6 +66,11 @@ export class LinkStream {
 
   get outstanding(): number {
     return this.#outstanding.length;
+  }
+
+  /** Packets that are in the index and not in the file. */
+  get lost(): number {
+    return this.#lost.size;
   }
 
   /** Bytes that wait, or are not acknowledged. */
@@ -77,13 +86,13 @@ export class LinkStream {
   /** What was written since. */
   grow(settled: number | null): void {
     let usable = Math.max(this.#spool.count(this.path), this.#taken);
-    while (usable > this.#count) {
-      const [last] = this.#spool.entries(this.path, usable - 1, 1);
-      if (last && (settled === null || last.number < settled)) {
-        this.#end = last.offset + last.bytes;
-        break;
-      }
-      usable--;
+    let isWhole = false;
+    for (let at = usable; at > this.#count && !isWhole; at--) {
+      const [last] = this.#spool.entries(this.path, at - 1, 1);
+      // One that never came to the disk counts, and does not say where the bytes end.
+      isWhole = last !== undefined && last.bytes > 0 && (settled === null || last.number < settled);
+      if (isWhole) this.#end = Math.max(this.#end, last!.offset + last!.bytes);
+      else if (!last || last.bytes > 0) usable = at - 1;
     }
     this.#count = Math.max(usable, this.#count);
   }
@@ -94,20 +103,18 @@ export class LinkStream {
     if (!first) return;
     this.#taken = first.at;
     this.#takenTo = first.entry.offset;
+    this.#takenNumber = first.entry.number - 1;
     this.#outstanding.length = 0;
     this.#ahead = [];
-  }
-
-  /** True: it was given up before, and may be there this time. */
-  revive({ number }: SpoolEntry): boolean {
-    return this.#dropped.delete(number);
   }
 
   take(): SpoolEntry | null {
     const entry = this.#peek();
     if (!entry) return null;
+    this.#lost.delete(this.#taken); // it was given up before, and may be there this time
     this.#outstanding.push({ entry, at: this.#taken++ });
     this.#takenTo = entry.offset + entry.bytes;
+    this.#takenNumber = entry.number;
     this.#ahead = this.#ahead.slice(1);
     return entry;
   }
@@ -116,8 +123,8 @@ export class LinkStream {
   drop(entry: SpoolEntry): boolean {
     const at = this.#outstanding.findIndex((one) => one.entry === entry);
     if (at < 0) return false;
-    this.#outstanding.splice(at, 1);
-    this.#dropped.add(entry.number);
+    const [{ at: place }] = this.#outstanding.splice(at, 1) as [Taken];
+    this.#lost.add(place);
     this.#settle();
     return true;
   }
@@ -128,7 +135,6 @@ export class LinkStream {
     let bytes = 0;
     for (let [first] = this.#outstanding; first && first.entry.number <= number; [first] = this.#outstanding) {
       this.#outstanding.shift();
-      this.#unreleased.push(first.entry.offset);
       bytes += first.entry.bytes;
     }
     this.#settle();
@@ -141,7 +147,6 @@ export class LinkStream {
     for (let entry = this.#peek(); entry && entry.number <= number; entry = this.#peek()) {
       this.take();
       this.#outstanding.pop();
-      this.#unreleased.push(entry.offset);
     }
   }
 
@@ -153,19 +158,26 @@ export class LinkStream {
   /** A disk that cannot even take this back is asked again with the next word. */
   #release(): void {
     if (this.#heldFrom <= this.#releasedTo) return;
+    const [first] = this.#outstanding;
     try {
-      this.#spool.release(this.path, this.#releasedTo, this.#heldFrom, this.#unreleased);
+      this.#spool.release(this.path, this.#releasedTo, this.#heldFrom, first ? first.entry.number - 1 : this.#takenNumber);
       this.#releasedTo = this.#heldFrom;
-      this.#unreleased.length = 0;
     } catch {
       // It is acknowledged all the same.
     }
   }
 
+  /** Entries that never came to the disk are passed over. */
   #peek(): SpoolEntry | null {
-    if (this.#taken >= this.#count) return null;
-    if (this.#ahead.length === 0)
-      this.#ahead = this.#spool.entries(this.path, this.#taken, Math.min(ENTRIES_AT_ONCE, this.#count - this.#taken));
-    return this.#ahead[0] ?? null;
+    while (this.#taken < this.#count) {
+      if (this.#ahead.length === 0)
+        this.#ahead = this.#spool.entries(this.path, this.#taken, Math.min(ENTRIES_AT_ONCE, this.#count - this.#taken));
+      const [entry] = this.#ahead;
+      if (entry && entry.bytes > 0 && entry.offset >= this.#takenTo) return entry;
+      this.#ahead = this.#ahead.slice(1);
+      if (entry) this.#lost.add(this.#taken++);
+      else this.#count = this.#taken; // the index was cut
+    }
+    return null;
   }
 }

@@ -50,10 +50,12 @@ export class LinkEntry {
   pump: LinkPump | null = null;
   relay: string | null = null;
   directory: string | null = null;
-  readonly places = new LinkPlaces();
+  readonly places: LinkPlaces;
   /** What the relay could not take, until it has taken everything. */
   refused: string | null = null;
   cause: string | null = null;
+  /** As many packets were told to be lost. */
+  toldLost = 0;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #waiters: Waiter[] = [];
   #beating: Beating | null = null;
@@ -63,6 +65,7 @@ export class LinkEntry {
   constructor(parts: ConsumerProcessParts, request: LinkOpenRequest) {
     this.request = request;
     this.spool = parts.ports.openSpool(request.output);
+    this.places = new LinkPlaces(this.spool, request.link ?? request.session);
     this.log = new LinkLog(this.spool);
     this.queue = new LinkQueue(this.spool, this.log, settledIn(parts.streams, request.session, request.rings), {
       oneChunk: request.destination.kind === 'lttng',
@@ -168,8 +171,19 @@ const toStreams = (parts: ConsumerProcessParts, session: string, type: 'SpoolFil
   for (const { attach } of parts.streams.of(session)) parts.stream(attach.ringId)?.send({ type });
 };
 
+/** What the index of a stream names and its file does not hold: a power cut leaves such, and whoever removes files. */
+const tellLost = (parts: ConsumerProcessParts, entry: LinkEntry): void => {
+  const { lostPackets } = entry.queue;
+  if (lostPackets <= entry.toldLost) return;
+  entry.toldLost = lostPackets;
+  const { session } = entry.request;
+  parts.ports.log.error('packets of the spool cannot be read, and are lost', { session, lostPackets });
+  parts.tell('link', session, 'lost', { session, ...linkView(parts, session) });
+};
+
 /** Room and wishes follow from what the spool holds now. */
 const look = (parts: ConsumerProcessParts, entry: LinkEntry): void => {
+  tellLost(parts, entry);
   const { session, spoolLimit } = entry.request;
   const { bytes } = entry.queue;
   if (bytes > spoolLimit) {
@@ -201,7 +215,9 @@ const listenerOf = (parts: ConsumerProcessParts, entry: LinkEntry): PeerListener
     acked: (ack) => {
       const { pump } = entry;
       if (!pump) return;
+      const before = pump.ackedBytes;
       pump.acked(ack);
+      if (pump.ackedBytes > before) entry.places.took();
       if (pump.drained) entry.refused = null;
       if (entry.settleDone()) send({ type: 'SpoolDrained' });
       send({ type: 'LinkAcknowledged', outstanding: !pump.quiet, full: ack.full });
@@ -266,14 +282,15 @@ const lttngPeer = (
   );
 
 const connectPeer = async (parts: ConsumerProcessParts, entry: LinkEntry): Promise<LinkPeer> => {
-  const { session, sessionName, destination, hostname, createdAt, liveTimerUs } = entry.request;
+  const { session, sessionName, destination, createdAt, liveTimerUs } = entry.request;
   const listener = listenerOf(parts, entry);
   if (destination.kind === 'lttng') return lttngPeer(parts, entry.request, destination, listener);
   const own = destination.url.startsWith('relay:');
   const bus = own ? parts.connection?.bus : await parts.ports.connectRelay(destination.url);
   if (!bus) throw refuse('bus-cut', {});
   const link = {
-    host: hostname,
+    // Whom the fleet vouches for now: the session may have been made when this host had another name.
+    host: parts.access!.host,
     uid: parts.access!.uid,
     owner: parts.ports.owner,
     link: entry.request.link ?? session,
@@ -282,7 +299,7 @@ const connectPeer = async (parts: ConsumerProcessParts, entry: LinkEntry): Promi
     live: liveTimerUs !== null,
     subdir: subdirOf(destination.url),
   };
-  return new RelayPeer(bus, link, listener, own ? null : bus);
+  return new RelayPeer(bus, link, listener, { own: own ? null : bus, former: entry.places.relay });
 };
 
 /** One that comes when nobody waits any more is nobody's. */
@@ -304,7 +321,7 @@ const openPeer = async (parts: ConsumerProcessParts, session: string, signal: Ab
     entry.queue.refresh();
     const position = await peer.open(entry.log.nextEpoch());
     signal.throwIfAborted();
-    const left = entry.places.opened(position, entry.pump.ackedBytes);
+    const left = entry.places.opened(position);
     entry.relay = position.relay;
     entry.directory = position.directory;
     entry.cause = null;
@@ -313,6 +330,7 @@ const openPeer = async (parts: ConsumerProcessParts, session: string, signal: Ab
   } catch (thrown) {
     const why = refusedFrom(thrown);
     if (signal.aborted) throw why;
+    if (why.refusal.code === 'stale-epoch') entry.log.leap();
     entry.cause = thrown instanceof Error && 'fault' in thrown ? thrown.message : why.message;
     throw why;
   }
@@ -336,8 +354,11 @@ const endLink = (parts: ConsumerProcessParts, session: string): void => {
   entry.stopBeating(parts);
   entry.pump?.pause();
   void entry.peer?.close();
-  // Nobody comes back for what was not told: only packets are worth keeping, and whoever ends the session hears of them.
-  entry.isDone = (entry.queue.empty && entry.log.closed) || entry.queue.holdsNothing;
+  // Archives and notes are worth to be told later, as packets are; that nothing more comes is not.
+  const isTold = entry.queue.empty && entry.log.closed;
+  entry.isDone = isTold || (entry.log.onlyCloseIsLeft && entry.queue.holdsNothing);
+  if (entry.isDone && !isTold)
+    parts.ports.log.warn('the other end was not told that nothing more comes', { session, relay: entry.relay });
   if (entry.isDone) entry.spool.end();
   entry.settleAll();
   parts.root.send({ type: 'LinkEnded', sessionId: session });
@@ -391,6 +412,7 @@ export const linkView = (parts: ConsumerProcessParts, session: string): Body => 
   const line = value.linked?.line ?? 'closed';
   return {
     state: typeof line === 'string' ? line : Object.keys(line)[0],
+    within: typeof line === 'string' ? null : String(Object.values(line)[0]),
     spool: value.linked?.spool ?? 'roomy',
     relay: entry.relay,
     directory: entry.directory,
@@ -398,6 +420,8 @@ export const linkView = (parts: ConsumerProcessParts, session: string): Body => 
     sentBytes: entry.pump?.sentBytes ?? 0,
     ackedBytes: entry.pump?.ackedBytes ?? 0,
     spoolBytes: entry.queue.bytes,
+    spoolLimit: entry.request.spoolLimit,
+    operations: entry.log.last - entry.log.acked,
     lostPackets: entry.queue.lostPackets,
     cause: entry.refused ?? entry.cause,
   };

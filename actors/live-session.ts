@@ -1,114 +1,74 @@
 /**
  * What one viewer sees of one link: its streams with a position each, and what it was told of their metadata. Data is read from the
- * relay's files as soon as it was written there, before it is durable.
+ * relay's files as soon as it was written there, before it is durable. A rotation is nothing to a viewer: streams and traces go on.
  */
 import {
   FLAG,
   inactiveReply,
   indexReply,
   type LiveStream,
-  metadataPackets,
   metadataReply,
   packetReply,
   STATUS,
   streamsReply,
 } from '../transport/lttng-live.ts';
+import { LiveCursor } from './live-cursor.ts';
+import { LiveMetadata, namesCpu } from './live-metadata.ts';
 import type { LinkStore, Trace } from './relay-store.ts';
-import { entryField, FIELD, type RelayStream } from './relay-stream.ts';
+import type { RelayStream } from './relay-stream.ts';
 
 const PACKET_REPLY_MAX = 1 << 20;
-const INDEX_FIELDS = 7;
-/** Of `timestamp_begin` in a packet. */
-const BEGIN_AT = 32;
 
-interface Cursor {
-  readonly stream: RelayStream;
-  file: number;
-  at: number;
-  cleared: number;
-  /** The last time of which the viewer was told that nothing older comes. */
-  told: bigint;
-  /** The packet whose index was given last: all that may be read. */
-  packet: { readonly file: number; readonly offset: number; readonly bytes: number; readonly begin: bigint } | null;
-}
-
-/** One of the blocks that metadata is made of, each complete. */
-const blocksOf = (text: string): string[] => text.split(/\n\n(?=\S)/).map((block) => `${block.trimEnd()}\n\n`);
-
-const uuidOf = (text: string): Buffer => {
-  const dashed = /\buuid = "([0-9a-f-]{36})"/.exec(text)?.[1] ?? '';
-  const uuid = Buffer.from(dashed.replaceAll('-', ''), 'hex');
-  return uuid.length === 16 ? uuid : Buffer.alloc(16);
-};
-
-class Metadata {
-  readonly trace: Trace;
-  readonly id: bigint;
-  readonly #told = new Set<string>();
-  #seen = '';
-
-  constructor(trace: Trace, id: bigint) {
-    this.trace = trace;
-    this.id = id;
-  }
-
-  get news(): boolean {
-    return this.trace.text !== this.#seen;
-  }
-
-  /** The text grows by whole blocks: readers join what they get. */
-  take(): Buffer {
-    const blocks = blocksOf(this.trace.text).filter((block) => !this.#told.has(block));
-    for (const block of blocks) this.#told.add(block);
-    this.#seen = this.trace.text;
-    return metadataPackets(uuidOf(this.trace.text), blocks.join(''));
-  }
-}
-
-/** Bytes of a packet from its byte `from` on say when it begins, as far as they reach. */
-const putBegin = (bytes: Uint8Array, from: number, begin: bigint): void => {
-  const text = Buffer.alloc(8);
-  text.writeBigUInt64LE(begin);
-  for (const [i, byte] of text.entries()) {
-    const at = BEGIN_AT + i - from;
-    if (at >= 0 && at < bytes.length) bytes[at] = byte;
-  }
-};
-
-/** The newest entry, or nothing behind it. */
-const atEnd = ({ tail, cleared }: RelayStream) => ({ file: tail.file, at: tail.entries, cleared });
-const atBeginning = (stream: RelayStream) => ({ file: stream.firstFile, at: 0, cleared: stream.cleared });
+/** The same in each chunk: below the directory of the domain. */
+const keyOf = (path: string): string => /(?:^|\/)((?:ust|kernel)(?:\/.*)?)$/.exec(path)?.[1] ?? path;
 
 export const SEEK = { beginning: 1, last: 2 } as const;
+
+/** The chunks in their order: that of now is the last. */
+const orderOf = ({ archivedBy }: RelayStream): number => (archivedBy === 0 ? Number.MAX_SAFE_INTEGER : archivedBy);
+
+/** Ids of streams are those of a connection: a viewer may watch several sessions. */
+export const streamIds = (): (() => bigint) => {
+  let last = 0n;
+  return () => ++last;
+};
 
 export class LiveView {
   readonly id: bigint;
   readonly store: LinkStore;
-  readonly #cursors = new Map<bigint, Cursor>();
+  readonly #nextId: () => bigint;
+  readonly #cursors = new Map<bigint, LiveCursor>();
   readonly #known = new Set<RelayStream>();
-  readonly #metadata = new Map<Trace, Metadata>();
-  #ids = 0n;
+  /** By what stays the same in each chunk: those that go on. */
+  readonly #lasting = new Map<string, LiveCursor>();
+  readonly #metadata = new Map<string, LiveMetadata>();
   #dropped = 0;
 
-  constructor(id: bigint, store: LinkStore) {
+  constructor(id: bigint, store: LinkStore, nextId = streamIds()) {
     this.id = id;
     this.store = store;
+    this.#nextId = nextId;
+  }
+
+  has(id: bigint): boolean {
+    return this.#cursors.has(id) || this.#metadataBy(id) !== undefined;
   }
 
   /** The streams that there are; those that come later are seen from their beginning. */
   attach(seek: number): Buffer {
-    const streams = this.#announce(seek === SEEK.last ? atEnd : atBeginning);
-    return streamsReply(STATUS.ok, streams);
+    // A chunk that was archived before is not live.
+    for (const stream of this.store.streams.values()) if (stream.archivedBy > 0) this.#known.add(stream);
+    return streamsReply(STATUS.ok, this.#announce(seek === SEEK.last));
   }
 
   newStreams(): Buffer {
-    const streams = this.#announce(atBeginning);
+    const streams = this.#announce(false);
     if (streams.length > 0) return streamsReply(STATUS.ok, streams);
     return streamsReply(this.store.over ? STATUS.streams.closed : STATUS.streams.none);
   }
 
   metadata(id: bigint): Buffer {
-    const metadata = [...this.#metadata.values()].find((one) => one.id === id);
+    const metadata = this.#metadataBy(id);
     if (!metadata) return metadataReply(STATUS.metadata.error);
     if (!metadata.news) return metadataReply(STATUS.metadata.none);
     const bytes = metadata.take();
@@ -117,66 +77,55 @@ export class LiveView {
 
   index(id: bigint): Buffer {
     const cursor = this.#cursors.get(id);
-    if (!cursor) {
-      const known = [...this.#metadata.values()].some((one) => one.id === id);
-      return indexReply(known ? STATUS.index.hangup : STATUS.index.error);
-    }
+    if (!cursor) return indexReply(this.#metadataBy(id) ? STATUS.index.hangup : STATUS.index.error);
+    this.#follow();
+    const namesCpu = () => this.#namesCpu(cursor.stream);
+    const fields = cursor.next(namesCpu);
+    if (fields) return indexReply(STATUS.ok, this.#flags(cursor.stream), fields);
     const { stream } = cursor;
-    const entry = this.#advance(cursor);
-    if (entry) return this.#found(cursor, entry);
-    const trace = this.store.traces.get(stream.trace);
-    if (this.store.over || stream.archivedBy > 0 || trace?.ended) return indexReply(STATUS.index.hangup);
-    if (stream.beacon <= cursor.told || stream.streamClass === null) return indexReply(STATUS.index.retry, this.#flags(stream));
-    cursor.told = stream.beacon;
-    return inactiveReply(stream.beacon, stream.streamClass);
+    if (this.#isEnded(stream)) return this.#hangUp(cursor);
+    const beacon = stream.archivedBy > 0 ? this.store.beacon : stream.beacon;
+    const flags = this.#flags(stream);
+    if (beacon <= cursor.told || stream.streamClass === null) return indexReply(STATUS.index.retry, flags);
+    // A viewer goes on to that time with what it knows, so it has to know all; and it looks for flags with packets only.
+    const empty = (flags & FLAG.streams) === 0 ? null : cursor.rest(namesCpu);
+    if (empty) return indexReply(STATUS.ok, flags, empty);
+    cursor.told = beacon;
+    return inactiveReply(beacon, stream.streamClass);
   }
 
   /** Of the packet whose index was asked for last, and nothing beyond it. */
   packet(id: bigint, offset: bigint, length: number): Buffer {
-    const cursor = this.#cursors.get(id);
-    const packet = cursor?.packet;
-    const inside = packet && offset >= packet.offset && offset < packet.offset + packet.bytes;
-    if (!inside || length === 0 || cursor.cleared !== cursor.stream.cleared || packet.file < cursor.stream.firstFile)
-      return packetReply(STATUS.packet.error);
-    const left = packet.offset + packet.bytes - Number(offset);
-    const { disk } = cursor.stream;
-    const bytes = disk.read(cursor.stream.dataPath(packet.file), Number(offset), Math.min(length, left, PACKET_REPLY_MAX));
-    putBegin(bytes, Number(offset) - packet.offset, packet.begin);
-    return bytes.length === 0 ? packetReply(STATUS.packet.error) : packetReply(STATUS.ok, bytes);
+    const bytes = this.#cursors.get(id)?.read(offset, Math.min(length, PACKET_REPLY_MAX)) ?? null;
+    return bytes ? packetReply(STATUS.ok, bytes) : packetReply(STATUS.packet.error);
   }
 
-  /** The entry behind the last one that was given; null: none yet. */
-  #advance(cursor: Cursor): Buffer | null {
-    const { stream } = cursor;
-    if (cursor.cleared !== stream.cleared) Object.assign(cursor, atBeginning(stream), { packet: null });
-    if (cursor.file < stream.firstFile) Object.assign(cursor, atBeginning(stream));
-    for (;;) {
-      const entry = stream.entry(cursor.file, cursor.at);
-      if (entry || cursor.file >= stream.tail.file) return entry;
-      cursor.file++;
-      cursor.at = 0;
-    }
+  close(): void {
+    for (const cursor of this.#cursors.values()) cursor.close();
   }
 
-  /**
-   * A packet begins where the one before ended, which may have been long ago; a viewer that was told of a later time meanwhile refuses
-   * one that begins before that. Its events are later.
-   */
-  #found(cursor: Cursor, entry: Buffer): Buffer {
-    const fields = Array.from({ length: INDEX_FIELDS }, (_, field) => entryField(entry, field));
-    const bytes = Number(fields[FIELD.packetBits]! / 8n);
-    const end = fields[FIELD.end]!;
-    if (fields[FIELD.begin]! < cursor.told) fields[FIELD.begin] = cursor.told;
-    if (fields[FIELD.begin]! > end) fields[FIELD.begin] = end;
-    cursor.packet = { file: cursor.file, offset: Number(fields[FIELD.offset]), bytes, begin: fields[FIELD.begin]! };
-    cursor.at++;
-    if (end > cursor.told) cursor.told = end;
-    return indexReply(STATUS.ok, this.#flags(cursor.stream), fields);
+  #metadataBy(id: bigint): LiveMetadata | undefined {
+    return [...this.#metadata.values()].find((one) => one.id === id);
+  }
+
+  #namesCpu({ trace, streamClass }: RelayStream): boolean {
+    return namesCpu(this.store.traces.get(trace)?.text ?? '', streamClass ?? 0n);
+  }
+
+  /** Nothing comes any more. What was archived may go on: a ring that rests has no stream in the next chunk before something is recorded. */
+  #isEnded(stream: RelayStream): boolean {
+    return this.store.over || (stream.archivedBy === 0 && this.store.traces.get(stream.trace)?.ended === true);
+  }
+
+  #hangUp(cursor: LiveCursor): Buffer {
+    cursor.close();
+    const key = keyOf(cursor.stream.path);
+    if (this.#lasting.get(key) === cursor) this.#lasting.delete(key);
+    return indexReply(STATUS.index.hangup);
   }
 
   #flags({ trace }: RelayStream): number {
-    const known = this.store.traces.get(trace);
-    const news = known && this.#metadata.get(known)?.news;
+    const news = this.#metadata.get(keyOf(trace))?.news;
     return (news ? FLAG.metadata : 0) | (this.#hidden().length > 0 ? FLAG.streams : 0);
   }
 
@@ -191,31 +140,56 @@ export class LiveView {
   #hidden(): RelayStream[] {
     this.#forgetDropped();
     if (this.#known.size === this.store.streams.size) return [];
-    return [...this.store.streams.values()].filter(
-      (stream) => !this.#known.has(stream) && stream.tail.number >= 0 && this.store.traces.has(stream.trace),
-    );
+    const isNews = (stream: RelayStream) =>
+      !this.#known.has(stream) && stream.tail.number >= 0 && this.store.traces.has(stream.trace);
+    return [...this.store.streams.values()].filter(isNews).sort((a, b) => orderOf(a) - orderOf(b));
+  }
+
+  /** What goes on in another chunk needs no telling. */
+  #follow(): void {
+    for (const stream of this.#hidden()) this.#goesOn(stream);
+  }
+
+  #goesOn(stream: RelayStream): boolean {
+    const cursor = this.#lasting.get(keyOf(stream.path));
+    if (!cursor) return false;
+    this.#known.add(stream);
+    cursor.follow(stream);
+    this.#metadata.get(keyOf(stream.trace))!.follow(this.store.traces.get(stream.trace)!);
+    return true;
   }
 
   /** A trace comes with its first stream: viewers forget one that has none. */
-  #announce(place: (stream: RelayStream) => Pick<Cursor, 'file' | 'at' | 'cleared'>): LiveStream[] {
+  #announce(fromEnd: boolean): LiveStream[] {
     const announced: LiveStream[] = [];
     for (const stream of this.#hidden()) {
+      if (this.#goesOn(stream)) continue;
       const trace = this.store.traces.get(stream.trace)!;
       this.#known.add(stream);
-      // A chunk that was archived before is not live.
-      if (trace.ended && !this.#metadata.has(trace)) continue;
-      if (!this.#metadata.has(trace)) announced.push(this.#addMetadata(trace));
-      const id = ++this.#ids;
-      this.#cursors.set(id, { stream, ...place(stream), told: 0n, packet: null });
-      const { id: ofTrace } = this.#metadata.get(trace)!;
-      announced.push({ id, trace: ofTrace, metadata: false, path: stream.trace, channel: stream.name });
+      const known = this.#metadata.get(keyOf(trace.path));
+      const metadata = known ?? this.#addMetadata(trace);
+      if (!known) announced.push(describe(metadata, trace));
+      metadata.follow(trace);
+      const cursor = new LiveCursor(stream, fromEnd);
+      const id = this.#nextId();
+      this.#cursors.set(id, cursor);
+      this.#lasting.set(keyOf(stream.path), cursor);
+      announced.push({ id, trace: metadata.id, metadata: false, path: stream.trace, channel: stream.name });
     }
     return announced;
   }
 
-  #addMetadata(trace: Trace): LiveStream {
-    const metadata = new Metadata(trace, ++this.#ids);
-    this.#metadata.set(trace, metadata);
-    return { id: metadata.id, trace: metadata.id, metadata: true, path: trace.path, channel: 'metadata' };
+  #addMetadata(trace: Trace): LiveMetadata {
+    const metadata = new LiveMetadata(this.store, trace, this.#nextId());
+    this.#metadata.set(keyOf(trace.path), metadata);
+    return metadata;
   }
 }
+
+const describe = ({ id }: LiveMetadata, { path }: Trace): LiveStream => ({
+  id,
+  trace: id,
+  metadata: true,
+  path,
+  channel: 'metadata',
+});

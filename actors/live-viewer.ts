@@ -2,17 +2,20 @@
 import type { ViewerEvent } from '../machines/viewer.ts';
 import {
   connectReply,
+  indexReply,
   LIVE_MAJOR,
   LiveFrameError,
   LiveFrames,
   type LiveRequest,
   type LiveSession,
   listReply,
+  metadataReply,
+  packetReply,
   STATUS,
   statusReply,
   streamsReply,
 } from '../transport/lttng-live.ts';
-import { LiveView, SEEK } from './live-session.ts';
+import { LiveView, SEEK, streamIds } from './live-session.ts';
 import type { RelayParts } from './relay-parts.ts';
 import type { LinkStore } from './relay-store.ts';
 
@@ -32,7 +35,9 @@ export class Viewer {
   readonly #frames = new LiveFrames();
   #request: LiveRequest = { kind: 'list' };
   #attaching: LiveView | null = null;
-  #view: LiveView | null = null;
+  /** By the number of what is watched. */
+  readonly #views = new Map<bigint, LiveView>();
+  readonly #nextId = streamIds();
   #answering: Promise<void> | null = null;
 
   constructor(number: bigint, socket: ViewerSocket, parts: RelayParts) {
@@ -42,8 +47,8 @@ export class Viewer {
     this.#parts = parts;
   }
 
-  get watches(): LinkStore | null {
-    return this.#view?.store ?? null;
+  get watches(): LinkStore[] {
+    return [...this.#views.values()].map(({ store }) => store);
   }
 
   /** One request at a time: the next when the reply of this one was taken. Resolves when more may come. */
@@ -72,7 +77,8 @@ export class Viewer {
   }
 
   close(): void {
-    this.#view = null;
+    for (const view of this.#views.values()) view.close();
+    this.#views.clear();
     this.socket.close();
   }
 
@@ -86,11 +92,16 @@ export class Viewer {
         return { type: 'CreateRequested' };
       case 'attach': {
         const store = this.#readable().find(({ number }) => number === request.session);
-        this.#attaching = store && this.#isSeek(request.seek) ? new LiveView(store.number, store) : null;
+        const isNew = store !== undefined && !this.#views.has(store.number) && this.#isSeek(request.seek);
+        this.#attaching = isNew ? new LiveView(store.number, store, this.#nextId) : null;
         return { type: 'AttachRequested', accepted: this.#attaching !== null };
       }
       case 'detach':
-        return { type: 'DetachRequested' };
+        return {
+          type: 'DetachRequested',
+          attached: this.#views.has(request.session),
+          last: this.#views.size === 1,
+        };
       default:
         return { type: 'DataRequested' };
     }
@@ -107,26 +118,40 @@ export class Viewer {
     if (how === 'create') return statusReply(STATUS.ok);
     if (how === 'attach-early') return streamsReply(STATUS.attach.noViewerSession);
     if (how === 'attach') {
-      this.#view = this.#attaching;
-      return this.#view!.attach(request.kind === 'attach' ? request.seek : SEEK.last);
+      this.#views.set(this.#attaching!.id, this.#attaching!);
+      return this.#attaching!.attach(request.kind === 'attach' ? request.seek : SEEK.last);
     }
     if (how === 'attach-refused') return streamsReply(this.#whyNot(request));
-    if (how === 'detach') this.#view = null;
-    if (how === 'detach' || how === 'detach-refused') return statusReply(how === 'detach' ? STATUS.ok : STATUS.detach.unknown);
-    return this.#dataOf(request, this.#view!);
+    if (how === 'detach') return this.#detach(request);
+    if (how === 'detach-refused') return statusReply(STATUS.detach.unknown);
+    return this.#dataOf(request);
   }
 
   #whyNot(request: LiveRequest): number {
-    if (this.#view) return STATUS.attach.busy;
+    if (request.kind === 'attach' && this.#views.has(request.session)) return STATUS.attach.busy;
     return request.kind === 'attach' && !this.#isSeek(request.seek) ? STATUS.attach.badSeek : STATUS.attach.unknown;
   }
 
-  #dataOf(request: LiveRequest, view: LiveView): Buffer {
-    if (request.kind === 'index') return view.index(request.stream);
-    if (request.kind === 'packet') return view.packet(request.stream, request.offset, request.length);
-    if (request.kind === 'metadata') return view.metadata(request.stream);
-    const ours = request.kind === 'streams' && request.session === view.id;
-    return ours ? view.newStreams() : streamsReply(STATUS.streams.error);
+  #detach(request: LiveRequest): Buffer {
+    if (request.kind === 'detach') {
+      this.#views.get(request.session)?.close();
+      this.#views.delete(request.session);
+    }
+    return statusReply(STATUS.ok);
+  }
+
+  /** What is of no session that it watches has the error of its kind. */
+  #dataOf(request: LiveRequest): Buffer {
+    const viewOf = (stream: bigint) => [...this.#views.values()].find((view) => view.has(stream));
+    if (request.kind === 'index') return viewOf(request.stream)?.index(request.stream) ?? indexReply(STATUS.index.error);
+    if (request.kind === 'metadata')
+      return viewOf(request.stream)?.metadata(request.stream) ?? metadataReply(STATUS.metadata.error);
+    if (request.kind === 'packet') {
+      const { stream, offset, length } = request;
+      return viewOf(stream)?.packet(stream, offset, length) ?? packetReply(STATUS.packet.error);
+    }
+    const view = request.kind === 'streams' ? this.#views.get(request.session) : undefined;
+    return view?.newStreams() ?? streamsReply(STATUS.streams.error);
   }
 
   /** Sessions that are open, and whose owner this viewer is, or root, or the user of the relay. */

@@ -3,6 +3,7 @@
  * what the files have gained since is decoded on a thread of its own: nobody who records waits for it, and without a lease it is not there.
  */
 import type { TraceFilter } from '../ctf/filter-table.ts';
+import { type UnknownName, unknownNames } from '../ctf/unknown-names.ts';
 import { checkFilter } from '../rules/filter/check.ts';
 import { recordedFilter } from '../rules/filter/recorded.ts';
 import type { Bus } from '../transport/bus.ts';
@@ -17,6 +18,8 @@ const REST_MS = 3;
 /** Of one message, which may have 1 MiB. */
 const MESSAGE_RECORDS = 256;
 const MESSAGE_CHARACTERS = 200_000;
+/** What was left out is told of itself when no event that would tell it came for so long. */
+const UNTOLD_MS = 500;
 
 interface Surroundings {
   readonly clock: Clock;
@@ -41,9 +44,14 @@ interface Watch {
   at: number;
   begun: boolean;
   traces: Map<string, FollowedTrace>;
+  /** Another one when the watch begins anew: what came meanwhile was not seen. */
+  readonly epoch: number;
   count: number;
   leftOut: number;
   packetsLeftOut: number;
+  /** Of both, what the last message said; and when it did. */
+  toldLeftOut: number;
+  toldAt: number;
 }
 
 export interface WatchRequest {
@@ -63,10 +71,17 @@ const judgeOf = (filter: string | null): TraceFilter | null => {
   throw refuse('filter-invalid', { filter, column: checked.fault.column, cause: checked.fault.message });
 };
 
+/** What the filter mentions and no event has that the session could record until now; null: none is known yet. */
+const unknownTo = ({ judge, traces }: Watch): readonly UnknownName[] | null => {
+  const layouts = [...traces.values()].map((trace) => trace.layouts()).filter((one) => one !== null);
+  return judge && unknownNames(judge.mentions, layouts);
+};
+
 export class LiveWatches {
   readonly #around: Surroundings;
   /** One per session and filter. */
   readonly #watches = new Map<string, Watch>();
+  #epoch = 0;
 
   constructor(around: Surroundings) {
     this.#around = around;
@@ -74,17 +89,21 @@ export class LiveWatches {
 
   /**
    * Begins, or renews. Several may watch one session: of those with the same filter the longest lease and the highest rate hold.
-   * Resolves when it watches.
+   * Resolves when it watches, with the names of the filter that nothing has.
    */
-  async watch({ session, name, leaseMs, perSecond, filter = null }: WatchRequest): Promise<void> {
+  async watch({ session, name, leaseMs, perSecond, filter = null }: WatchRequest): Promise<readonly UnknownName[] | null> {
     const key = keyOf({ session, filter });
     const now = this.#around.clock.now();
     const known = this.#watches.get(key);
     if (known) {
       known.until = Math.max(known.until, now + leaseMs);
       known.perSecond = Math.max(known.perSecond, perSecond);
-      return;
+      // Whoever came just now learns from where to count.
+      this.#send(known, null, []);
+      return unknownTo(known);
     }
+    // Beyond those of a process before this one.
+    this.#epoch = Math.max(this.#epoch + 1, now);
     const watch: Watch = {
       ...{
         session,
@@ -97,15 +116,17 @@ export class LiveWatches {
         at: now,
         begun: false,
       },
-      ...{ traces: new Map(), count: 0, leftOut: 0, packetsLeftOut: 0 },
+      ...{ traces: new Map(), epoch: this.#epoch, count: 0, leftOut: 0, packetsLeftOut: 0, toldLeftOut: 0, toldAt: now },
     };
     this.#watches.set(key, watch);
     await this.#round(watch);
+    return unknownTo(watch);
   }
 
   async #round(watch: Watch): Promise<void> {
     const { clock, log } = this.#around;
     if (clock.now() > watch.until) {
+      this.#tellLeftOut(watch);
       this.#watches.delete(keyOf(watch));
       return;
     }
@@ -134,6 +155,7 @@ export class LiveWatches {
       watch.traces.set(directory, trace);
       this.#publish(watch, await trace.read(begins ? 0 : Math.floor(watch.allowance), begins), begins);
     }
+    if (now - watch.toldAt >= UNTOLD_MS) this.#tellLeftOut(watch);
     const current = new Set(entries(watch.session).map(({ directory }) => directory));
     for (const directory of watch.traces.keys()) if (!current.has(directory)) watch.traces.delete(directory);
   }
@@ -150,19 +172,31 @@ export class LiveWatches {
 
   /** As many records of one name as follow each other; returns how many. */
   #message(watch: Watch, records: TailNews['records']): number {
-    const [place, bus, { name }] = [this.#around.place(), this.#around.bus(), records[0]!];
+    const { name } = records[0]!;
     let [length, characters] = [0, 0];
     for (const record of records) {
       characters += record.text.length + record.json.length;
       if (record.name !== name || (length > 0 && characters > MESSAGE_CHARACTERS)) break;
       length++;
     }
-    if (place && bus) {
-      const { leftOut, packetsLeftOut, filter } = watch;
-      const events = records.slice(0, length).map(({ ns, text, json }) => ({ ns, text, json }));
-      const subject = liveSubject({ ...place, owner: this.#around.owner, session: watch.name, event: name });
-      bus.publish(subject, { v: 1, n: ++watch.count, events, leftOut, packetsLeftOut, ...(filter !== null && { filter }) });
-    }
+    this.#send(watch, name, records.slice(0, length));
     return length;
+  }
+
+  #tellLeftOut(watch: Watch): void {
+    if (watch.leftOut + watch.packetsLeftOut > watch.toldLeftOut) this.#send(watch, null, []);
+  }
+
+  /** Without a name: only how much there was. */
+  #send(watch: Watch, name: string | null, records: TailNews['records']): void {
+    const [place, bus] = [this.#around.place(), this.#around.bus()];
+    if (!place || !bus) return;
+    const { leftOut, packetsLeftOut, filter, epoch } = watch;
+    const events = records.map(({ ns, text, json }) => ({ ns, text, json }));
+    const subject = liveSubject({ ...place, owner: this.#around.owner, session: watch.name, event: name ?? '' });
+    const n = ++watch.count;
+    bus.publish(subject, { v: 1, epoch, n, events, leftOut, packetsLeftOut, ...(filter !== null && { filter }) });
+    watch.toldLeftOut = leftOut + packetsLeftOut;
+    watch.toldAt = this.#around.clock.now();
   }
 }

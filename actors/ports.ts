@@ -14,6 +14,7 @@ import type { FleetFile } from '../transport/fleet-file.ts';
 import type { Role } from '../transport/identity.ts';
 import type { FollowedTrace } from './followed-trace.ts';
 import type { KeeperClient } from './keeper-client.ts';
+import type { Limits } from './limits.ts';
 import type { ParcelDocument } from './parcels.ts';
 
 export interface Clock {
@@ -218,6 +219,9 @@ export interface DaemonPorts {
   readonly survivors: Survivors;
   readonly ringFiles: RingFiles;
   readonly paths: DaemonPaths;
+  /** A command needed a daemon and started it; nobody asked for this one by name. */
+  readonly forCommand: boolean;
+  readonly limits: Limits;
   consumerProgram(owner: number): ConsumerProgram;
   /** Where traces of a session go when its creator says nothing. */
   defaultOutput(owner: number, name: string, createdAtMs: number): string;
@@ -251,15 +255,19 @@ export interface Spool {
   entries(path: string, from: number, most: number): readonly SpoolEntry[];
   /** Shorter than asked for at the end of the file. `memory`: where the bytes may go, if they are read at all. */
   read(path: string, offset: number, length: number, memory?: Buffer): Buffer;
-  /** False: these bytes were given back. */
+  /** The packet lies there, whole; a power cut leaves entries of packets that never came to the disk. */
   holds(path: string, entry: SpoolEntry): boolean;
-  /** Gives back the bytes from `offset` to `end`; `packets`: where those begin that lie there. */
-  release(path: string, offset: number, end: number, packets: readonly number[]): void;
+  /** Number of the last packet that was given back; -1: none was. */
+  released(path: string): number;
+  /** Gives back the bytes from `offset` to `end`, and notes that all packets up to `number` were. */
+  release(path: string, offset: number, end: number, number: number): void;
   /** Changes when the metadata does; null: there is none. */
   describe(trace: string): string | null;
   metadata(trace: string): string;
   /** A small file in it; null: it is not there. */
   file(name: string): string | null;
+  /** Such a file, all of it at once. */
+  writeFile(name: string, text: string): void;
   /** What outlives the process; empty: nothing yet. */
   log(): string;
   /** Bytes from `at` on, in place. */

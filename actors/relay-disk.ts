@@ -44,6 +44,24 @@ interface Open {
   dropped: boolean;
 }
 
+/** One file as it is now, whatever becomes of its name. */
+export interface HeldFile {
+  /** What is there of it. */
+  read(at: number, length: number): Buffer;
+  close(): void;
+}
+
+const readAt = (fd: number, at: number, length: number): Buffer => {
+  const bytes = Buffer.allocUnsafe(length);
+  let done = 0;
+  while (done < length) {
+    const got = readSync(fd, bytes, done, length - done, at + done);
+    if (got === 0) break;
+    done += got;
+  }
+  return bytes.subarray(0, done);
+};
+
 export class RelayDisk {
   readonly #limit: number;
   /** Least recently used first. */
@@ -52,6 +70,8 @@ export class RelayDisk {
   readonly #newNames = new Map<string, number>();
   #names = 0;
   #pinned = 0;
+  /** Descriptors beside those by name: as many at most. */
+  #held = 0;
   #waiting: (() => void)[] = [];
 
   constructor(limit: number) {
@@ -70,16 +90,26 @@ export class RelayDisk {
 
   /** What is there of it. */
   read(path: string, at: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(length);
-    if (!this.#open.has(path) && !existsSync(path)) return bytes.subarray(0, 0);
-    const { fd } = this.#use(path);
-    let done = 0;
-    while (done < length) {
-      const got = readSync(fd, bytes, done, length - done, at + done);
-      if (got === 0) break;
-      done += got;
-    }
-    return bytes.subarray(0, done);
+    if (!this.#open.has(path) && !existsSync(path)) return Buffer.alloc(0);
+    return readAt(this.#use(path).fd, at, length);
+  }
+
+  /** For somebody who reads slowly what may be removed meanwhile. Where many do, some are held by name only. Null: there is none. */
+  hold(path: string): HeldFile | null {
+    if (!existsSync(path)) return null;
+    if (this.#held >= this.#limit) return { read: (at, length) => this.read(path, at, length), close: () => {} };
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    this.#held++;
+    let isOpen = true;
+    return {
+      read: (at, length) => readAt(fd, at, length),
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.#held--;
+        closeSync(fd);
+      },
+    };
   }
 
   size(path: string): number {

@@ -49,6 +49,7 @@ export class Opening {
   readonly #parts: RelayParts;
   #expected = 1;
   #gap = false;
+  #hasToldUnreadable = false;
   /** What the disk did not take. */
   #kept: LinkData | 'commit' | null = null;
   #told = new Map<string, number>();
@@ -57,6 +58,8 @@ export class Opening {
   #ackTimer: unknown = null;
   #commitTimer: unknown = null;
   #ended = false;
+  /** What is there is made durable and acknowledged: nothing more comes to it, or another relay would have that too. */
+  #isEnding = false;
 
   constructor(id: string, request: OpenRequest, entry: LinkEntry, parts: RelayParts) {
     this.id = id;
@@ -88,7 +91,7 @@ export class Opening {
   }
 
   receive(order: { readonly n: number }, body: Body): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#isEnding) return;
     this.#tellMachine();
     if (order.n < this.#expected)
       this.#told.clear(); // its acknowledgement was lost
@@ -130,6 +133,7 @@ export class Opening {
   }
 
   async makeDurable(): Promise<void> {
+    this.#isEnding = true;
     await this.entry.store.commit();
     this.#acknowledge();
   }
@@ -152,7 +156,7 @@ export class Opening {
   #apply(data: LinkData): void {
     const { store } = this.entry;
     try {
-      if (data.kind === 'packet') store.packet(data);
+      if (data.kind === 'packet') this.#tellUnreadable(data, store.packet(data));
       else if (data.kind === 'metadata') store.metadata(data);
       else if (data.kind === 'op') store.operate(data);
       else store.beat(data.clock, data.paths);
@@ -166,6 +170,13 @@ export class Opening {
     if (data.kind === 'op') this.#operated(data.op);
     if (store.dirty) this.#commitSoon();
     if (this.#sinceAck >= ACK_BYTES) this.#acknowledge();
+  }
+
+  /** Once: whoever has one may have thousands. */
+  #tellUnreadable({ path, number }: PacketMessage, isReadable: boolean): void {
+    if (isReadable || this.#hasToldUnreadable) return;
+    this.#hasToldUnreadable = true;
+    this.#parts.publish(this.entry, 'unreadable', { path, number });
   }
 
   #operated(op: string): void {

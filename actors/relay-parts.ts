@@ -92,6 +92,8 @@ export class RelayParts {
   renew: () => Promise<void> = async () => {};
   stopListening: () => void = () => {};
   readonly viewers = new Map<string, Viewer>();
+  /** Old sessions are looked for; null: not now. */
+  evicting: Promise<void> | null = null;
   readonly #listening = new LinkListening(LINKS_MAX);
   readonly #reopened = new Map<string, number>();
   #events = 0;
@@ -197,7 +199,7 @@ export class RelayParts {
   }
 
   watchersOf(store: LinkStore): number {
-    return [...this.viewers.values()].filter(({ watches }) => watches === store).length;
+    return [...this.viewers.values()].filter(({ watches }) => watches.includes(store)).length;
   }
 
   connected(socket: ViewerSocket): Connected {

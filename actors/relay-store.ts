@@ -15,6 +15,7 @@ import {
 import { writeWhole } from '../transport/private-file.ts';
 import { besideOf, type RelayDisk } from './relay-disk.ts';
 import { inside, type Position, Positions } from './relay-positions.ts';
+import { freeStem, own, ownersOf, type Stems } from './relay-stems.ts';
 import { type Limits, RelayStream } from './relay-stream.ts';
 
 export const RECORD = '.weft-link.json';
@@ -53,6 +54,8 @@ export interface LinkRecord {
   readonly moves?: readonly Move[];
   /** Of streams that are split into files. */
   readonly limits: Readonly<Record<string, Limits>>;
+  /** Absent: none, in a record of before. */
+  readonly stems?: Stems;
 }
 
 export type Identity = Pick<OpenRequest, 'link' | 'host' | 'uid' | 'owner' | 'session' | 'createdAt' | 'subdir'>;
@@ -89,6 +92,8 @@ export class LinkStore {
   record: LinkRecord;
   /** Nothing comes any more: the session ended, or its sender is gone. */
   over = false;
+  /** Until when nothing older will come, of no stream: also of those that nothing was heard of in this chunk. */
+  beacon = 0n;
   /** Between beats; 0: not live. */
   liveUs = 0;
   /** Whether anything of it is on the disk. */
@@ -123,6 +128,10 @@ export class LinkStore {
     if (known) this.#recover();
   }
 
+  get #stems(): Stems {
+    return this.record.stems ?? {};
+  }
+
   get identity(): Identity {
     const { link, host, uid, owner, session, createdAt, subdir } = this.record;
     return { link, host, uid, owner, session, createdAt, subdir };
@@ -151,9 +160,12 @@ export class LinkStore {
     return this.#dirty.size > 0 || this.#dirtyTexts.size > 0 || this.#applied > this.record.ops;
   }
 
-  packet(message: PacketMessage): void {
+  /** False: these bytes are no packet, and are not kept. */
+  packet(message: PacketMessage): boolean {
     const stream = this.streams.get(message.path) ?? this.#add(message);
+    const { unreadable } = stream;
     if (stream.take(message)) this.#dirty.add(stream);
+    return stream.unreadable === unreadable;
   }
 
   metadata({ path, text, first, more }: MetadataMessage): void {
@@ -173,6 +185,7 @@ export class LinkStore {
   }
 
   beat(clock: bigint, paths: readonly string[]): void {
+    if (paths.length === 0 && clock > this.beacon) this.beacon = clock;
     for (const path of paths) {
       const stream = this.streams.get(path);
       if (stream && clock > stream.beacon) stream.beacon = clock;
@@ -255,8 +268,10 @@ export class LinkStore {
     if (isNews && this.#retired) throw new Error('the link may be another’s by now');
     const isOver = (path: string): boolean => !this.streams.has(path) && done.some(({ from }) => inside(from, path));
     if (ops > this.record.ops) {
-      const limits = Object.fromEntries(Object.entries(this.record.limits).filter(([path]) => !isOver(path)));
-      this.#write({ ops, closed, moves: moves.filter(({ number }) => number > ops), limits });
+      const kept = <T>(of: Readonly<Record<string, T>>): Readonly<Record<string, T>> =>
+        Object.fromEntries(Object.entries(of).filter(([path]) => !isOver(path)));
+      const [limits, stems] = [kept(this.record.limits), kept(this.#stems)];
+      this.#write({ ops, closed, moves: moves.filter(({ number }) => number > ops), limits, stems });
     }
     if (positions.length > 0 || done.length > 0)
       await this.#positions.note(
@@ -281,8 +296,13 @@ export class LinkStore {
   #add({ path, tracefileSize, tracefileCount }: PacketMessage): RelayStream {
     if (this.#streams >= STREAMS_MAX) throw new LinkDataError(`more than ${STREAMS_MAX} streams`);
     const limits = { size: tracefileSize, count: tracefileCount };
-    if (limits.size > 0) this.#write({ limits: { ...this.record.limits, [path]: limits } });
-    const stream = new RelayStream(this.disk, this.root, path, limits);
+    const stem = freeStem(this.streams, this.#stems, path, limits);
+    if (limits.size > 0 || stem !== null)
+      this.#write({
+        ...(limits.size > 0 && { limits: { ...this.record.limits, [path]: limits } }),
+        ...(stem !== null && { stems: { ...this.#stems, [path]: stem } }),
+      });
+    const stream = new RelayStream(this.disk, this.root, path, limits, stem);
     this.streams.set(path, stream);
     this.#streams++;
     return stream;
@@ -374,11 +394,18 @@ export class LinkStore {
     const names = readdirSync(this.root)
       .filter((name) => name !== ARCHIVES && !name.startsWith('.'))
       .flatMap((name) => namesBelow(this.root, name));
+    const owner = ownersOf(this.record.limits, this.#stems);
     const files = new Map<string, { readonly stream: RelayStream; readonly files: number[] }>();
     for (const name of names.filter((one) => /(^|\/)index\/[^/]+\.idx$/.test(one))) {
-      const { path, file } = this.#streamOf(name.replace(/(^|\/)index\/([^/]+)\.idx$/, '$1$2'));
+      const { path, file } = owner(name.replace(/(^|\/)index\/([^/]+)\.idx$/, '$1$2'));
       const known = files.get(path) ?? {
-        stream: new RelayStream(this.disk, this.root, path, this.record.limits[path] ?? NONE),
+        stream: new RelayStream(
+          this.disk,
+          this.root,
+          path,
+          own(this.record.limits, path) ?? NONE,
+          own(this.#stems, path) ?? null,
+        ),
         files: [],
       };
       known.files.push(file);
@@ -396,13 +423,6 @@ export class LinkStore {
       this.traces.set(path, { path, text, ended: this.record.closed, archivedBy: 0 });
     }
     [this.#streams, this.#traces] = [this.streams.size, this.traces.size];
-  }
-
-  /** `chan_0_3` is the fourth file of the stream `chan_0`, if that is split. */
-  #streamOf(data: string): { readonly path: string; readonly file: number } {
-    const split = /^(.*)_(\d+)$/.exec(data);
-    const limits = split ? this.record.limits[split[1]!] : undefined;
-    return limits ? { path: split![1]!, file: Number(split![2]) } : { path: data, file: 0 };
   }
 }
 

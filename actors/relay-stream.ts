@@ -58,6 +58,8 @@ const EMPTY: Tail = { file: 0, entries: 0, dataAt: 0, number: -1 };
 export class RelayStream {
   readonly disk: RelayDisk;
   readonly limits: Limits;
+  /** What the names of its files begin with (relay-stems.ts). */
+  readonly stem: string;
   /** Of the directory of the link. */
   root: string;
   /** As the link calls it, relative to the root. */
@@ -71,15 +73,18 @@ export class RelayStream {
   cleared = 0;
   /** With its chunk, by which operation; 0: it was not. Nothing more comes. */
   archivedBy = 0;
+  /** Packets that came and are none: a sender of before sends what a power cut left. */
+  unreadable = 0;
   /** Numbers of the files that the disk may not hold yet. */
   touched = new Set<number>();
   #partial: Partial | null = null;
 
-  constructor(disk: RelayDisk, root: string, path: string, limits: Limits) {
+  constructor(disk: RelayDisk, root: string, path: string, limits: Limits, stem: string | null) {
     this.disk = disk;
     this.root = root;
     this.path = path;
     this.limits = limits;
+    this.stem = stem ?? this.name;
   }
 
   get trace(): string {
@@ -98,8 +103,8 @@ export class RelayStream {
   }
 
   fileName(file: number): string {
-    if (this.limits.size === 0) return this.name;
-    return `${this.name}_${this.limits.count === 0 ? file : file % this.limits.count}`;
+    if (this.limits.size === 0) return this.stem;
+    return `${this.stem}_${this.limits.count === 0 ? file : file % this.limits.count}`;
   }
 
   dataPath(file = this.tail.file): string {
@@ -231,6 +236,10 @@ export class RelayStream {
     const { entries, dataAt, file } = this.tail;
     const entry = Buffer.from(index);
     entry.writeBigUInt64BE(BigInt(dataAt), FIELD.offset);
+    if (!this.#holds(file, entry)) {
+      this.#passOver(number);
+      return;
+    }
     if (entries === 0) this.disk.write(this.indexPath(), 0, indexHeader());
     this.disk.write(this.indexPath(), INDEX_HEADER_BYTES + entries * INDEX_ENTRY_BYTES, entry);
     this.streamClass ??= entryField(entry, FIELD.streamClass);
@@ -239,10 +248,22 @@ export class RelayStream {
     this.#partial = null;
   }
 
+  /** It is no packet, and the sender has no better one. */
+  #passOver(number: number): void {
+    this.disk.cut(this.dataPath(), this.tail.dataAt);
+    this.touched.add(this.tail.file);
+    this.tail = { ...this.tail, number };
+    this.#partial = null;
+    this.unreadable++;
+  }
+
   #nextFile(): void {
     const file = this.tail.file + 1;
-    this.disk.cut(this.indexPath(file), 0);
-    this.disk.cut(this.dataPath(file), 0);
+    // A viewer may still read what was there.
+    for (const path of [this.indexPath(file), this.dataPath(file)]) {
+      this.disk.remove(path);
+      this.disk.cut(path, 0);
+    }
     this.tail = { file, entries: 0, dataAt: 0, number: this.tail.number };
   }
 
@@ -256,15 +277,22 @@ export class RelayStream {
     return entry.length === INDEX_ENTRY_BYTES && this.#holds(file, entry) ? entry : null;
   }
 
-  /** What was noted, if the files say so too: they do not where a stream went round since, or was cleared. Its numbers go on. */
-  #standing(known: Tail): Tail {
-    if (known.entries === 0) return { ...known, dataAt: 0 };
-    const entry = this.#entryAt(known.file, known.entries - 1);
-    if (entry && entryField(entry, FIELD.sequence) === BigInt(known.number)) {
+  /**
+   * What was noted, as far as the files say so too, to the last whole packet: nothing is left where a stream went round since, or was
+   * cleared. Its numbers go on.
+   */
+  #standing({ file, number, entries: noted }: Tail): Tail {
+    for (let entries = Math.min(noted, this.#entriesIn(file)); entries > 0; entries--) {
+      const entry = this.#entryAt(file, entries - 1);
+      if (!entry || entryField(entry, FIELD.sequence) > BigInt(number)) continue;
       this.streamClass = entryField(entry, FIELD.streamClass);
-      return known;
+      return { file, entries, dataAt: Number(entryField(entry, FIELD.offset)) + packetBytesOf(entry), number };
     }
-    return { ...EMPTY, file: known.file, number: known.number };
+    return { ...EMPTY, file, number };
+  }
+
+  #entriesIn(file: number): number {
+    return Math.max(0, Math.floor((this.disk.size(this.indexPath(file)) - INDEX_HEADER_BYTES) / INDEX_ENTRY_BYTES));
   }
 
   /** What a file of a split stream has was on the disk before the packet with that number. */
@@ -274,10 +302,8 @@ export class RelayStream {
   }
 
   #whole(file: number): Tail {
-    const indexBytes = this.disk.size(this.indexPath(file));
     const dataBytes = this.disk.size(this.dataPath(file));
-    let entries = Math.max(0, Math.floor((indexBytes - INDEX_HEADER_BYTES) / INDEX_ENTRY_BYTES));
-    for (; entries > 0; entries--) {
+    for (let entries = this.#entriesIn(file); entries > 0; entries--) {
       const at = INDEX_HEADER_BYTES + (entries - 1) * INDEX_ENTRY_BYTES;
       const entry = this.disk.read(this.indexPath(file), at, INDEX_ENTRY_BYTES);
       const end = Number(entryField(entry, FIELD.offset)) + packetBytesOf(entry);

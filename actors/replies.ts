@@ -12,7 +12,7 @@ export const KEPT_MS = 10 * 60_000;
 /** Of one caller. */
 export const KEPT_MAX = 1024;
 /** No command takes longer: the sum of what start, stop or destroy may wait for. */
-const GIVE_UP_MS = 150_000;
+export const GIVE_UP_MS = 150_000;
 
 /** UUIDs of version 7 say when they were made. */
 const madeAt = (id: string): number | null => {

@@ -18,6 +18,7 @@ import type {
 } from '../machines/document.ts';
 import { outputPathOf, planOf } from '../machines/output.ts';
 import { type RegistryPlace, ringRegistryMachine } from '../machines/ring-registry.ts';
+import { CPU_MAX, lockPrefix } from '../machines/stream-names.ts';
 import { type PointFilter, pointFilter } from '../rules/filter/channel.ts';
 import { channelMatches } from '../rules/match.ts';
 import { isTracked } from '../rules/track.ts';
@@ -29,9 +30,6 @@ import { fleetUid } from './fleet-user.ts';
 import { geometryOf } from './rings.ts';
 import { directoriesOf, directoryIn, placeOf } from './rotation-places.ts';
 import { registryOf, registryPlace, withRegistry } from './scopes.ts';
-
-/** CPUs of one ring set at most (layout.h): keeps the stream numbers of a trace apart. */
-const CPU_MAX = 4096;
 
 /** One ring for all CPUs is shared under a lock, whatever the application could do. */
 const syncOf = (channel: ChannelDocument, application: Application): 'rseq' | 'lock' =>
@@ -122,7 +120,7 @@ const metadataIn = (document: SessionDocument, registry: RegistryDocument, direc
 };
 
 const prefixOf = (channel: ChannelDocument, sync: 'rseq' | 'lock'): string =>
-  sync === 'lock' && channel.attributes.allocation === 'per-cpu' ? `${channel.name}_l` : channel.name;
+  sync === 'lock' && channel.attributes.allocation === 'per-cpu' ? lockPrefix(channel.name) : channel.name;
 
 const instanceBase = (at: number): number => at * CPU_MAX;
 

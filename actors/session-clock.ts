@@ -4,7 +4,7 @@ import { lacksReference } from '../machines/session-clock.ts';
 import type { DaemonParts } from './daemon-parts.ts';
 
 export const clockOf = ({ ports: { host }, fleetClock }: Pick<DaemonParts, 'ports' | 'fleetClock'>): ClockDescription => {
-  const own = { uuid: host.bootId, offsetNs: host.clockOffsetNs().toString() };
+  const own = { uuid: host.bootId, offsetNs: host.clockOffsetNs().toString(), atNs: host.monotonicNs().toString() };
   const { reference, offsetNs, uncertaintyNs } = fleetClock();
   if (reference === null || uncertaintyNs === null) return own;
   return {

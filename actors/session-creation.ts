@@ -2,13 +2,21 @@
 import { join } from 'node:path';
 import type { SessionDocument } from '../machines/document.ts';
 import { DOCUMENT_VERSION, type NetworkDocument, withoutRotation } from '../machines/document.ts';
-import { newSnapshot } from '../machines/snapshot-edits.ts';
+import { relayCause, relaySessionCause } from '../machines/plain-names.ts';
+import { newSnapshot, SNAPSHOT_DIRECTORY_BYTES_MAX } from '../machines/snapshot-edits.ts';
 import type { Reply } from '../transport/bus.ts';
-import { destinationUrl, isNetworkUrl, parseDestination } from '../transport/destination.ts';
+import {
+  type Destination,
+  destinationBelow,
+  destinationUrl,
+  isNetworkUrl,
+  parseDestination,
+} from '../transport/destination.ts';
 import { failed } from '../transport/errors.ts';
 import type { CommandRequest } from '../transport/messages.ts';
 import type { Caller, Handler } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { sessionsFull } from './limits.ts';
 import { localStamp, localTime } from './local-time.ts';
 import { clockOf } from './session-clock.ts';
 import { inTurn } from './turns.ts';
@@ -20,8 +28,8 @@ const nameCause = (name: string): string | null => {
   return name === 'auto' || (name.startsWith('auto-') && !/^auto-\d{8}-\d{6}$/.test(name)) ? 'the name is reserved' : null;
 };
 
-const nameFault = (parts: DaemonParts, name: string): Reply | null => {
-  const cause = nameCause(name);
+const nameFault = (parts: DaemonParts, name: string, network: boolean): Reply | null => {
+  const cause = nameCause(name) ?? (network ? relaySessionCause(name) : null);
   if (cause) return failed('session-name-invalid', { session: name, cause });
   const taken = parts.documents.all().some((document) => document.name === name);
   return taken ? failed('session-exists', { session: name }) : null;
@@ -55,6 +63,20 @@ const networkOf = (request: CommandRequest<'session.create'>): NetworkDocument |
   return destination ? { destination, liveTimerUs, compress, spoolLimit } : null;
 };
 
+/** What no relay takes never arrives: a directory of its own or, with a time behind it, the name of a session, or of a channel.
+ * `snapshots`: each has a directory below. */
+export const relayFault = (
+  destination: Destination,
+  document: Pick<SessionDocument, 'name' | 'channels'> | null,
+  snapshots: boolean,
+): Reply | null => {
+  const url = destinationUrl(destination);
+  const below = snapshots ? destinationBelow(destination, 'n'.repeat(SNAPSHOT_DIRECTORY_BYTES_MAX)) : destination;
+  const parsed = parseDestination(destinationUrl(below));
+  const cause = parsed.ok ? document && relayCause(document) : parsed.cause;
+  return cause === null ? null : failed('destination-wrong', { url, cause });
+};
+
 /** What excludes each other, by the names of the fields. */
 const destinationFault = (request: CommandRequest<'session.create'>): Reply | null => {
   const { destination, output, noOutput, snapshot } = request;
@@ -62,7 +84,7 @@ const destinationFault = (request: CommandRequest<'session.create'>): Reply | nu
   if (!destination) return field ? failed('bad-message', { field, cause: 'it needs a `destination`' }) : null;
   if (snapshot && field) return failed('bad-message', { field, cause: 'it is of sessions that stream, not of snapshots' });
   if (output !== undefined || noOutput) return failed('bad-message', { field: 'destination', cause: 'an output excludes it' });
-  return null;
+  return relayFault(destination, null, snapshot === true);
 };
 
 const newDocument = (
@@ -111,17 +133,19 @@ export const pathFault = (path: string | null): Reply | null => {
 };
 
 /** Of a snapshot: a path, or the URL of a relay. */
-export const snapshotPathFault = (path: string | null): Reply | null => {
+export const snapshotPathFault = (path: string | null, document: SessionDocument | null): Reply | null => {
   if (path === null || !isNetworkUrl(path)) return pathFault(path);
   const parsed = parseDestination(path);
-  return parsed.ok ? null : failed('destination-wrong', { url: path, cause: parsed.cause });
+  return parsed.ok
+    ? relayFault(parsed.destination, document, true)
+    : failed('destination-wrong', { url: path, cause: parsed.cause });
 };
 
 export const create: Handler<'session.create'> = async (parts, caller, request, key) => {
   const name = request.name ?? `auto-${localStamp(parts.ports.clock.now())}`;
-  const wrong = nameFault(parts, name);
+  const wrong = nameFault(parts, name, request.destination !== undefined);
   if (wrong) return wrong;
-  const unfit = destinationFault(request) ?? pathFault(request.output ?? null);
+  const unfit = destinationFault(request) ?? pathFault(request.output ?? null) ?? sessionsFull(parts, caller.uid);
   if (unfit) return unfit;
   if (request.output !== undefined && request.noOutput) {
     return failed('bad-message', { field: 'output', cause: '`noOutput` excludes it' });

@@ -4,6 +4,7 @@ import { mapGroupsOf, mapsOf } from '../machines/map-edits.ts';
 import { type LoadedSession, type NewTrigger, sessionDaemonMachine } from '../machines/session-daemon.ts';
 import type { SeqpacketServer } from '../native/addon/index.ts';
 import type { Served } from '../transport/bus.ts';
+import { FaultError } from '../transport/errors.ts';
 import { inspectSubject, realmSubtree } from '../transport/subjects.ts';
 import { provideApplication } from './application.ts';
 import { commandEndpoints } from './commands.ts';
@@ -18,7 +19,7 @@ import { type ExitReport, KeeperError, type ProcessSpec } from './keeper-client.
 import { KEEPER_ROLES } from './keeper-record.ts';
 import { loadParcels, provideParcel } from './parcels.ts';
 import type { KeeperLink } from './ports.ts';
-import { refuse } from './refused.ts';
+import { refuse, refusedBy } from './refused.ts';
 import { provideSession } from './session.ts';
 import { provideTrigger, watchSessions } from './trigger.ts';
 import { triggerInput } from './trigger-commands.ts';
@@ -79,6 +80,12 @@ const openBus = async (parts: DaemonParts): Promise<void> => {
     if (status === 'cut') parts.root.send({ type: 'BusCut' });
   });
 };
+
+/** What the surroundings report in their own words is no defect of ours. */
+const orRefused = <T>(opening: Promise<T>): Promise<T> =>
+  opening.catch((thrown: unknown) => {
+    throw thrown instanceof FaultError ? refusedBy(thrown.fault) : thrown;
+  });
 
 /** What this keeper does not hold may still lie with the vault of the one before, with a consumer, or with programs. */
 const salvageRings = async (parts: DaemonParts): Promise<void> => {
@@ -228,8 +235,8 @@ export const provideSessionDaemon = (parts: DaemonParts) => {
       parcel: provideParcel(parts),
       fleetMember: provideFleetMember(parts),
       loadTriggers: fromPromise(() => loadTriggers(parts)),
-      openHost: fromPromise(() => openHost(parts, opened)),
-      openBus: fromPromise(() => openBus(parts)),
+      openHost: fromPromise(() => orRefused(openHost(parts, opened))),
+      openBus: fromPromise(() => orRefused(openBus(parts))),
       loadSessions: fromPromise(() => loadSessions(parts)),
       openDoors: fromPromise(() => openDoors(parts, opened)),
       restoreKeeper: fromPromise(() => restoreKeeper(parts)),

@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { Destination, SessionDocument } from '../machines/document.ts';
 import { outputPathOf } from '../machines/output.ts';
+import { lockPrefix } from '../machines/stream-names.ts';
 import type { Body } from '../transport/bus.ts';
 import type { LinkView, RelayPlace } from '../transport/messages.ts';
 import type { LinkEnd } from './consumer-link.ts';
@@ -36,8 +37,10 @@ export const linkRequestOf = (
     createdAt: network.since ?? createdAt,
     compress: network.compress,
     spoolLimit: network.spoolLimit ?? DEFAULT_SPOOL_BYTES,
-    tracefiles: channels.flatMap(({ name, attributes: { tracefileSize: size, tracefileCount: count } }) =>
-      [name, `${name}_l`].map((prefix) => ({ prefix, size, count })),
+    tracefiles: channels.flatMap(({ name, attributes: { allocation, tracefileSize: size, tracefileCount: count } }) =>
+      allocation === 'per-channel'
+        ? [{ prefix: name, size, count, whole: true }]
+        : [name, lockPrefix(name)].map((prefix) => ({ prefix, size, count, whole: false })),
     ),
     rings: registries.flatMap(({ ringSets }) => ringSets.map(({ ringId }) => ringId)),
   };

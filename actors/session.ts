@@ -7,22 +7,24 @@ import type { OutputWanted } from '../machines/output-edits.ts';
 import type { Refusal } from '../machines/refusal.ts';
 import { sessionMachine } from '../machines/session.ts';
 import { type EditAnswer, editSession, type SessionEdit } from '../machines/session-edits.ts';
+import type { Operation } from '../machines/session-setup.ts';
 import type { Body, Reply } from '../transport/bus.ts';
 import { failed, refused, succeeded } from '../transport/errors.ts';
 import type { LinkView } from '../transport/messages.ts';
 import { provideChannel, tellChannel } from './channel.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { admitRules } from './limits.ts';
 import { armAllCounts } from './map-counts.ts';
 import { sendParcel } from './parcels.ts';
 import { faultOfRefusal, Refused, refuse, refusedFrom } from './refused.ts';
 import { holdAll, provideRingRegistry } from './ring-registry.ts';
-import { bytesOf } from './rings.ts';
 import { archiveRest, ensureChunk, provideRotation, rotationEnded, rotationRests, tellSchedules } from './rotation.ts';
-import { scopeFor, scopeKey } from './scopes.ts';
+import { scopeFor } from './scopes.ts';
 import { closeLink, drainLink, leftParcel, linkOf, placeOfArchive } from './session-link.ts';
 import { redirect } from './session-output.ts';
 import { recoverSession } from './session-recovery.ts';
 import { provideSnapshot } from './snapshot.ts';
+import { memoryNeeded } from './start-needs.ts';
 import { channelViewOf, summaryOf } from './views.ts';
 
 /** How long the operation may take until a daemon that finds it in the document calls it late. */
@@ -53,6 +55,7 @@ const adjustedOf = (answer: EditAnswer): Body => ('adjusted' in answer ? { adjus
 const writeEdit = (parts: DaemonParts, sessionId: string, requestId: string, edit: SessionEdit): Promise<void> =>
   parts.documents.edit(sessionId, (before) => {
     const { document, value } = accepted(before, edit);
+    admitRules(parts, before, document);
     const reply = succeeded(editBody(parts, document, edit, value));
     parts.replies.prepare(requestId, reply);
     const settle = { requestId, atMs: parts.ports.clock.now(), reply: storable(reply) };
@@ -64,24 +67,17 @@ const tellChannels = (parts: DaemonParts, sessionId: string): void => {
   const document = parts.documents.current(sessionId);
   const session = parts.session(sessionId)!;
   for (const { name, enabled } of document.channels) {
-    const known = session.getSnapshot().context.channels[name];
-    if (!known) session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
-    const channel = session.getSnapshot().context.channels[name];
+    // By whatever name: objects of the language have some themselves.
+    const known = () => {
+      const { channels } = session.getSnapshot().context;
+      return Object.hasOwn(channels, name) ? channels[name] : undefined;
+    };
+    if (!known()) session.send({ type: 'ChannelSeen', name, enabled, frozen: document.everStarted });
+    const channel = known();
     if (!channel) continue;
     tellChannel(channel, { type: enabled ? 'ChannelEnabled' : 'ChannelDisabled' });
     if (document.everStarted) tellChannel(channel, { type: 'SessionStarted' });
   }
-};
-
-/** At least one ring set per channel, and one for every scope that is known now. */
-const memoryNeeded = (parts: DaemonParts, document: SessionDocument): number => {
-  const cpus = parts.ports.host.onlineCpus().length;
-  const scopes = new Set(parts.applications.registered().map(({ identity }) => scopeKey(scopeFor(document, identity!))));
-  const held = (channel: number) =>
-    document.registries.flatMap(({ ringSets }) => ringSets).filter((set) => set.channel === channel);
-  return document.channels
-    .map((channel) => bytesOf(channel, cpus) * Math.max(0, Math.max(1, scopes.size) - held(channel.id).length))
-    .reduce((total, bytes) => total + bytes, 0);
 };
 
 const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void> => {
@@ -98,17 +94,31 @@ const prepareStart = async (parts: DaemonParts, sessionId: string): Promise<void
   if (!parts.isArranged(parts.documents.current(sessionId))) await parts.passAll(sessionId);
 };
 
-const writePromise = (
+/** The answer of the operation, kept for whoever asks again. */
+const withAnswer = (parts: DaemonParts, document: SessionDocument, requestId: string | null, reply: Reply): SessionDocument => {
+  const edit = { kind: 'settle', requestId: requestId ?? '', atMs: parts.ports.clock.now(), reply: storable(reply) } as const;
+  const settled = accepted(document, edit).document;
+  return requestId ? settled : { ...settled, answers: document.answers };
+};
+
+const writePromise = async (
   parts: DaemonParts,
   sessionId: string,
   requestId: string | null,
-  operation: 'starting' | 'stopping' | 'destroying',
-): Promise<void> =>
-  parts.documents.edit(sessionId, (document) => {
+  operation: Operation,
+): Promise<void> => {
+  await parts.documents.edit(sessionId, (document) => {
     const deadlineMs = parts.ports.clock.now() + OPERATION_MS;
     const edit = { kind: 'promise', operation, requestId: requestId ?? '', deadlineMs } as const;
-    return { document: accepted(document, edit).document, value: undefined };
+    const promised = accepted(document, edit).document;
+    if (operation !== 'starting') return { document: promised, value: undefined };
+    // What it may fail of lies behind it: one write for the promise and the answer.
+    const reply = operationReply(parts, promised, null);
+    parts.replies.prepare(requestId, reply);
+    return { document: withAnswer(parts, promised, requestId, reply), value: undefined };
   });
+  if (operation === 'starting') tellChannels(parts, sessionId);
+};
 
 const quiet = async (parts: DaemonParts, sessionId: string): Promise<void> => {
   const quieted = parts.applications.all().map((application) => application.quiet(sessionId));
@@ -156,11 +166,10 @@ const settle = async (parts: DaemonParts, sessionId: string, requestId: string |
   const reply = operationReply(parts, parts.documents.current(sessionId), faultOf(parts, sessionId), link);
   parts.replies.prepare(requestId, reply);
   tellChannels(parts, sessionId);
-  return parts.documents.edit(sessionId, (document) => {
-    const edit = { kind: 'settle', requestId: requestId ?? '', atMs: parts.ports.clock.now(), reply: storable(reply) } as const;
-    const settled = accepted(document, edit).document;
-    return { document: requestId ? settled : { ...settled, answers: document.answers }, value: undefined };
-  });
+  return parts.documents.edit(sessionId, (document) => ({
+    document: withAnswer(parts, document, requestId, reply),
+    value: undefined,
+  }));
 };
 
 /** Everything was flushed before: a consumer that does not answer keeps nothing that the trace lacks. */
@@ -224,9 +233,13 @@ const provideActors = (parts: DaemonParts) => ({
     const requestId = parts.session(sessionId)!.getSnapshot().context.requestId;
     parts.replies.prepare(requestId, succeeded({ session: summaryOf(parts.documents.current(sessionId)) }));
   }),
-  recoverSession: fromPromise<Awaited<ReturnType<typeof recoverSession>>, { sessionId: string }>(({ input }) =>
-    recoverSession(parts, input.sessionId),
-  ),
+  recoverSession: fromPromise<Awaited<ReturnType<typeof recoverSession>>, { sessionId: string }>(async ({ input }) => {
+    const found = await recoverSession(parts, input.sessionId);
+    // Older daemons kept a start's answer only when it had ended.
+    const { operation } = parts.documents.current(input.sessionId);
+    if (operation?.kind === 'starting') await settle(parts, input.sessionId, found.requestId);
+    return found;
+  }),
   writeEdit: fromPromise<void, { sessionId: string; requestId: string; edit: SessionEdit }>(({ input }) =>
     writeEdit(parts, input.sessionId, input.requestId, input.edit),
   ),
@@ -243,10 +256,9 @@ const provideActors = (parts: DaemonParts) => ({
     redirect(parts, input.sessionId, input.requestId, input.wanted),
   ),
   prepareStart: fromPromise<void, { sessionId: string }>(({ input }) => prepareStart(parts, input.sessionId)),
-  writePromise: fromPromise<
-    void,
-    { sessionId: string; requestId: string | null; operation: 'starting' | 'stopping' | 'destroying' }
-  >(({ input }) => writePromise(parts, input.sessionId, input.requestId, input.operation)),
+  writePromise: fromPromise<void, { sessionId: string; requestId: string | null; operation: Operation }>(({ input }) =>
+    writePromise(parts, input.sessionId, input.requestId, input.operation),
+  ),
   armApplications: fromPromise<void, { sessionId: string }>(async ({ input }) => {
     await Promise.all([parts.passAll(input.sessionId), armAllCounts(parts)]);
   }),
@@ -283,11 +295,11 @@ export const provideSession = (parts: DaemonParts) => {
       answer: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
       answerEdit: (_, { requestId }) => parts.replies.answer(requestId, parts.replies.prepared(requestId)),
       refuse: (_, { requestId, refusal }) => parts.replies.answer(requestId, refused(faultOfRefusal(refusal))),
-      retractPromise: (_, { sessionId, active }) => {
+      retractPromise: (_, { sessionId, requestId, active }) => {
         const { everStarted } = parts.documents.current(sessionId);
         parts.documents
           .edit(sessionId, (document) => ({
-            document: accepted(document, { kind: 'retract', active, everStarted }).document,
+            document: accepted(document, { kind: 'retract', requestId: requestId ?? '', active, everStarted }).document,
             value: undefined,
           }))
           .then(() => armAllCounts(parts))

@@ -12,11 +12,14 @@ import { DaemonParts } from './daemon-parts.ts';
 import { logCrashes, openLog, realClock, realDisk, realHost, realIds } from './host-ports.ts';
 import { KeeperClient } from './keeper-client.ts';
 import { labelsOf } from './labels.ts';
+import type { Limits } from './limits.ts';
 import { localStamp } from './local-time.ts';
 import type { ConsumerProgram, DaemonPorts, Host, KeeperPort, Log } from './ports.ts';
+import { faultOfRefusal } from './refused.ts';
 import { realRingFiles } from './ring-files.ts';
 import { provideSessionDaemon } from './session-daemon.ts';
 import { startAfresh, startLoading } from './start-loading.ts';
+import { writeStartRefusal } from './start-refusal.ts';
 import { realSurvivors } from './survivors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -38,6 +41,8 @@ export interface SessionDaemonOptions {
   /** `KEY=VALUE`, besides those of the labels files. */
   readonly labels: readonly string[];
   readonly external?: External | undefined;
+  readonly forCommand: boolean;
+  readonly limits: Limits;
   /** The words after `weft` of what loads saved sessions, once it serves; null: none are to be loaded. */
   readonly loader: readonly string[] | null;
   /** The words after the program with which a keeper starts this daemon again. */
@@ -140,6 +145,8 @@ const portsOf = (options: SessionDaemonOptions, log: Log): DaemonPorts => {
       appsSocket: join(runtime, 'apps.sock'),
       clientSocket: join(runtime, 'client.sock'),
     },
+    forCommand: options.forCommand,
+    limits: options.limits,
     consumerProgram: consumerProgram(host, options),
     defaultOutput: defaultOutput(host, options),
     spool: spool(host, options),
@@ -167,6 +174,7 @@ export const runSessionDaemon = async (options: SessionDaemonOptions): Promise<n
   const { refusal } = await toPromise(root);
   if (refusal) {
     log.error('the session daemon ends', { ...refusal });
+    writeStartRefusal(options.runtime, faultOfRefusal(refusal));
     return 1;
   }
   log.info('the session daemon ends');

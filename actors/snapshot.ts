@@ -130,6 +130,15 @@ const copy = async (parts: DaemonParts, sessionId: string, place: SnapshotPlace)
   const consumer = await parts.readyConsumer(parts.documents.current(sessionId));
   const totals = await consumer.snapshot(sessionId, rings, place);
   await describe(parts.documents.current(sessionId), place, consumer);
+  if (place.freeze !== undefined) {
+    // A consumer of an older version writes notes that promise nothing.
+    await consumer.endSnapshot(sessionId, place.path).catch((thrown: unknown) => {
+      parts.ports.log.warn('the note of a freeze does not say that its copy is whole', {
+        path: place.path,
+        cause: String(thrown),
+      });
+    });
+  }
   for (const { directory } of registries) consumer.forget(join(place.path, directory));
   return totals;
 };

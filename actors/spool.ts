@@ -25,7 +25,12 @@ const LOG = '.link';
 const LOG_MODE = 0o600;
 const INDEX = 'index';
 const INDEX_SUFFIX = '.idx';
-const MAGIC_BYTES = 4;
+const PACKET_MAGIC = 0xc1fc1fc1;
+const SEQUENCE_AT = 64;
+/** Where the first packet was that was given back: the number of the last one. No hole says that, for a power cut leaves the same. */
+const RELEASED_MAGIC = 0x72746677;
+const RELEASED_BYTES = 16;
+const RELEASED_NUMBER_AT = 8;
 /** What is being removed: of a removal that was interrupted nobody takes the rest for a recording. */
 const GONE = '.gone-';
 
@@ -105,22 +110,34 @@ class DiskSpool implements Spool {
     return readAt(join(this.output, path), offset, length, memory);
   }
 
-  /** A packet begins with its magic, a hole with zeros. */
-  holds(path: string, { offset }: SpoolEntry): boolean {
-    if (!existsSync(join(this.output, path))) return false; // its removal was interrupted
-    const magic = this.read(path, offset, MAGIC_BYTES);
-    return magic.length === MAGIC_BYTES && magic.readUInt32LE(0) !== 0;
+  /** The packet itself says that it is this one. */
+  holds(path: string, { offset, bytes, number }: SpoolEntry): boolean {
+    const size = sizeOf(join(this.output, path));
+    if (size === null || offset + bytes > size) return false;
+    const header = this.read(path, offset, SEQUENCE_AT + 8);
+    return (
+      header.length === SEQUENCE_AT + 8 &&
+      header.readUInt32LE(0) === PACKET_MAGIC &&
+      header.readBigUInt64LE(SEQUENCE_AT) === BigInt(number)
+    );
   }
 
-  release(path: string, offset: number, end: number, packets: readonly number[]): void {
+  released(path: string): number {
+    if (!existsSync(join(this.output, path))) return Number.MAX_SAFE_INTEGER; // its removal was interrupted
+    const note = this.read(path, 0, RELEASED_BYTES);
+    if (note.length < RELEASED_BYTES || note.readUInt32LE(0) !== RELEASED_MAGIC) return -1;
+    return Number(note.readBigUInt64LE(RELEASED_NUMBER_AT));
+  }
+
+  release(path: string, offset: number, end: number, number: number): void {
     const name = join(this.output, path);
     if (!existsSync(name)) return;
     const file = openSync(name, 'r+');
     try {
-      this.#punchHole(file, offset, end - offset);
-    } catch {
-      // A file system without holes gives nothing back; the zeros still say what was acknowledged.
-      for (const packet of packets) writeSync(file, Buffer.alloc(MAGIC_BYTES), 0, MAGIC_BYTES, packet);
+      const isNoted = this.#noteReleased(file, number);
+      this.#punch(file, Math.max(offset, RELEASED_BYTES), end);
+      // Now there may be room for it.
+      if (!isNoted && !this.#noteReleased(file, number)) throw new Error('what was given back could not be noted');
     } finally {
       closeSync(file);
     }
@@ -140,6 +157,17 @@ class DiskSpool implements Spool {
     return existsSync(path) ? readFileSync(path, 'utf8') : null;
   }
 
+  writeFile(name: string, text: string): void {
+    const path = join(this.output, name);
+    try {
+      writeFileSync(`${path}-new`, text, { mode: LOG_MODE });
+      renameSync(`${path}-new`, path);
+    } catch (thrown) {
+      rmSync(`${path}-new`, { force: true });
+      throw thrown;
+    }
+  }
+
   log(): string {
     return this.file(LOG) ?? '';
   }
@@ -155,14 +183,7 @@ class DiskSpool implements Spool {
   }
 
   replaceLog(text: string): void {
-    const path = join(this.output, LOG);
-    try {
-      writeFileSync(`${path}-new`, text, { mode: LOG_MODE });
-      renameSync(`${path}-new`, path);
-    } catch (thrown) {
-      rmSync(`${path}-new`, { force: true });
-      throw thrown;
-    }
+    this.writeFile(LOG, text);
   }
 
   remove(directory: string): void {
@@ -180,6 +201,25 @@ class DiskSpool implements Spool {
     if (!existsSync(this.output)) return;
     for (const name of readdirSync(this.output))
       if (name.startsWith(GONE)) rmSync(join(this.output, name), { recursive: true, force: true });
+  }
+
+  #noteReleased(file: number, number: number): boolean {
+    const note = Buffer.alloc(RELEASED_BYTES);
+    note.writeUInt32LE(RELEASED_MAGIC, 0);
+    note.writeBigUInt64LE(BigInt(number), RELEASED_NUMBER_AT);
+    try {
+      return writeSync(file, note, 0, RELEASED_BYTES, 0) === RELEASED_BYTES;
+    } catch {
+      return false;
+    }
+  }
+
+  #punch(file: number, from: number, end: number): void {
+    try {
+      this.#punchHole(file, from, end - from);
+    } catch {
+      // A file system without holes gives nothing back.
+    }
   }
 
   #removeHidden(path: string, hidden: string): void {

@@ -15,6 +15,7 @@ import type { Reply } from '../transport/bus.ts';
 import { failed, succeeded } from '../transport/errors.ts';
 import type { Caller, Handler } from './commands.ts';
 import type { DaemonParts } from './daemon-parts.ts';
+import { triggersFull } from './limits.ts';
 import { triggerViewOf } from './trigger-views.ts';
 import { inTurn } from './turns.ts';
 
@@ -87,7 +88,8 @@ const add: Handler<'trigger.add'> = async (parts, caller, { name, ownerUid, cond
     nameFault(named) ??
     conditionFault(condition) ??
     actions.map((action) => actionFault(condition, action)).find((one) => one !== null);
-  if (fault) return fault;
+  const unfit = fault ?? triggersFull(parts, uid, taken.length);
+  if (unfit) return unfit;
   if (parts.triggers.named(uid, named)) return failed('trigger-exists', { trigger: named });
   const gid = parts.ports.host.user(uid)?.gid ?? uid;
   const id = parts.ports.ids.hex(16);

@@ -30,6 +30,8 @@ export interface Environment {
   readonly inFleet: boolean;
   /** Sends a command to the session daemon (started if need be); throws FaultError. */
   request<C extends CommandName>(name: C, fields: CommandFields<C>): Promise<CommandAnswer<C>>;
+  /** Of hosts of the fleet, in the last request. */
+  failures(): readonly { readonly host: string; readonly error: Fault }[];
   /** The session that commands without a name mean; throws UsageError when there is none. */
   currentSession(): string;
   /** What happens, until the returned function is called; `noun`: of sessions, triggers, ...; null: of all. */

@@ -7,10 +7,12 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeDirectories } from '../actors/make-directories.ts';
 import { type Directories, directoriesOf } from '../actors/paths.ts';
+import { GIVE_UP_MS } from '../actors/replies.ts';
+import { forgetStartRefusal, readStartRefusal } from '../actors/start-refusal.ts';
 import { NativeError } from '../native/addon/errors.ts';
 import { loadNative, type SeqpacketConnection } from '../native/addon/index.ts';
 import { type Access, connectAccess, parseAccess } from '../transport/access.ts';
-import type { Body, Bus, Fault } from '../transport/bus.ts';
+import type { Body, Bus, Fault, Reply } from '../transport/bus.ts';
 import { FaultError, failure } from '../transport/errors.ts';
 import type { HostView } from '../transport/fleet-messages.ts';
 import {
@@ -23,10 +25,13 @@ import {
   subtree,
 } from '../transport/subjects.ts';
 import type { FleetCaller } from './fleet-run.ts';
+import { whileWaiting } from './waiting.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const START_TIMEOUT_MS = 15_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+/** A machine with more to do than it can takes its time over a start; whoever cannot start ends, and is not waited for. */
+export const START_TIMEOUT_MS = 60_000;
+/** Longer than the daemon takes for anything: it then says itself what it waited for. */
+export const REQUEST_TIMEOUT_MS = GIVE_UP_MS + 10_000;
 
 export interface ConnectOptions {
   readonly env: NodeJS.ProcessEnv;
@@ -38,12 +43,13 @@ export interface ConnectOptions {
 
 const uidOf = (): number => process.getuid?.() ?? 0;
 
-/** The words with which the keeper starts a session daemon. */
-export const keeperArguments = (directories: Directories, words: readonly string[]): string[] => [
+/** The words with which the keeper starts a session daemon; `lock`: the fd of its lock, which it inherits. */
+export const keeperArguments = (directories: Directories, words: readonly string[], lock: number | null): string[] => [
   '--runtime',
   directories.runtime,
   '--log',
   join(directories.state, 'log/keeper.log'),
+  ...(lock === null ? [] : ['--lock-fd', String(lock)]),
   '--',
   process.execPath,
   '--max-semi-space-size=1',
@@ -127,8 +133,9 @@ const chooseDirectories = (env: NodeJS.ProcessEnv): Directories => {
 
 const startDaemon = (directories: Directories, options: ConnectOptions): ChildProcess => {
   prepareDirectories(directories);
+  forgetStartRefusal(directories.runtime);
   const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
-  const child = spawn(KEEPER, keeperArguments(directories, ['--group', options.group]), {
+  const child = spawn(KEEPER, keeperArguments(directories, ['--group', options.group, '--for-command'], null), {
     detached: true,
     stdio: ['ignore', log, log],
     env: options.env,
@@ -145,6 +152,14 @@ const ANOTHER_SERVES = 3;
 /** Doubled with each try: the other one's daemon needs the processor to come up. */
 const TRY_AGAIN_MS = 100;
 
+/** Throws FaultError when the daemon said why it cannot serve: its keeper, which would try for ever, ends with it. */
+export const checkStart = ({ runtime }: Directories, keeper: ChildProcess): void => {
+  const refusal = readStartRefusal(runtime);
+  if (refusal === null) return;
+  keeper.kill('SIGTERM');
+  throw new FaultError(refusal);
+};
+
 const ended = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
 
 const startAndWait = async (directories: Directories, options: ConnectOptions): Promise<Access> => {
@@ -155,6 +170,7 @@ const startAndWait = async (directories: Directories, options: ConnectOptions): 
   for (;;) {
     const access = await askForAccess(directories);
     if (access) return access;
+    checkStart(directories, keeper);
     const anotherServes = keeper.exitCode === ANOTHER_SERVES;
     if (anotherServes && Date.now() > next) {
       keeper = startDaemon(directories, options);
@@ -178,34 +194,73 @@ const access = async (options: ConnectOptions): Promise<Access> => {
   return startAndWait(directoriesOf(uidOf(), options.env), options);
 };
 
-export class Daemon {
+/** How requests to a daemon end that ended itself. */
+const LEFT = ['bus-cut', 'no-responder'];
+
+interface Reached {
   readonly access: Access;
   readonly bus: Bus;
+}
 
-  private constructor(granted: Access, bus: Bus) {
-    this.access = granted;
-    this.bus = bus;
+/** One that leaves its place to another may do so between the key and its use. */
+const reach = async (options: ConnectOptions): Promise<Reached> => {
+  const homes = { home: homedir(), configHome: options.env.XDG_CONFIG_HOME };
+  for (const deadline = Date.now() + START_TIMEOUT_MS; ; await delay(20)) {
+    const granted = await access(options);
+    try {
+      return { access: granted, bus: await connectAccess(granted, { name: 'weft' }, homes) };
+    } catch (thrown) {
+      if (granted.yields !== true || !(thrown instanceof FaultError) || Date.now() > deadline) throw thrown;
+    }
+  }
+};
+
+export class Daemon {
+  readonly #options: ConnectOptions;
+  #reached: Reached;
+  /** Nothing hangs on the bus of the first. */
+  #mayMove = true;
+
+  private constructor(reached: Reached, options: ConnectOptions) {
+    this.#reached = reached;
+    this.#options = options;
   }
 
   static async connect(options: ConnectOptions): Promise<Daemon> {
-    const granted = await access(options);
-    return new Daemon(
-      granted,
-      await connectAccess(granted, { name: 'weft' }, { home: homedir(), configHome: options.env.XDG_CONFIG_HOME }),
-    );
+    return new Daemon(await reach(options), options);
   }
 
+  get access(): Access {
+    return this.#reached.access;
+  }
+
+  get bus(): Bus {
+    return this.#reached.bus;
+  }
+
+  /** What one was asked that left its place to another, that other one is asked, with the same id: nothing is done twice. */
   async request(name: string, fields: Body): Promise<Body> {
-    const [noun, verb] = name.split('.') as [string, string];
-    const { host, uid, realm, who } = this.access;
-    const subject = commandSubject({ host, uid, realm, who, noun, verb });
-    const reply = await this.bus.request(subject, { v: 1, id: randomUUID(), ...fields }, REQUEST_TIMEOUT_MS);
+    const body = { v: 1, id: randomUUID(), ...fields };
+    let reply = await this.#ask(name, body);
+    if (!reply.ok && LEFT.includes(reply.fault.code) && this.access.yields === true && this.#mayMove) {
+      await this.bus.close();
+      this.#reached = await reach(this.#options);
+      reply = await this.#ask(name, body);
+    }
     if (!reply.ok) throw new FaultError(reply.fault);
     return reply.body;
   }
 
+  #ask(name: string, body: Body): Promise<Reply> {
+    const [noun, verb] = name.split('.') as [string, string];
+    const { host, uid, realm, who } = this.access;
+    const subject = commandSubject({ host, uid, realm, who, noun, verb });
+    return whileWaiting(name, process.stderr, () => this.bus.request(subject, body, REQUEST_TIMEOUT_MS));
+  }
+
   /** Of the caller's own things; root, and the daemon's user, hear of all. */
   async listen(noun: string | null, heard: (of: EventAddress, body: Body) => void): Promise<() => void> {
+    this.#mayMove = false;
     const { host, uid, who } = this.access;
     const all = who === '0' || who === String(uid);
     const subscription = this.bus.subscribe(subtree({ host, uid }, 'evt', all ? ANY : who), ({ subject, body }) => {
@@ -218,6 +273,7 @@ export class Daemon {
 
   /** Decoded events of a session, while a lease runs (session.watch). */
   async live(owner: string, session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
+    this.#mayMove = false;
     const { host, uid } = this.access;
     const subscription = this.bus.subscribe(liveSubject({ host, uid, owner, session, event: ANY }), ({ body }) =>
       heard(body, host),

@@ -104,11 +104,14 @@ export class FleetLink {
     return new FleetLink(await key.connect(), key.who, uid);
   }
 
-  /** What a host knows of the fleet, of the first that says something; and those that answer and that it does not know yet. */
-  async hosts(): Promise<readonly HostView[]> {
+  /**
+   * What a host knows of the fleet, of the first that says something; and those that answer and that it does not know yet. `heard`: who
+   * answered just now, where somebody asked.
+   */
+  async hosts(heard?: readonly string[]): Promise<readonly HostView[]> {
     const known = new Map<string, HostView>();
     const isReady = (host: string): boolean => known.get(host)?.state === 'ready';
-    for (const host of await this.#answering()) {
+    for (const host of heard ?? (await this.#answering())) {
       if (isReady(host)) continue;
       for (const view of await this.#viewOf(host)) if (!isReady(view.host)) known.set(view.host, view);
     }
@@ -155,11 +158,16 @@ export class FleetLink {
     return () => subscription.stop();
   }
 
-  /** Decoded events of sessions of that name, on hosts where a lease runs (session.watch), each with its host. */
-  async live(session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
+  /** Decoded events of sessions of that name, on hosts where a lease runs (session.watch), each with its host, as far as they are meant. */
+  async live(
+    session: string,
+    isMeant: (host: string, owner: string) => boolean,
+    heard: (body: Body, host: string) => void,
+  ): Promise<() => void> {
     const subscription = this.bus.subscribe(subtree({ host: ANY, uid: ANY }, 'live'), ({ subject, body }) => {
       const address = parseLiveSubject(subject);
-      if (address?.uid === String(this.uid) && address.session === session) heard(body, address.host);
+      if (address?.uid !== String(this.uid) || address.session !== session) return;
+      if (isMeant(address.host, address.owner)) heard(body, address.host);
     });
     await this.bus.flush();
     return () => subscription.stop();

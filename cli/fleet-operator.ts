@@ -1,20 +1,22 @@
 /** What a fleet wants of its hosts, as an operator declares it straight at the fleet, and what the hosts make of it. */
 import { randomUUID } from 'node:crypto';
 import type { FleetDocument } from '../machines/fleet-document.ts';
-import { Bucket, RevisionConflict } from '../transport/bucket.ts';
+import { parseSelector } from '../rules/selector.ts';
+import { Bucket, ID_KEY, RevisionConflict } from '../transport/bucket.ts';
 import type { Bus } from '../transport/bus.ts';
 import { failure } from '../transport/errors.ts';
-import { type FollowedView, parseFleetDocument, parseFollowing } from '../transport/fleet-messages.ts';
+import {
+  type FollowingHost,
+  type HostView,
+  parseBucketId,
+  parseFleetDocument,
+  parseFollowing,
+} from '../transport/fleet-messages.ts';
 import { encodeToken } from '../transport/subjects.ts';
 import { askAll } from './fleet-gather.ts';
 
 /** Each declaration counts one on. A host that claims to be further ahead of the store than this would use the numbers up. */
 const AHEAD_MAX = 1_000_000;
-
-export interface FollowingHost {
-  readonly host: string;
-  readonly sessions: readonly FollowedView[];
-}
 
 /** A line per thing that is wanted. */
 const linesOf = (document: FleetDocument | null): string[] => {
@@ -29,6 +31,36 @@ const difference = (before: FleetDocument | null, after: FleetDocument | null): 
     ...old.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
     ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`),
   ];
+};
+
+/** A session of the fleet on a host. */
+export interface FleetRow {
+  readonly session: string;
+  readonly host: string;
+  /** Null: it does not say. */
+  readonly generation: number | null;
+  readonly wanted: number | null;
+  readonly state: string;
+  readonly cause: string | null;
+}
+
+/** Hosts that are known, are to follow and did not answer; one that left its fleet is not meant. */
+export const silentOf = (
+  wanted: readonly FleetDocument[],
+  uid: number,
+  known: readonly HostView[],
+  following: readonly FollowingHost[],
+): FleetRow[] => {
+  const heard = new Set(following.map(({ host }) => host));
+  const missing = known.filter(({ host, state }) => !heard.has(host) && state !== 'left');
+  return wanted.flatMap(({ name, generation, spec }) => {
+    const selected = parseSelector(spec.selector);
+    if (!selected.ok || spec.uid !== uid) return [];
+    const cause = 'it does not answer';
+    return missing
+      .filter(selected.matches)
+      .map(({ host }) => ({ session: name, host, generation: null, wanted: generation, state: 'silent', cause }));
+  });
 };
 
 export interface Declared {
@@ -52,6 +84,14 @@ const highestOf = (name: string, before: FleetDocument | null, hosts: readonly F
       ({ host, generation }) => `Warning: host ${host} claims generation ${generation} of session ${name}; it is not heeded`,
     );
   return { highest: Math.max(stored, ...possible.map(({ generation }) => generation)), warnings };
+};
+
+/** Most of those that know one; of several that as many know, the same each time. */
+const commonest = (ids: readonly (string | null)[]): string | null => {
+  const counts = new Map<string, number>();
+  for (const id of ids) if (id !== null) counts.set(id, (counts.get(id) ?? 0) + 1);
+  const [first] = [...counts].sort(([a, many], [b, more]) => more - many || (a < b ? -1 : 1));
+  return first?.[0] ?? null;
 };
 
 export class FleetOperator {
@@ -82,6 +122,23 @@ export class FleetOperator {
     const entries = await Promise.all((await this.bucket.keys()).map((key) => this.bucket.get(key)));
     return entries.flatMap((entry) => parseFleetDocument(entry?.value) ?? []).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
+
+  /**
+   * By its id hosts know a bucket from that of another fleet. One that was lost is made anew, or put back from before it had an id: then
+   * it gets the one that the hosts read in it, so that these go on.
+   */
+  async #identify(hosts: readonly FollowingHost[]): Promise<void> {
+    const entry = await this.bucket.get(ID_KEY);
+    if (parseBucketId(entry?.value) !== null) return;
+    const id = commonest(hosts.map(({ bucket }) => bucket)) ?? randomUUID();
+    try {
+      await this.bucket.put(ID_KEY, { v: 1, id }, entry?.revision ?? 0);
+    } catch (thrown) {
+      // Somebody else gave it one.
+      if (!(thrown instanceof RevisionConflict)) throw thrown;
+    }
+  }
+
   /** Written over what was read, and over the highest generation that a host ever saw: a bucket may have been put back. */
   async declare(
     name: string,
@@ -92,6 +149,7 @@ export class FleetOperator {
     const [entry, hosts] = await Promise.all([this.bucket.get(key), this.hosts(uid)]);
     const before = parseFleetDocument(entry?.value);
     const { spec, deleted } = wanted(before);
+    await this.#identify(hosts);
     // What it was before may be known to daemons of another user.
     const others = before && before.spec.uid !== uid ? await this.hosts(before.spec.uid) : [];
     const { highest, warnings } = highestOf(name, before, [...hosts, ...others]);

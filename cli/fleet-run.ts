@@ -48,9 +48,25 @@ interface Row {
   error: Fault | null;
 }
 
+export interface HostFailure {
+  readonly host: string;
+  readonly error: Fault;
+}
+
+type Named = { readonly kind: string; readonly name: string };
+
+/** What a filter mentions is unknown when it is so on every host that knows any event. */
+const unknownToAll = (answers: readonly Body[]): readonly Named[] => {
+  const [first = [], ...others] = answers
+    .map(({ unknown }) => unknown as readonly Named[] | null)
+    .filter((one) => one !== null);
+  return first.filter(({ kind, name }) => others.every((all) => all.some((one) => one.kind === kind && one.name === name)));
+};
+
 /** What hosts answered differs; who asks wants one answer to go on with. */
-const merged = (answers: readonly Body[]): Body => {
+export const merged = (answers: readonly Body[]): Body => {
   const [first = {}] = answers;
+  if (first.unknown !== undefined) return { ...first, unknown: unknownToAll(answers) };
   if (!Array.isArray(first.sessions)) return first;
   const sessions = answers.flatMap((one) => one.sessions as { name: string }[]);
   return { ...first, sessions: [...new Map(sessions.map((one) => [one.name, one])).values()] };
@@ -69,6 +85,13 @@ const sessionText = ({ name, active, state, channels }: Session): string => {
   return `${name}: ${state ?? (active ? 'active' : 'inactive')}${events === undefined ? '' : `, ${events} events`}`;
 };
 
+/** Of the one session that is answered (session.show), or watched (session.watch). */
+const ownerIn = ({ session, owner }: Body): string | null => {
+  if (typeof owner === 'string') return owner;
+  const of = (session as { readonly owner?: { readonly uid: unknown } } | undefined)?.owner;
+  return of ? String(of.uid) : null;
+};
+
 /** In some words what a host answered. */
 export const detailOf = (answer: Body): string => {
   const parts: string[] = [];
@@ -84,6 +107,9 @@ export class FleetRun {
   readonly #options: OnOptions;
   readonly #stallMs: number;
   readonly #rows = new Map<string, Row>();
+  readonly #owners = new Map<string, string>();
+  /** Of the last request. */
+  failures: readonly HostFailure[] = [];
   #shownAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: OnOptions) {
@@ -132,13 +158,21 @@ export class FleetRun {
   }
 
   #note({ hosts }: OperationReport): Body {
+    this.failures = hosts.flatMap(({ host, error }) => (error ? [{ host, error }] : []));
     for (const { host, answer, error } of hosts) {
       const row = this.#rows.get(host) ?? { host, answer: null, error: null };
       this.#rows.set(host, { host, answer: answer ?? row.answer, error: row.error ?? error });
+      const owner = answer && ownerIn(answer);
+      if (owner !== null) this.#owners.set(host, owner);
     }
     const answers = hosts.filter((one): one is HostReport & { answer: Body } => one.ok).map(({ answer }) => answer);
     if (answers.length === 0) throw new FaultError(hosts.find(({ error }) => error)!.error!);
     return merged(answers);
+  }
+
+  /** Of the session that was asked for, which may have another one on each host; null: that host was not meant, or has it not. */
+  ownerOn(host: string): string | null {
+    return this.#owners.get(host) ?? null;
   }
 
   get asked(): boolean {

@@ -5,11 +5,11 @@ import { parse, stringify } from 'yaml';
 import type { FleetCommand, FleetDocument, FleetSpec } from '../machines/fleet-document.ts';
 import { parseSelector } from '../rules/selector.ts';
 import { failure } from '../transport/errors.ts';
-import type { FollowedView } from '../transport/fleet-messages.ts';
+import type { FollowedView, FollowingHost } from '../transport/fleet-messages.ts';
 import type { NatsBus } from '../transport/nats-bus.ts';
 import type { Environment, Outcome } from './command.ts';
-import { meantUid, OperatorKey } from './fleet-link.ts';
-import { FleetOperator } from './fleet-operator.ts';
+import { FleetLink, meantUid, OperatorKey } from './fleet-link.ts';
+import { FleetOperator, type FleetRow, silentOf } from './fleet-operator.ts';
 import { ensureBucket } from './fleet-store.ts';
 import { UsageError } from './options.ts';
 import { FileFault } from './session-file/model.ts';
@@ -17,9 +17,11 @@ import { startSteps, stepsOf, triggerStep } from './session-file/steps.ts';
 import { readYaml } from './session-file/yaml.ts';
 import { table } from './table.ts';
 
+const uidOf = ({ options }: Environment): number => meantUid(options.get('uid'));
+
 const withFleet = async (
   environment: Environment,
-  act: (fleet: FleetOperator, key: OperatorKey) => Promise<Outcome>,
+  act: (fleet: FleetOperator, key: OperatorKey, link: FleetLink) => Promise<Outcome>,
 ): Promise<Outcome> => {
   const place = environment.options.get('fleet-creds') ?? environment.env.WEFT_FLEET;
   if (!place) throw new UsageError("An operator's key is needed: --fleet-creds=DIRECTORY, or WEFT_FLEET");
@@ -28,7 +30,7 @@ const withFleet = async (
   let store: NatsBus | null = null;
   try {
     store = await key.connectStore();
-    return await act(new FleetOperator(bus, store, key.who), key);
+    return await act(new FleetOperator(bus, store, key.who), key, new FleetLink(bus, key.who, uidOf(environment)));
   } finally {
     await Promise.all([bus.close(), store?.close()]);
   }
@@ -53,8 +55,6 @@ const specOf = (file: string, uid: number): { readonly name: string; readonly sp
     throw thrown;
   }
 };
-
-const uidOf = ({ options }: Environment): number => meantUid(options.get('uid'));
 
 export const apply = (environment: Environment): Promise<Outcome> => {
   const [, file] = environment.options.words;
@@ -99,28 +99,32 @@ const shownState = ({ generation, state }: FollowedView, wanted: FleetDocument |
   return generation < wanted.generation ? 'behind' : state;
 };
 
+/** Hosts that answer. */
+const answered = (following: readonly FollowingHost[], documents: readonly FleetDocument[]): FleetRow[] =>
+  following.flatMap(({ host, sessions }) =>
+    sessions.map((view) => {
+      const wanted = documents.find(({ name }) => name === view.name);
+      const { name, generation, cause } = view;
+      return { session: name, host, generation, wanted: wanted?.generation ?? null, state: shownState(view, wanted), cause };
+    }),
+  );
+
+/** Whoever is to follow and says nothing is named, or nobody would miss it: then the answer is a part of the whole. */
 export const status = (environment: Environment): Promise<Outcome> =>
-  withFleet(environment, async (fleet) => {
+  withFleet(environment, async (fleet, _key, link) => {
     const [, only] = environment.options.words;
-    const [documents, hosts] = await Promise.all([fleet.all(), fleet.hosts(uidOf(environment))]);
-    const shown = hosts.flatMap(({ host, sessions }) =>
-      sessions
-        .filter(({ name, state }) => (only === undefined ? state !== 'deleted' : name === only))
-        .map((view) => {
-          const wanted = documents.find(({ name }) => name === view.name);
-          const { name, generation, cause } = view;
-          return {
-            session: name,
-            host,
-            generation,
-            wanted: wanted?.generation ?? null,
-            state: shownState(view, wanted),
-            cause,
-          };
-        }),
-    );
-    const rows = shown.map((one) => [one.session, one.host, String(one.generation), one.state, one.cause ?? '']);
+    const uid = uidOf(environment);
+    const [documents, following] = await Promise.all([fleet.all(), fleet.hosts(uid)]);
+    const known = following.length === 0 ? [] : await link.hosts(following.map(({ host }) => host));
+    const wanted = documents.filter(({ name, deleted }) => (only === undefined ? !deleted : name === only));
+    const silent = silentOf(wanted, uid, known, following);
+    const shown = [...answered(following, documents), ...silent]
+      .filter(({ session, state }) => (only === undefined ? state !== 'deleted' : session === only))
+      .sort((a, b) => (a.host === b.host ? 0 : a.host < b.host ? -1 : 1));
+    const rows = shown.map((one) => [one.session, one.host, String(one.generation ?? '-'), one.state, one.cause ?? '']);
     const lines =
       rows.length === 0 ? ['No host follows a session'] : table([['SESSION', 'HOST', 'GENERATION', 'STATE', 'CAUSE'], ...rows]);
-    return { lines, json: { hosts: shown } };
+    const nobody = following.length === 0 && wanted.some(({ spec }) => spec.uid === uid);
+    const notes = nobody ? [`Warning: no host answers whose session daemon is of user ${uid} (--uid)`] : [];
+    return { lines, json: { hosts: shown }, notes, status: nobody || silent.length > 0 ? 4 : 0 };
   });

@@ -143,7 +143,7 @@ export const sessionText = (colours: Colours, session: SessionView, memory: Memo
   const head = [
     `Recording session ${session.name}: ${activity(colours, session)}`,
     ...outputLines(session),
-    ...linkLines(session.link).map((line) => `    ${line}`),
+    ...linkLines(session.link, session.active).map((line) => `    ${line}`),
     ...(session.shmPath === null ? [] : [`    Shared memory path: ${session.shmPath}`]),
     ...session.alarms.map(({ path, cause, lost }) =>
       paint(colours, 'red', `    Alarm: writing to ${path} failed: ${cause}; recording pauses, ${lost} events lost so far`),

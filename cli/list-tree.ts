@@ -174,6 +174,6 @@ export const sessionsTree = (look: Look, sessions: readonly SessionSummary[]): s
 export const sessionTree = (look: Look, session: SessionView): string[] => {
   const domains = session.channels.length === 0 && session.mapChannels.length === 0 ? [] : [domainNode(look, session)];
   return finished(look, [
-    summaryNode(look, session, [...linkLines(session.link), ...sessionProperties(look, session)], domains),
+    summaryNode(look, session, [...linkLines(session.link, session.active), ...sessionProperties(look, session)], domains),
   ]);
 };

@@ -8,6 +8,7 @@ import { needCurrentSession, readCurrentSession, writeCurrentSession } from './c
 import { GENERAL } from './general-options.ts';
 import { describeOptions, listOptions, type OptionSpec, type Parsed, parseOptions, UsageError } from './options.ts';
 import { wantsColour } from './style.ts';
+import { visibleLines } from './visible.ts';
 
 const JSON_OPTION: OptionSpec = { long: 'json', help: 'One JSON document on stdout' };
 
@@ -99,8 +100,11 @@ class Session implements Environment {
   }
 
   async live(owner: string, session: string, heard: (body: Body, host: string) => void): Promise<() => void> {
-    const { operator } = this.#reach;
-    if (operator) return (await this.#connectFleet(operator)).live(session, heard);
+    const { operator, fleet } = this.#reach;
+    if (operator) {
+      const isMeant = (host: string, of: string): boolean => of === fleet?.ownerOn(host);
+      return (await this.#connectFleet(operator)).live(session, isMeant, heard);
+    }
     return (await this.#connect()).live(owner, session, heard);
   }
 
@@ -118,6 +122,10 @@ class Session implements Environment {
 
   get inFleet(): boolean {
     return this.#reach.fleet !== null || this.#reach.operator !== null;
+  }
+
+  failures(): readonly import('./fleet-run.ts').HostFailure[] {
+    return this.#reach.fleet?.failures ?? [];
   }
 
   currentSession(): string {
@@ -154,8 +162,8 @@ const print = async (outcome: Outcome, form: Form, quiet: boolean, command: stri
   if (quiet) return;
   const json = form === 'json';
   if (json && outcome.json !== undefined) process.stdout.write(`${JSON.stringify(outcome.json, plain)}\n`);
-  else if (form === 'text' && outcome.lines.length > 0) process.stdout.write(`${outcome.lines.join('\n')}\n`);
-  if (!json && outcome.notes && outcome.notes.length > 0) process.stderr.write(`${outcome.notes.join('\n')}\n`);
+  else if (form === 'text' && outcome.lines.length > 0) process.stdout.write(visibleLines(`${outcome.lines.join('\n')}\n`));
+  if (!json && outcome.notes && outcome.notes.length > 0) process.stderr.write(visibleLines(`${outcome.notes.join('\n')}\n`));
 };
 
 /** What went wrong, as an outcome: a fault of the daemon, or a wrong word on the command line. Defects go on. */

@@ -69,27 +69,76 @@ export const networkFields = (options: Parsed, destination: Destination | undefi
   };
 };
 
+/** Why what waits does not arrive; null: nothing is in its way. */
+const hindrance = ({ state, within, relay, cause }: LinkView): string | null => {
+  const whom = relay === null ? 'the relay' : `relay ${relay}`;
+  const because = cause === null ? '' : ` (${cause.replace(/\.$/, '')})`;
+  if (state === 'open') return within === 'full' ? `the disk of ${whom} is full` : null;
+  if (state === 'seeking') return `no relay has taken the link yet${because}`;
+  if (state === 'stalled' && within === 'silent') return `${whom} does not answer`;
+  if (state === 'refused') return `${whom} cannot take what is sent${because}`;
+  return state === 'closed' ? null : `the link to ${whom} is cut${because}`;
+};
+
+const WAYS_OUT: Readonly<Record<string, string>> = {
+  seeking: 'Start a relay there (weft relayd), or see whether this host reaches the destination',
+  stalled: 'See whether the relay runs and this host reaches it',
+  resuming: 'See whether the relay runs and this host reaches it',
+  refused: 'See the log of the relay; it is offered again by itself',
+};
+
+/** `recording`: it goes on, and what a full spool does not take is lost. */
+const trouble = (link: LinkView, recording: boolean): string[] => {
+  const { state, within, spool, spoolBytes, spoolLimit } = link;
+  const hindered = hindrance(link);
+  const of = spoolLimit > 0 ? ` of ${spoolLimit}` : '';
+  const lost = recording ? 'events are lost until some of it has arrived' : 'events may have been lost since it filled';
+  const full = spool === 'full' ? `The spool is full (${spoolBytes}${of} bytes wait): ${lost}` : null;
+  const where = state === 'open' && within === 'full' ? 'Make room on the disk of the relay' : WAYS_OUT[state];
+  const more =
+    full === null
+      ? ''
+      : `${hindered === null ? 'Wait' : 'it arrives by itself then'}; a session with a larger --spool-size bears more`;
+  if (full === null && hindered === null) return [];
+  return [
+    ...(full === null ? [] : [full]),
+    ...(hindered === null ? [] : [`${hindered.replace(/^./, (first) => first.toUpperCase())}: nothing of the spool arrives`]),
+    `  ${[...(hindered === null || where === undefined ? [] : [where]), ...(more === '' ? [] : [more])].join('; ')}`,
+  ];
+};
+
+const lostLines = ({ lostPackets }: LinkView): string[] =>
+  lostPackets === 0 ? [] : [`Packets of the spool that could not be read, and are lost: ${lostPackets}`];
+
 /** What is between this host and the relay. */
-export const linkLines = (link: LinkView | null): string[] => {
+export const linkLines = (link: LinkView | null, recording: boolean): string[] => {
   if (!link) return [];
   const to = link.relay === null ? '' : ` to ${link.relay}`;
-  const why = link.cause === null ? '' : ` (${link.cause.replace(/\.$/, '')})`;
-  const full = link.spool === 'full' ? '; the spool is full: events are lost' : '';
   const parts = link.elsewhere.map(
     ({ relay, directory }) =>
       `Part of it lies at ${relay}${directory === null ? '' : ` in ${directory}`}, which had the link before`,
   );
-  return [`Link: ${link.state}${to}, ${link.spoolBytes} bytes wait${full}${why}`, ...parts];
+  const line = `Link: ${link.state}${to}, ${link.spoolBytes} bytes wait`;
+  return [line, ...trouble(link, recording), ...lostLines(link), ...parts];
 };
 
-/** Of a session that was stopped. */
-export const waitingLines = (session: string, link: LinkView | null | undefined): string[] =>
-  link && link.spoolBytes > 0
-    ? [`Warning: ${link.spoolBytes} bytes of session ${session} have not reached the relay yet; they follow from the spool`]
-    : [];
+/** Of a session that was stopped or destroyed, and whose relay does not have everything. */
+export const waitingLines = (session: string, link: LinkView | null | undefined): string[] => {
+  if (!link) return [];
+  const { spoolBytes, operations } = link;
+  const lost = lostLines(link).map((line) => `Warning: session ${session}: ${line}`);
+  if (spoolBytes === 0 && operations === 0) return lost;
+  const what =
+    spoolBytes > 0 ? `${spoolBytes} bytes of session ${session}` : `The last rotations or notes of session ${session}`;
+  return [
+    `Warning: ${what} have not reached the relay yet; they follow from the spool`,
+    ...trouble(link, false).map((line) => `  ${line}`),
+    ...lost,
+  ];
+};
 
-/** At the end of a session whose relay does not have everything. */
-export const leftLines = (session: string, link: LinkView | null | undefined): string[] =>
-  link && link.spoolBytes > 0
-    ? [`Warning: ${link.spoolBytes} bytes of session ${session} have not reached the relay yet; they follow from the spool`]
-    : [];
+/** At its end: nobody can ask the session itself any more. */
+export const leftLines = (session: string, link: LinkView | null | undefined): string[] => {
+  const lines = waitingLines(session, link);
+  return link && link.spoolBytes + link.operations > 0 ? [...lines, '  See what is left with: weft parcels'] : lines;
+};

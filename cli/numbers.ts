@@ -9,6 +9,7 @@ const TIME_UNITS: Readonly<Record<string, bigint>> = {
   m: 60_000_000n,
   h: 3_600_000_000n,
 };
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, y: 365 * 86_400 };
 const LIMIT = BigInt(Number.MAX_SAFE_INTEGER);
 
 const integer = (digits: string): bigint | null => {
@@ -32,4 +33,10 @@ export const parseSize = (text: string): number | null => {
 export const parseTime = (text: string): number | null => {
   const match = /^(\d+)(us|ms|s|m|h|)$/.exec(text);
   return match ? scaled(BigInt(match[1]!), TIME_UNITS[match[2]!]) : null;
+};
+
+/** Seconds of what lasts for long (keys, kept traces): the unit is demanded, for 30 without one would be taken for days by one and for seconds by another. */
+export const parseAge = (text: string): number | null => {
+  const [, count, unit] = /^(\d{1,9})([smhdy])$/.exec(text) ?? [];
+  return count === undefined || Number(count) === 0 ? null : Number(count) * SECONDS[unit!]!;
 };

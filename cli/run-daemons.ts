@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { flushCompileCache, getCompileCacheDir } from 'node:module';
 import { directoriesOf } from '../actors/paths.ts';
 import type { External } from '../transport/nats-context.ts';
+import { LIMIT_OPTIONS, limitsOf } from './limit-options.ts';
 import { type OptionSpec, type Parsed, parseOptions } from './options.ts';
 import { autoDirectories } from './session-file/places.ts';
 
@@ -16,6 +17,8 @@ const OPTIONS: readonly OptionSpec[] = [
   { long: 'bus-url-file', value: 'FILE', help: 'The URL of a NATS server that is not for all to read' },
   { long: 'bus-context', value: 'NAME', help: 'A NATS context' },
   { long: 'load', value: 'PATH', help: 'Saved sessions' },
+  ...LIMIT_OPTIONS,
+  { long: 'for-command', help: 'A command started it' },
 ];
 
 const externalOf = (options: Parsed): External | undefined => {
@@ -69,6 +72,8 @@ export const sessiond = async (argv: readonly string[]): Promise<never> => {
     fleetUser: parsed.get('fleet-user') ?? process.env.WEFT_FLEET_USER,
     labels: parsed.all('label'),
     external: externalOf(parsed),
+    limits: limitsOf(parsed),
+    forCommand: parsed.has('for-command'),
     loader: loaderWords(parsed),
     arguments: [...process.execArgv, ...process.argv.slice(1)],
   });

@@ -1,8 +1,10 @@
 /** What enable-channel, disable-channel and add-context do to a session document. Pure: the caller writes the result. */
 import { contextIdentity, counterOf, isContextType, isKernelContext } from './contexts.ts';
 import type { ChannelAttributes, ChannelDocument, ContextType, SessionDocument } from './document.ts';
+import { controlCause } from './plain-names.ts';
 import type { Refusal } from './refusal.ts';
 import { refusal } from './refusal.ts';
+import { fileCause, sharedFile } from './stream-names.ts';
 
 export type Edited<A> =
   | { readonly ok: true; readonly document: SessionDocument; readonly answer: A }
@@ -56,7 +58,7 @@ const nameCause = (name: string): string | null => {
   if (new TextEncoder().encode(name).length > 255) return 'it has more than 255 bytes';
   if (name.includes('/') || name.includes('\0')) return 'it holds a `/` or a NUL';
   if (name.startsWith('.')) return 'it begins with `.`';
-  return name === 'metadata' ? '`metadata` is reserved' : null;
+  return name === 'metadata' ? '`metadata` is reserved' : controlCause(name);
 };
 
 /** A document that an older version wrote: what it does not say is as it was then. */
@@ -129,6 +131,18 @@ export interface ChannelAnswer {
 /** A snapshot is wanted of the newest events. */
 const modeOf = ({ snapshot }: SessionDocument): Partial<ChannelAttributes> => (snapshot ? { mode: 'overwrite' } : {});
 
+/** Two streams in one file would be neither. */
+const fileRefusal = (document: SessionDocument, name: string, attributes: ChannelAttributes): Refusal | null => {
+  const { name: session, channels, shmPath } = document;
+  const cause = fileCause({ name, attributes });
+  if (cause) return refusal('channel-name-invalid', { channel: name, cause });
+  for (const known of channels) {
+    const file = sharedFile({ name, attributes }, known, shmPath !== null);
+    if (file !== null) return refusal('channel-files-meet', { session, channel: name, other: known.name, file });
+  }
+  return null;
+};
+
 const addChannel = (document: SessionDocument, name: string, partial: Partial<ChannelAttributes>): Edited<ChannelAnswer> => {
   const session = document.name;
   if (document.everStarted) return refused('channel-frozen', { session });
@@ -138,6 +152,8 @@ const addChannel = (document: SessionDocument, name: string, partial: Partial<Ch
   const cause = attributesCause(wanted) ?? outputCause(document, wanted);
   if (cause) return refused('channel-attributes-invalid', { attribute: cause[0], cause: cause[1] });
   const { attributes, adjusted } = rounded(wanted);
+  const unfit = fileRefusal(document, name, attributes);
+  if (unfit) return { ok: false, refusal: unfit };
   const id = Math.max(-1, ...document.channels.map((channel) => channel.id)) + 1;
   const channel: ChannelDocument = { id, name, enabled: true, attributes, contexts: [], rules: [] };
   return { ok: true, document: withChannel(document, channel), answer: { channel: name, adjusted } };

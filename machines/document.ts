@@ -178,6 +178,8 @@ export interface ClockDescription {
   readonly offsetNs: string; // real time - monotonic, decimal, sampled when its trace began
   /** Against the fleet's reference when that was sampled: what this host's real time lacks, and how sure that is. Absent: not measured. */
   readonly fleet?: { readonly reference: string; readonly offsetNs: string; readonly uncertaintyNs: string };
+  /** CLOCK_MONOTONIC when that was so, decimal. Absent: noted by an older version. */
+  readonly atNs?: string;
 }
 
 /** What lies between two rotations: a trace of its own. The first one lies in the output itself (directory ''). */

@@ -31,6 +31,8 @@ export type FollowState = 'waiting' | 'following' | 'elsewhere' | 'conflict' | '
 /** What a host knows of a session of the fleet, and made of it. */
 export interface Followed {
   readonly document: FleetDocument;
+  /** The id of the bucket that wants it; null: that had none yet. */
+  readonly bucket: string | null;
   readonly state: FollowState;
   readonly cause: string | null;
   /** The session here that was made for it; null: none. */
@@ -49,7 +51,7 @@ export interface Followed {
 
 export type FollowedSessions = Readonly<Record<string, Followed>>;
 
-const UNTOUCHED: Omit<Followed, 'document'> = {
+const UNTOUCHED: Omit<Followed, 'document' | 'bucket'> = {
   state: 'waiting',
   cause: null,
   sessionId: null,
@@ -64,22 +66,36 @@ const UNTOUCHED: Omit<Followed, 'document'> = {
 const isNewer = (a: FleetDocument, b: FleetDocument): boolean =>
   a.generation !== b.generation ? a.generation > b.generation : JSON.stringify(a) > JSON.stringify(b);
 
+/** This host followed another fleet when it read that. Of a bucket without an id nobody can tell. */
+export const isForeign = (one: Followed, bucket: string | null): boolean =>
+  one.bucket !== null && bucket !== null && one.bucket !== bucket;
+
+/** What another fleet wanted ends; what a bucket wanted before it had its id is wanted by it still. */
+const under = (one: Followed, bucket: string | null): Followed =>
+  isForeign(one, bucket) ? { ...one, document: { ...one.document, deleted: true } } : { ...one, bucket: one.bucket ?? bucket };
+
 /**
- * The highest generation that was ever seen counts: a bucket may have been put back to an older state, and lack some. What is meant for
- * daemons of another user counts only where it takes the place of what was meant for those of `uid`.
+ * The highest generation that was ever seen counts: a bucket may have been put back to an older state, and lack some. That is so within
+ * one bucket, by its id: another fleet counts for itself, and what was made for the former is made anew. What is meant for daemons of
+ * another user counts only where it takes the place of what was meant for those of `uid`.
  */
-export const withRead = (known: FollowedSessions, read: readonly FleetDocument[], uid: number): FollowedSessions => {
-  const merged = new Map(Object.entries(known));
+export const withRead = (
+  known: FollowedSessions,
+  read: readonly FleetDocument[],
+  { uid, bucket }: { readonly uid: number; readonly bucket: string | null },
+): FollowedSessions => {
+  const merged = new Map(Object.entries(known).map(([name, one]) => [name, under(one, bucket)]));
   for (const document of read) {
     const before = merged.get(document.name);
-    if (before ? !isNewer(document, before.document) : document.spec.uid !== uid) continue;
-    merged.set(document.name, before ? { ...before, document } : { ...UNTOUCHED, document });
+    if (before && isForeign(before, bucket)) merged.set(document.name, { ...before, document, bucket, applied: 0, made: '' });
+    else if (before ? isNewer(document, before.document) : document.spec.uid === uid)
+      merged.set(document.name, { ...UNTOUCHED, bucket, ...before, document });
   }
   return Object.fromEntries(merged);
 };
 
 /** As a daemon of an earlier version kept it. */
-export type KeptSessions = Readonly<Record<string, Omit<Followed, 'made' | 'triggers'> & Partial<Followed>>>;
+export type KeptSessions = Readonly<Record<string, Omit<Followed, 'bucket' | 'made' | 'triggers'> & Partial<Followed>>>;
 
 export const triggersOf = ({ commands }: FleetSpec): readonly string[] =>
   commands.flatMap(({ name, fields }) => (name === 'trigger.add' && typeof fields.name === 'string' ? [fields.name] : []));
@@ -89,6 +105,6 @@ export const completeFollowed = (kept: KeptSessions, hashOf: (spec: FleetSpec) =
     Object.entries(kept).map(([name, one]) => {
       const { document, applied } = one;
       const made = applied === document.generation ? hashOf(document.spec) : '';
-      return [name, { made, triggers: triggersOf(document.spec), ...one }];
+      return [name, { bucket: null, made, triggers: triggersOf(document.spec), ...one }];
     }),
   );

@@ -44,6 +44,8 @@ export const hostAt = (hosts: FleetMemberContext['hosts'], host: string): ActorR
 
 const log = (what: string) => ({ type: 'logMember', params: { what } }) as const;
 
+const [ANSWER_MS, ANSWER_PER_HOST_MS] = [100, 5];
+
 const caller = {
   type: 'addHost',
   params: ({ event }: { event: { host: string } }) => ({ host: event.host }),
@@ -52,6 +54,21 @@ const caller = {
 const forHost = {
   type: 'tellHost',
   params: ({ event }: { event: { host: string; machine: string } }) => ({ host: event.host, machine: event.machine }),
+} as const;
+
+/**
+ * Whoever calls hears a beat soon; however many call, and whoever does so all the time, all of them hear one. The more hosts answer, and
+ * hear each other's answers, the longer it may be: in a fleet of a thousand as long as between beats.
+ */
+const answering = {
+  initial: 'quiet',
+  states: {
+    quiet: { on: { CallSeen: { target: 'called', actions: caller } } },
+    called: {
+      on: { CallSeen: { actions: caller } },
+      after: { answerPause: { target: 'quiet', actions: 'publishBeat' } },
+    },
+  },
 } as const;
 
 /** With so many the clocks' reference is chosen: whoever is there was heard. */
@@ -97,7 +114,7 @@ export const fleetMemberMachine = setup({
     }),
     addLease: assign({
       leases: ({ context, spawn }, { lease }: { lease: Lease }) =>
-        context.leases[lease.operation]
+        Object.hasOwn(context.leases, lease.operation)
           ? context.leases
           : { ...context.leases, [lease.operation]: spawn('lease', { id: freeName('lease', context.leases), input: lease }) },
     }),
@@ -119,7 +136,13 @@ export const fleetMemberMachine = setup({
     hasReference: ({ context }) => hasReference(context),
     mayChoose: ({ context }) => context.beats + 1 >= LISTENED_BEATS || hasReference(context),
   },
-  delays: { joinTimeout: 15_000, joinPause: 5_000, arrival: 2_000, beatPeriod: BEAT_MS },
+  delays: {
+    joinTimeout: 15_000,
+    joinPause: 5_000,
+    arrival: 2_000,
+    beatPeriod: BEAT_MS,
+    answerPause: ({ context }) => Math.min(BEAT_MS, ANSWER_MS + ANSWER_PER_HOST_MS * Object.keys(context.hosts).length),
+  },
 }).createMachine({
   id: 'fleet-member',
   initial: 'joining',
@@ -175,7 +198,7 @@ export const fleetMemberMachine = setup({
     // once more if that could not be read.
     arriving: {
       entry: ['publishCall', 'publishBeat'],
-      on: { CallSeen: { actions: [caller, 'publishBeat'] } },
+      ...answering,
       after: {
         arrival: [
           { guard: 'hasReference', target: 'beating', actions: ['publishCall', 'readAgain', 'chooseReference'] },
@@ -185,7 +208,7 @@ export const fleetMemberMachine = setup({
     },
     beating: {
       entry: 'publishBeat',
-      on: { CallSeen: { target: 'beating', reenter: true, actions: caller } },
+      ...answering,
       after: {
         beatPeriod: [
           { guard: 'mayChoose', target: 'beating', reenter: true, actions: 'chooseReference' },

@@ -1,7 +1,8 @@
 /**
  * One session's flight recorder in its consumer. A freeze that is heard stops the rings after its delay, until what they hold has been
  * copied; then it rests, so that a symptom that persists does not stop the recording for good. What is heard meanwhile belongs to the
- * freeze that holds: while the id is not in use yet the smaller one wins, on every host; later both name the same snapshot. A host that
+ * freeze that holds: while the id is not in use yet the smaller one wins, on every host, and so does the delay that ends first, whichever
+ * is heard first; later both name the same snapshot. A host that
  * tells of one after the other gets so many names noted, and the rest counted.
  */
 import { assign, raise, setup } from 'xstate';
@@ -20,6 +21,8 @@ export type FreezeEvent =
   | { readonly type: 'FreezeReceived'; readonly freeze: Freeze }
   | { readonly type: 'CopyStarted'; readonly id: string }
   | { readonly type: 'CopyEnded'; readonly id: string }
+  /** The delay of one that was merged, and ends before that of the first. */
+  | { readonly type: 'PostEnded'; readonly round: number }
   /** Names that came since the last note. */
   | { readonly type: 'NoteRequested' }
   /** The session has no ring here any more. */
@@ -29,6 +32,8 @@ export interface FreezeContext {
   readonly sessionId: string;
   /** The one that holds or held last. */
   readonly freeze: Freeze | null;
+  /** Counts those that were taken: what is left of the delays of an earlier one ends nothing. */
+  readonly round: number;
   /** Ids that mean the same snapshot. */
   readonly aliases: readonly string[];
   /** Freezes that are not among them: there were too many. */
@@ -56,6 +61,8 @@ const publish = (what: string) => ({ type: 'publishFreeze', params: (of: Of) => 
 const known = { guard: { type: 'isKnown', params: heard } } as const;
 const isThis = ({ event }: { event: { id: string } }) => ({ id: event.id });
 const note = [{ type: 'noteAliases', params: named }, publish('held')] as const;
+/** Until the rings stand still. */
+const merged = { type: 'mergeFreeze', params: heard } as const;
 /** The copy's name is fixed: what comes now is another name for it. */
 const also = [
   known,
@@ -74,16 +81,23 @@ export const freezeMachine = setup({
     publishFreeze: notProvided<[unknown, Named & { what: string }]>('action publishFreeze'),
     noteAliases: notProvided<[unknown, Named]>('action noteAliases'),
     reportGone: notProvided<[unknown, { sessionId: string }]>('action reportGone'),
-    takeFreeze: assign((_, params: { freeze: Freeze }) => ({ freeze: params.freeze, aliases: [], more: 0, unnoted: false })),
+    takeFreeze: assign(({ context }, params: { freeze: Freeze }) => ({
+      freeze: params.freeze,
+      round: context.round + 1,
+      aliases: [],
+      more: 0,
+      unnoted: false,
+    })),
     mergeFreeze: assign(({ context }, { freeze }: { freeze: Freeze }) => {
       const before = context.freeze!;
       const wins = freeze.id < before.id;
       return {
-        freeze: wins ? { ...freeze, postMs: before.postMs } : before,
+        freeze: { ...(wins ? freeze : before), postMs: Math.min(before.postMs, freeze.postMs) },
         ...withAlias(context, wins ? before.id : freeze.id),
       };
     }),
     addAlias: assign(({ context }, { freeze }: { freeze: Freeze }) => withAlias(context, freeze.id)),
+    endSooner: raise(({ context }) => ({ type: 'PostEnded', round: context.round }), { delay: 'postDelay' }),
     keepForNote: assign({ unnoted: true }),
     noteLater: raise({ type: 'NoteRequested' }, { id: 'note', delay: 'notePause' }),
     beginPause: assign({ noting: true, unnoted: false }),
@@ -92,6 +106,8 @@ export const freezeMachine = setup({
   guards: {
     isKnown: ({ context }, { freeze }: { freeze: Freeze }) =>
       context.freeze?.id === freeze.id || context.aliases.includes(freeze.id),
+    isShorter: ({ context }, { freeze }: { freeze: Freeze }) => freeze.postMs < (context.freeze?.postMs ?? 0),
+    isThisRound: ({ context }, { round }: { round: number }) => context.round === round,
     isNoting: ({ context }) => context.noting,
     isUnnoted: ({ context }) => context.unnoted,
     isHeld: ({ context }, { id }: { id: string }) => context.freeze?.id === id,
@@ -111,7 +127,7 @@ export const freezeMachine = setup({
 }).createMachine({
   id: 'freeze',
   initial: 'idle',
-  context: ({ input }) => ({ ...input, freeze: null, aliases: [], more: 0, noting: false, unnoted: false }),
+  context: ({ input }) => ({ ...input, freeze: null, round: 0, aliases: [], more: 0, noting: false, unnoted: false }),
   on: {
     StreamsGone: '.gone',
     NoteRequested: [{ guard: 'isUnnoted', actions: [...note, 'beginPause', 'noteLater'] }, { actions: 'endPause' }],
@@ -119,7 +135,14 @@ export const freezeMachine = setup({
   states: {
     idle: { on: { FreezeReceived: { target: 'delaying', actions: { type: 'takeFreeze', params: heard } } } },
     delaying: {
-      on: { FreezeReceived: [known, { actions: { type: 'mergeFreeze', params: heard } }] },
+      on: {
+        FreezeReceived: [
+          known,
+          { guard: { type: 'isShorter', params: heard }, actions: [merged, 'endSooner'] },
+          { actions: merged },
+        ],
+        PostEnded: { guard: { type: 'isThisRound', params: ({ event }) => ({ round: event.round }) }, target: 'holding' },
+      },
       after: { postDelay: 'holding' },
     },
     holding: {
@@ -127,7 +150,7 @@ export const freezeMachine = setup({
       initial: 'settling',
       states: {
         settling: {
-          on: { FreezeReceived: [known, { actions: { type: 'mergeFreeze', params: heard } }] },
+          on: { FreezeReceived: [known, { actions: merged }] },
           after: { settleDelay: 'told' },
         },
         // The session daemon says where the copy goes.

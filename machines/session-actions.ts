@@ -47,9 +47,17 @@ export const logError = (what: string) =>
   }) as const;
 
 export const answer = { type: 'answer', params: request } as const;
+/** There is nothing to do first. */
+export const answerAtOnce = {
+  type: 'answer',
+  params: ({ context, event }: Context & { event: { requestId: string } }) => ({
+    sessionId: context.sessionId,
+    requestId: event.requestId,
+  }),
+} as const;
 export const rest = { type: 'reportRest', params: id } as const;
 export const retract = (active: boolean) =>
-  ({ type: 'retractPromise', params: ({ context }: Context) => ({ sessionId: context.sessionId, active }) }) as const;
+  ({ type: 'retractPromise', params: (of: Context) => ({ ...request(of), active }) }) as const;
 export const publish = (what: string) =>
   ({ type: 'publishSession', params: ({ context }: Context) => ({ sessionId: context.sessionId, what }) }) as const;
 export const passForApplication = {

@@ -59,8 +59,8 @@ export type SessionEdit =
       readonly requestId: string;
       readonly deadlineMs: number;
     }
-  /** A promise whose acknowledgement could not be given is taken back. */
-  | { readonly kind: 'retract'; readonly active: boolean; readonly everStarted: boolean }
+  /** A promise whose acknowledgement could not be given is taken back, and with it the answer that it came with. */
+  | { readonly kind: 'retract'; readonly requestId: string; readonly active: boolean; readonly everStarted: boolean }
   /** The operation is done; its answer is kept for whoever asks again. */
   | { readonly kind: 'settle'; readonly requestId: string; readonly atMs: number; readonly reply: unknown };
 
@@ -103,7 +103,13 @@ const settle = (document: SessionDocument, edit: SessionEdit & { kind: 'settle' 
 
 const retract = (document: SessionDocument, edit: SessionEdit & { kind: 'retract' }): Edited<EditAnswer> => ({
   ok: true,
-  document: { ...document, active: edit.active, everStarted: edit.everStarted, operation: null },
+  document: {
+    ...document,
+    active: edit.active,
+    everStarted: edit.everStarted,
+    operation: null,
+    answers: document.answers.filter(({ requestId }) => requestId !== edit.requestId),
+  },
   answer: {},
 });
 

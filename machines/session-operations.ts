@@ -1,8 +1,9 @@
 /**
- * The long operations of a session as states: start, stop, destroy, and the writing of a change. Start and stop first promise (the
- * document is written), then act, then settle (the answer is kept with the document); destroy ends with the document's removal.
+ * The long operations of a session as states: start, stop, destroy, and the writing of a change. All first promise (the document is
+ * written), then act. What a start answers is known by then, and kept with the promise; a stop settles at its end (the answer is kept
+ * with the document), and destroy ends with the document's removal.
  */
-import { refusalOf } from './refusal.ts';
+import { refusal, refusalOf } from './refusal.ts';
 import {
   answer,
   id,
@@ -28,8 +29,6 @@ const writingLate = late('writing the session document', 5_000);
 
 const started = [answer, publish('started'), rest] as const;
 const stopped = [answer, publish('stopped'), rest] as const;
-const unkept = logError('its answer was not kept');
-const unkeptInTime = log('its answer was not kept in time');
 
 const edit = ({ context }: { context: SessionContext }) => ({ sessionId: context.sessionId, ...context.edit! });
 const editRequest = ({ context }: { context: SessionContext }) => ({
@@ -107,20 +106,10 @@ export const starting = sessionSetup.createStateConfig({
         id: 'armApplications',
         src: 'armApplications',
         input: id,
-        onDone: 'settling',
-        onError: { target: 'settling', actions: logError('not every application records') },
-      },
-      after: { armTimeout: { target: 'settling', actions: log('not every application recorded in time') } },
-    },
-    settling: {
-      invoke: {
-        id: 'settleStart',
-        src: 'settle',
-        input: request,
         onDone: { target: ACTIVE, actions: [...started] },
-        onError: { target: ACTIVE, actions: [...started, unkept] },
+        onError: { target: ACTIVE, actions: [logError('not every application records'), ...started] },
       },
-      after: { writeTimeout: { target: ACTIVE, actions: [...started, unkeptInTime] } },
+      after: { armTimeout: { target: ACTIVE, actions: [log('not every application recorded in time'), ...started] } },
     },
   },
 });
@@ -134,6 +123,9 @@ const keep = {
   target: INACTIVE,
   actions: [refuseError, retract(false)],
 } as const;
+
+/** The disk hangs, or nobody comes to write. */
+const unwrittenLate = (what: 'Stop' | 'Destroy') => refusal(what === 'Stop' ? 'unwritten' : 'unwritten-lost', { ms: 40_000 });
 
 /** Nothing is recorded any more, and what was is in the files. */
 const closing = (what: 'Stop' | 'Destroy', next: 'settling' | 'releasing', unwritten: readonly (typeof keep)[]) =>
@@ -163,7 +155,7 @@ const closing = (what: 'Stop' | 'Destroy', next: 'settling' | 'releasing', unwri
         ],
       },
       after: {
-        flushTimeout: { target: next, actions: { type: 'rememberFault', params: { fault: late('flushing', 40_000) } } },
+        flushTimeout: { target: next, actions: { type: 'rememberFault', params: { fault: unwrittenLate(what) } } },
       },
     },
   }) as const;
@@ -188,16 +180,16 @@ export const stopping = sessionSetup.createStateConfig({
         src: 'settle',
         input: request,
         onDone: { target: INACTIVE, actions: [...stopped] },
-        onError: { target: INACTIVE, actions: [...stopped, unkept] },
+        onError: { target: INACTIVE, actions: [...stopped, logError('its answer was not kept')] },
       },
-      after: { writeTimeout: { target: INACTIVE, actions: [...stopped, unkeptInTime] } },
+      after: { writeTimeout: { target: INACTIVE, actions: [...stopped, log('its answer was not kept in time')] } },
     },
   },
 });
 
 const retractDestroy = {
   type: 'retractPromise',
-  params: ({ context }: { context: SessionContext }) => ({ sessionId: context.sessionId, active: context.wasActive }),
+  params: (of: { context: SessionContext }) => ({ ...request(of), active: of.context.wasActive }),
 } as const;
 
 export const destroying = sessionSetup.createStateConfig({

@@ -14,8 +14,8 @@ import type { SnapshotPlace, SnapshotWanted } from './snapshot-edits.ts';
 export type SessionEvent =
   | { readonly type: 'EditRequested'; readonly requestId: string; readonly edit: SessionEdit }
   | { readonly type: 'SnapshotRequested'; readonly requestId: string; readonly wanted: SnapshotWanted }
-  /** Whatever a start may fail of is done; nothing is recorded yet. */
-  | { readonly type: 'PrepareRequested'; readonly requestId: string }
+  /** Whatever a start may fail of is done; nothing is recorded yet. `arranged`: it stands already. */
+  | { readonly type: 'PrepareRequested'; readonly requestId: string; readonly arranged: boolean }
   /** Of a stopped session: its traces go elsewhere from now on. */
   | { readonly type: 'RedirectRequested'; readonly requestId: string; readonly wanted: OutputWanted }
   /** `arranged`: what it may fail of was done a moment ago, and has not changed since. */
@@ -94,7 +94,7 @@ export const sessionSetup = setup({
     answer: notProvided<[unknown, Id & { requestId: string | null }]>('action answer'),
     answerEdit: notProvided<[unknown, Id & { requestId: string }]>('action answerEdit'),
     refuse: notProvided<[unknown, Id & { requestId: string | null; refusal: Refusal }]>('action refuse'),
-    retractPromise: notProvided<[unknown, Id & { active: boolean }]>('action retractPromise'),
+    retractPromise: notProvided<[unknown, Id & { requestId: string | null; active: boolean }]>('action retractPromise'),
     reportRest: notProvided<[unknown, Id]>('action reportRest'),
     reportDestroyed: notProvided<[unknown, Id]>('action reportDestroyed'),
     publishSession: notProvided<[unknown, Id & { what: string }]>('action publishSession'),
@@ -138,7 +138,7 @@ export const sessionSetup = setup({
     })),
     addChannel: assign({
       channels: ({ context, spawn }, params: { name: string; enabled: boolean; frozen: boolean }) =>
-        context.channels[params.name]
+        Object.hasOwn(context.channels, params.name)
           ? context.channels
           : {
               ...context.channels,

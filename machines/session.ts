@@ -4,6 +4,7 @@
  */
 import {
   answer,
+  answerAtOnce,
   id,
   implies,
   late,
@@ -119,7 +120,10 @@ export const sessionMachine = sessionSetup.createMachine({
           on: {
             // What a stop could not have written out is written now.
             ConsumerReady: { actions: { type: 'holdRings', params: id } },
-            PrepareRequested: { target: 'arranging', actions: take },
+            PrepareRequested: [
+              { guard: { type: 'isArranged', params: ({ event }) => event }, actions: answerAtOnce },
+              { target: 'arranging', actions: take },
+            ],
             RedirectRequested: {
               target: 'redirecting',
               actions: [take, { type: 'takeOutput', params: ({ event }) => ({ wanted: event.wanted }) }],

@@ -3,6 +3,7 @@
  * the snapshot, so that no two of a session ever get the same number.
  */
 import type { ClockDescription, Destination, SessionDocument, SnapshotDocument, SnapshotOutput } from './document.ts';
+import { controlCause } from './plain-names.ts';
 import { type Refusal, refusal } from './refusal.ts';
 import { freshClock } from './session-clock.ts';
 
@@ -25,6 +26,9 @@ export interface SnapshotPromise {
   readonly number: number;
   readonly maxStreamBytes: number; // 0: no limit
 }
+
+/** Of the directory of one: the longest name, time, number. */
+export const SNAPSHOT_DIRECTORY_BYTES_MAX = 200 + '-20260101-000000-'.length + 10;
 
 /** One snapshot, before it is taken. */
 export interface SnapshotPlace {
@@ -64,7 +68,7 @@ const nameCause = (name: string): string | null => {
   if (name === '') return 'it is empty';
   if (new TextEncoder().encode(name).length > 200) return 'it has more than 200 bytes';
   if (name.includes('/') || name.includes('\0')) return 'it holds a `/` or a NUL';
-  return name.startsWith('.') ? 'it begins with `.`' : null;
+  return name.startsWith('.') ? 'it begins with `.`' : controlCause(name);
 };
 
 const withSnapshot = (document: SessionDocument, change: Partial<SnapshotDocument>): SessionDocument => ({

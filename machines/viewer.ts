@@ -11,11 +11,22 @@ export type ViewerEvent =
   | { readonly type: 'AttachRequested'; readonly accepted: boolean }
   /** An index, a packet, metadata, new streams. */
   | { readonly type: 'DataRequested' }
-  | { readonly type: 'DetachRequested' }
+  /** `attached`: it is attached to that session. `last`: and to no other. */
+  | { readonly type: 'DetachRequested'; readonly attached: boolean; readonly last: boolean }
   | { readonly type: 'FrameRefused'; readonly cause: string }
   | { readonly type: 'ViewerGone' };
 
-type How = 'connect' | 'list' | 'create' | 'attach' | 'attach-refused' | 'attach-early' | 'data' | 'detach' | 'detach-refused';
+type How =
+  | 'connect'
+  | 'list'
+  | 'create'
+  | 'attach'
+  | 'attach-refused'
+  | 'attach-early'
+  | 'data'
+  | 'data-refused'
+  | 'detach'
+  | 'detach-refused';
 
 const reply = (how: How) => ({ type: 'reply', params: { how } }) as const;
 const outOfTurn = { target: '.closed', actions: { type: 'logViewer', params: { cause: 'a request out of turn' } } } as const;
@@ -35,6 +46,7 @@ export const viewerMachine = setup({
   guards: {
     knowsUs: (_, params: { known: boolean }) => params.known,
     isAccepted: (_, params: { accepted: boolean }) => params.accepted,
+    isTrue: (_, params: { value: boolean }) => params.value,
   },
   delays: { greetTimeout: 10_000 },
 }).createMachine({
@@ -85,6 +97,8 @@ export const viewerMachine = setup({
           },
           { actions: reply('attach-refused') },
         ],
+        // Of what was detached: it may have been on its way.
+        DataRequested: { actions: reply('data-refused') },
         DetachRequested: { actions: reply('detach-refused') },
       },
     },
@@ -92,8 +106,23 @@ export const viewerMachine = setup({
       on: {
         ListRequested: list,
         DataRequested: { actions: reply('data') },
-        AttachRequested: { actions: reply('attach-refused') },
-        DetachRequested: { target: 'choosing', actions: reply('detach') },
+        // Another one: several sessions of one name are all meant.
+        AttachRequested: [
+          {
+            guard: { type: 'isAccepted', params: ({ event }) => ({ accepted: event.accepted }) },
+            actions: reply('attach'),
+          },
+          { actions: reply('attach-refused') },
+        ],
+        DetachRequested: [
+          {
+            guard: { type: 'isTrue', params: ({ event }) => ({ value: event.attached && event.last }) },
+            target: 'choosing',
+            actions: reply('detach'),
+          },
+          { guard: { type: 'isTrue', params: ({ event }) => ({ value: event.attached }) }, actions: reply('detach') },
+          { actions: reply('detach-refused') },
+        ],
       },
     },
     closed: { type: 'final', entry: 'closeViewer' },

@@ -3,7 +3,9 @@
  * only if something passed and nothing failed. --soak: no time limits, and tests that draw samples run whole.
  */
 import { randomInt } from 'node:crypto';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { runTiers } from './runner/runner.ts';
 import { tiersOf } from './runner/tiers.ts';
 
@@ -26,9 +28,12 @@ const tiers = chosenTiers(process.argv.slice(2).filter((word) => word !== '--soa
 const seed = process.env.WEFT_SEED ?? String(randomInt(2 ** 31));
 process.stdout.write(`seed ${seed} (again: WEFT_SEED=${seed} npm test)\n`);
 const { NODE_OPTIONS: _ignored, ...surroundings } = process.env;
+// Every world of a test has its own directories; what is compiled for one need not be compiled for all.
+const cache = mkdtempSync(join(tmpdir(), 'weft-compiled-'));
+process.once('exit', () => rmSync(cache, { recursive: true, force: true }));
 const totals = await runTiers(tiers, {
   root: ROOT,
-  env: { ...surroundings, WEFT_SEED: seed, ...(soak ? { WEFT_SOAK: '1' } : {}) },
+  env: { ...surroundings, NODE_COMPILE_CACHE: cache, WEFT_SEED: seed, ...(soak ? { WEFT_SOAK: '1' } : {}) },
   unboundedFileMs: soak ? HOUR_MS : null,
   print: (line) => void process.stdout.write(`${line}\n`),
 });

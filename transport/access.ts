@@ -24,6 +24,8 @@ export interface Access {
   readonly seed?: string;
   /** On an external server: the operator's NATS context, or null when a URL named it (then `urls` has it). */
   readonly context?: string | null;
+  /** The daemon may leave its place to another one, which then does what was asked of it. */
+  readonly yields?: boolean;
 }
 
 const isText = (value: unknown): boolean => typeof value === 'string';
@@ -46,6 +48,7 @@ const FIELDS: Readonly<Record<keyof Access, (value: unknown) => boolean>> = {
   jwt: absentOr(isText),
   seed: absentOr(isText),
   context: absentOr(isTextOrNull),
+  yields: absentOr((value) => typeof value === 'boolean'),
 };
 
 export const parseAccess = (body: Body): Parsed<Access> => {

@@ -5,6 +5,7 @@
 import type { Body, Bus, Fault, Subscription } from './bus.ts';
 import { FaultError, failure } from './errors.ts';
 import { type Bucket as BucketName, bucketStream, bucketSubject, FLEET_DOMAIN } from './fleet-store.ts';
+import { encodeToken } from './subjects.ts';
 
 const API = `$JS.${FLEET_DOMAIN}.API`;
 const TIMEOUT_MS = 4_000;
@@ -14,6 +15,9 @@ const NO_MESSAGE = 10037;
 const NO_STREAM = 10059;
 /** There is one of that name, for example with fewer copies. */
 const OF_ANOTHER_MAKE = 10058;
+
+/** Of the bucket itself: the token of the empty name, which no session has. `{v: 1, id}`. */
+export const ID_KEY = encodeToken('');
 
 export interface Entry {
   readonly value: unknown;

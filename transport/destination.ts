@@ -1,5 +1,6 @@
 /** Where traces go that do not stay on their host, as a URL says it. */
 import { z } from 'zod';
+import { isPlainPath } from '../machines/plain-names.ts';
 import { text } from './schema.ts';
 
 const port = z.int().min(1).max(65_535);
@@ -28,10 +29,13 @@ const LTTNG = new RegExp(`^(net|tcp)[46]?://${HOST}(?::(\\d+))?(?::(\\d+))?(?:/(
 
 export const isNetworkUrl = (url: string): boolean => /^(relay:|(nats|tls|net[46]?|tcp[46]?):\/\/)/i.test(url);
 
+/** What is longer tells nobody anything. */
+const SHOWN_MAX = 80;
+
 const subdirCause = (subdir: string): string | null =>
-  subdir === '' || subdir.split('/').every((name) => name !== '' && !name.startsWith('.'))
+  subdir === '' || isPlainPath(subdir)
     ? null
-    : `\`${subdir}\` is no directory below the relay’s`;
+    : `${subdir.length > SHOWN_MAX ? 'what it names' : JSON.stringify(subdir)} is no directory below the relay’s`;
 
 const portOf = (digits: string | undefined, absent: number): number | null => {
   const value = digits === undefined ? absent : Number(digits);

@@ -3,6 +3,7 @@
  * the one place where such text is made; nobody reads it back (decide by `code`).
  */
 import type { Body, Fault, Reply } from './bus.ts';
+import { DAEMON_FAULTS } from './daemon-faults.ts';
 import { EXIT_STATUS, type ExitClass, type NoParams, type Row, row } from './fault-row.ts';
 import { FLEET_FAULTS } from './fleet-faults.ts';
 import { RELAY_FAULTS } from './relay-faults.ts';
@@ -59,22 +60,6 @@ const FAULTS = {
     ({ what }) => `Permission denied: ${what}.`,
     "Commands go to your own session daemon, or to root's as root or as a member of group tracing.",
   ),
-  // The session daemon.
-  'daemon-running': row<{ pid: number }>(
-    'error',
-    ({ pid }) => `A session daemon of this user runs already (pid ${pid}).`,
-    'Use it, or end it with `weft sessiond --stop`.',
-  ),
-  'daemon-unreachable': row<{ cause: string }>(
-    'error',
-    ({ cause }) => `No session daemon is available: ${cause}.`,
-    'Start one with `weft sessiond --background`, or leave out --no-sessiond.',
-  ),
-  'consumer-failed': row<{ owner: number; cause: string }>(
-    'error',
-    ({ owner, cause }) => `The consumer of user ${owner} failed: ${cause}.`,
-    'It is restarted by itself; what is recorded meanwhile waits in the buffers. See log/consumer-UID.log.',
-  ),
   internal: row<{ cause: string }>(
     'fatal',
     ({ cause }) => `Internal error: ${cause}.`,
@@ -110,6 +95,18 @@ const FAULTS = {
     'error',
     ({ session }) => `Recording session \`${session}\` is still being taken back from the session daemon before this one.`,
     'It is tried again each second; log/sessiond.log in the state directory says what it waits for.',
+  ),
+  unwritten: row<{ ms: number }>(
+    'error',
+    ({ ms }) =>
+      `It is stopped, but what its buffers still hold was not written within ${ms / 1_000} s: the disk of the trace does not answer, or no consumer comes up.`,
+    'The buffers keep it, and it is written as soon as that ends: do not destroy the session before. See log/consumer-UID.log in the state directory.',
+  ),
+  'unwritten-lost': row<{ ms: number }>(
+    'error',
+    ({ ms }) =>
+      `It is destroyed, but what its buffers still held was not written within ${ms / 1_000} s and is not in the trace: its disk does not answer, or no consumer came up.`,
+    'What was written before stays. Stop a session before it is destroyed: what cannot be written yet is kept as long as it is there.',
   ),
   'already-started': row<{ session: string }>(
     'warning',
@@ -278,6 +275,12 @@ const FAULTS = {
     ({ channel, cause }) => `\`${channel}\` cannot name a channel: ${cause}.`,
     'A name has 1 to 255 bytes, no `/`, does not begin with `.` and is not `metadata`.',
   ),
+  'channel-files-meet': row<{ session: string; channel: string; other: string; file: string }>(
+    'error',
+    ({ session, channel, other, file }) =>
+      `Channels \`${channel}\` and \`${other}\` of recording session \`${session}\` would both write a file \`${file}\`.`,
+    'Files are called CHANNEL_CPU or CHANNEL_l_CPU, with a trace file size _NUMBER behind it: give the channel another name.',
+  ),
   'channel-attributes-invalid': row<{ attribute: string; cause: string }>(
     'error',
     ({ attribute, cause }) => `Channel attribute \`${attribute}\` is wrong: ${cause}.`,
@@ -443,6 +446,7 @@ const FAULTS = {
     'Nothing of this file was loaded; what had been created for it was destroyed again.',
   ),
   ...FLEET_FAULTS,
+  ...DAEMON_FAULTS,
   ...RELAY_FAULTS,
 } as const satisfies Record<string, Row<never>>;
 

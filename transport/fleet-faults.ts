@@ -93,6 +93,11 @@ export const FLEET_FAULTS = {
     ({ selector }) => `No host of the fleet matches \`${selector}\`.`,
     'See `weft hosts` for names and labels.',
   ),
+  'snapshot-not-collected': row<{ path: string; cause: string }>(
+    'error',
+    ({ path, cause }) => `${path} cannot be collected: ${cause}.`,
+    'What was collected before is whole. Mend the cause and give the command again, or name another directory: --output=DIR.',
+  ),
   'fleet-user-missing': row<{ user: string; host: string }>(
     'error',
     ({ user, host }) =>

@@ -5,7 +5,7 @@ import { command } from './command-shape.ts';
 import { fleetFile } from './fleet-file.ts';
 import { envelope, text, uid } from './schema.ts';
 
-export const labels = z.record(z.string().max(63), z.string().max(255));
+const labels = z.record(z.string().max(63), z.string().max(255));
 
 const clockView = z.object({
   /** Whose clock it is measured against; null: it is not measured. */
@@ -65,6 +65,12 @@ const fleetDocument = z.object({
 /** Null: it is none; whoever can write the bucket can write anything. */
 export const parseFleetDocument = (value: unknown): FleetDocument | null => fleetDocument.safeParse(value).data ?? null;
 
+const bucketId = z.uuid();
+
+/** What lies at ID_KEY of a bucket. Null: none, or nobody can tell. */
+export const parseBucketId = (value: unknown): string | null =>
+  z.object({ v: z.literal(1), id: bucketId }).safeParse(value).data?.id ?? null;
+
 const followedView = z.object({
   name: text,
   uuid: text,
@@ -78,12 +84,24 @@ const followedView = z.object({
 
 export type FollowedView = z.output<typeof followedView>;
 
-const followingHost = z.object({ host: text, ok: z.literal(true), sessions: z.array(z.unknown()) });
+const followingHost = z.object({
+  host: text,
+  ok: z.literal(true),
+  sessions: z.array(z.unknown()),
+  bucket: bucketId.nullable().catch(null),
+});
+
+export interface FollowingHost {
+  readonly host: string;
+  readonly sessions: readonly FollowedView[];
+  /** The id of the bucket that it reads; null: it does not know one. */
+  readonly bucket: string | null;
+}
 
 /** What a host says that it follows. Null: it says something else; whoever is a host can say anything. */
-export const parseFollowing = (body: unknown): { readonly host: string; readonly sessions: readonly FollowedView[] } | null => {
+export const parseFollowing = (body: unknown): FollowingHost | null => {
   const { data } = followingHost.safeParse(body);
-  return data ? { host: data.host, sessions: data.sessions.flatMap((one) => followedView.safeParse(one).data ?? []) } : null;
+  return data ? { ...data, sessions: data.sessions.flatMap((one) => followedView.safeParse(one).data ?? []) } : null;
 };
 
 export const FLEET_COMMANDS = {
@@ -99,7 +117,11 @@ export const FLEET_COMMANDS = {
     { fleet: fleetFile },
     { domain: text, host: text },
   ),
-  'fleet.sessions': command('The sessions of the fleet, as this host follows them.', {}, { sessions: z.array(followedView) }),
+  'fleet.sessions': command(
+    'The sessions of the fleet, as this host follows them.',
+    {},
+    { sessions: z.array(followedView), bucket: z.string().nullable() },
+  ),
   'fleet.leave': command('Leave the fleet.', {}, {}),
 } as const;
 

@@ -39,6 +39,8 @@ export const freezeNote = z.object({
   trigger: text,
   atNs: ns,
   frozenAtNs: ns,
+  /** False: what it lies beside is still being written, or whoever wrote it ended before. Absent: written by an older version. */
+  complete: z.boolean().exactOptional(),
 });
 
 export type FreezeNote = z.output<typeof freezeNote>;

@@ -3,14 +3,13 @@
  * it does not trust. Nothing that a relay could not write below its directory gets past here.
  */
 import { z } from 'zod';
+import { isPlainName, isPlainPath } from '../machines/plain-names.ts';
 import type { Body } from './bus.ts';
 import { type FreezeNote, parseFreezeNote } from './freeze-message.ts';
 import { envelope, hexId, type Parsed, parseMessage, text } from './schema.ts';
 
 export const PART_BYTES_MAX = 256 << 10;
 const PATH_BYTES_MAX = 1024;
-const PATH_PARTS_MAX = 12;
-const NAME_BYTES_MAX = 255;
 const METADATA_PART_MAX = 512 << 10;
 const PARTS_MAX = 1 << 16;
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
@@ -21,17 +20,6 @@ const STREAMS_MAX = 1 << 14;
 
 /** A message that no relay can ever take. */
 export class LinkDataError extends Error {}
-
-/** One name of a path: no separator, no way up, nothing hidden, nothing that a terminal would obey. */
-export const isPlainName = (name: string): boolean =>
-  name !== '' && !name.startsWith('.') && !/[/\p{Cc}]/u.test(name) && Buffer.byteLength(name) <= NAME_BYTES_MAX - '.idx'.length;
-
-/** Below some directory, and nowhere else. */
-export const isPlainPath = (path: string): boolean => {
-  if (path.length > PATH_BYTES_MAX) return false;
-  const parts = path.split('/');
-  return parts.length <= PATH_PARTS_MAX && parts.every(isPlainName);
-};
 
 export interface PacketMessage {
   readonly kind: 'packet';

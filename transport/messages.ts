@@ -68,6 +68,9 @@ const rule = z.object({
   enabled: z.boolean(),
 }) satisfies z.ZodType<EventRule>;
 
+/** What a filter mentions and no event has, with the nearest that there are. */
+const unknownName = z.object({ kind: z.enum(['field', 'context']), name: text, near: z.array(text), more: size });
+
 const scope = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('user'), uid }),
   z.object({ kind: z.literal('process'), uid, pid: z.int(), procname: text, startedAt: text }),
@@ -117,6 +120,8 @@ const sessionSummary = z.object({
 /** The way to the destination, as the consumer sees it. */
 const linkView = z.object({
   state: z.string(),
+  /** What it does in that state: `silent` or `cut` when it is stalled, `full` when the disk of an open relay is. */
+  within: z.string().nullable().default(null),
   spool: z.string().default('roomy'),
   relay: z.string().nullable(),
   directory: z.string().nullable().default(null),
@@ -125,6 +130,10 @@ const linkView = z.object({
   sentBytes: z.int(),
   ackedBytes: z.int(),
   spoolBytes: z.int(),
+  /** 0: nobody says. */
+  spoolLimit: z.int().default(0),
+  /** Archives, clearings and notes that are not durable there. */
+  operations: z.int().default(0),
   lostPackets: z.int(),
   cause: z.string().nullable(),
 });
@@ -133,6 +142,7 @@ const relayPlace = z.object({ name: z.string(), host: z.string(), controlPort: z
 export type RelayPlace = z.output<typeof relayPlace>;
 export type LinkView = z.output<typeof linkView>;
 export const linkViewSchema = linkView;
+export const watchedSchema = z.object({ unknown: z.array(unknownName).nullable().default(null) });
 
 const channelView = z.object({
   name: text,
@@ -243,7 +253,7 @@ export const COMMANDS = {
       perSecond: z.int().min(1).max(1_000_000).exactOptional(),
       filter: text.exactOptional(),
     },
-    { owner: text, session: text, until: z.int() },
+    { owner: text, session: text, until: z.int(), unknown: z.array(unknownName).nullable().exactOptional() },
   ),
   'session.rotate': command(
     'End the chunk of the trace that is recorded into, and archive it; without `wait` it is answered once that is promised.',
@@ -386,6 +396,11 @@ export const COMMANDS = {
     'A key for a relay that serves this bus; for root and the daemon’s own user.',
     { relay: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, - and _ are allowed, at most 64') },
     { access: z.record(z.string(), z.unknown()) },
+  ),
+  'daemon.yield': command(
+    'End the session daemon when a command started it and it holds nothing that was recorded: another one takes its place.',
+    {},
+    { pid: z.int() },
   ),
   'daemon.shutdown': command('End the session daemon and what it started; sessions are kept.', {}, {}),
   'inspect.watch': command(

@@ -83,11 +83,11 @@ export const liveSubject = ({
 
 export const parseLiveSubject = (
   subject: string,
-): { readonly host: string; readonly uid: string; readonly session: string } | null => {
+): { readonly host: string; readonly uid: string; readonly owner: string; readonly session: string } | null => {
   const texts = textsOf(subject, 'live', 3);
   if (!texts) return null;
-  const [host, uid, , session] = texts as [string, string, string, string];
-  return { host, uid, session };
+  const [host, uid, owner, session] = texts as [string, string, string, string];
+  return { host, uid, owner, session };
 };
 
 export const inspectSubject = ({ host, uid, process }: Place & { process: Part }): string =>
@@ -117,8 +117,20 @@ export const fleetSubtrees = (uid: Part, who: Part): readonly string[] =>
 export const realmSubtree = (host: Part | null, uid: Part, realm: 'local' | 'fleet'): string =>
   `${join(host ?? FLEET, uid, 'cmd', realm)}.>`;
 
-/** Whoever hears it beats at once. */
-export const callSubject = (uid: Part): string => join(FLEET, uid, 'call');
+/** HOST is new and asks who is there: whoever hears it beats. */
+export const callSubject = ({ host, uid }: Place): string => join(FLEET, uid, 'call', host);
+
+/** All of them: a leaf passes on a kind whole. */
+export const CALLS = `${PREFIX}.fleet.*.call.>`;
+
+/** Null: no call. */
+export const parseCallSubject = (subject: string): { readonly host: string; readonly uid: string } | null => {
+  const tokens = subject.split('.');
+  const [, , fleet, uid, call, host] = tokens;
+  if (tokens.length !== 6 || `${tokens[0]}.${tokens[1]}` !== PREFIX || fleet !== FLEET || call !== 'call') return null;
+  const texts = [uid, host].map((token) => decodeToken(token!));
+  return texts.includes(null) || RESERVED_HOSTS.includes(texts[1]!) ? null : { uid: texts[0]!, host: texts[1]! };
+};
 
 /** Null: no beat. */
 export const parseBeatSubject = (subject: string): { readonly host: string; readonly uid: string } | null => {

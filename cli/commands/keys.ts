@@ -4,18 +4,16 @@ import { resolve } from 'node:path';
 import { DEFAULT_PORTS, FleetKeys, type FleetServer, type Ports } from '../../transport/fleet-keys.ts';
 import { FLEET_ROLES, type FleetRoleKind } from '../../transport/fleet-roles.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
+import { parseAge } from '../numbers.ts';
 import { UsageError } from '../options.ts';
 import { HELP, listOf, noMoreWords } from './shared.ts';
-
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, y: 365 * 86_400 };
 
 /** Seconds of Unix time; null: never. */
 const expiry = (text: string | undefined): number | null => {
   if (text === undefined) return null;
-  const [, count, unit] = /^(\d{1,9})([smhdy])$/.exec(text) ?? [];
-  if (count === undefined || Number(count) === 0)
-    throw new UsageError(`--expires=${text}: give a number and s, m, h, d or y, as in 90d`);
-  return Math.floor(Date.now() / 1000) + Number(count) * SECONDS[unit!]!;
+  const age = parseAge(text);
+  if (age === null) throw new UsageError(`--expires=${text}: give a number and s, m, h, d or y, as in 90d`);
+  return Math.floor(Date.now() / 1000) + age;
 };
 
 const portsOf = (text: string | undefined): Ports => {

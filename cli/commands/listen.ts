@@ -3,6 +3,7 @@ import type { EventAddress } from '../../transport/subjects.ts';
 import type { Command } from '../command.ts';
 import { parseTime } from '../numbers.ts';
 import { UsageError } from '../options.ts';
+import { visible } from '../visible.ts';
 import { HELP, noMoreWords } from './shared.ts';
 
 const plain = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString() : value);
@@ -56,7 +57,7 @@ export const listen: Command = {
       if (heard >= limit || (name !== undefined && subject.name !== name)) return;
       const { host, uid, ...address } = subject;
       const of = environment.inFleet ? { host } : {};
-      const text = json ? JSON.stringify({ ...of, ...address, ...body }, plain) : line(subject, body, of.host ?? null);
+      const text = json ? JSON.stringify({ ...of, ...address, ...body }, plain) : visible(line(subject, body, of.host ?? null));
       process.stdout.write(`${text}\n`);
       if (++heard >= limit) done();
     });

@@ -6,7 +6,7 @@ import { directoriesOf } from '../../actors/paths.ts';
 import { hasSecret } from '../../transport/bus-url.ts';
 import { FaultError, failure } from '../../transport/errors.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
-import { parseSize, parseTime } from '../numbers.ts';
+import { parseAge, parseSize } from '../numbers.ts';
 import { type OptionSpec, type Parsed, parseOptions, UsageError } from '../options.ts';
 import { HELP, noMoreWords, refused } from './shared.ts';
 
@@ -26,7 +26,7 @@ const OPTIONS: readonly OptionSpec[] = [
   { long: 'disallow-clear', short: 'x', help: 'Keep what a session clears' },
   { long: 'fd-pool-size', value: 'N', help: 'Files kept open, at least 100 (default: what the system allows)' },
   { long: 'retain-bytes', value: 'SIZE', help: 'Remove the oldest sessions that ended when all together are larger' },
-  { long: 'retain-age', value: 'TIME', help: 'Remove sessions that ended so long ago' },
+  { long: 'retain-age', value: 'TIME', help: 'Remove sessions that ended so long ago: 12h, 30d, 1y' },
   { long: 'pid-file', short: 'P', value: 'PATH', help: 'Write the pid here; removed at the end' },
   { long: 'sig-parent', short: 'S', help: 'Send SIGUSR1 to the parent when ready' },
   { long: 'bus-url', value: 'URL', help: 'Serve this NATS server instead of the bus of the own session daemon' },
@@ -75,8 +75,14 @@ const withConfiguration = ({ options, words }: Environment): Parsed => {
 const number = (options: Parsed, name: string, parse: (text: string) => number | null): number => {
   const text = options.get(name);
   const value = text === undefined ? 0 : parse(text);
-  if (value === null) throw new UsageError(`--${name}: ${text} is no ${parse === parseTime ? 'time' : 'number'}`);
+  if (value === null) throw new UsageError(`--${name}: ${text} is no number`);
   return value;
+};
+
+const ageMs = (text: string | undefined): number => {
+  const seconds = text === undefined ? 0 : parseAge(text);
+  if (seconds === null) throw new UsageError(`--retain-age=${text}: give a number and s, m, h, d or y, as in 30d`);
+  return seconds * 1000;
 };
 
 const count = (text: string): number | null => (/^\d+$/.test(text) ? Number(text) : null);
@@ -112,7 +118,7 @@ const foreground = async (environment: Environment, options: Parsed): Promise<Ou
     groupBy: groupOf(options),
     allowClear: !options.has('disallow-clear'),
     retainBytes: number(options, 'retain-bytes', parseSize),
-    retainAgeMs: number(options, 'retain-age', parseTime) / 1000,
+    retainAgeMs: ageMs(options.get('retain-age')),
     descriptors: descriptors === 0 ? null : descriptors,
     live: livePort(options.get('live-port') ?? 'tcp://localhost:5344'),
     pidFile: options.has('pid-file') ? resolve(options.get('pid-file')!) : null,

@@ -1,18 +1,21 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseLabel } from '../../actors/labels.ts';
 import { type Directories, directoriesOf } from '../../actors/paths.ts';
 import { startAfresh } from '../../actors/start-loading.ts';
+import { forgetStartRefusal } from '../../actors/start-refusal.ts';
 import { hasSecret } from '../../transport/bus-url.ts';
 import { failure } from '../../transport/errors.ts';
 import { readFleet } from '../../transport/fleet-file.ts';
 import { writeWhole } from '../../transport/private-file.ts';
 import { RESERVED_HOSTS } from '../../transport/subjects.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
-import { askForAccess, KEEPER, keeperArguments, prepareDirectories } from '../connect.ts';
+import { askForAccess, checkStart, KEEPER, keeperArguments, prepareDirectories, START_TIMEOUT_MS } from '../connect.ts';
+import { LIMIT_OPTIONS, limitsOf } from '../limit-options.ts';
 import { type OptionSpec, UsageError } from '../options.ts';
+import { takePlace } from '../take-place.ts';
 import { HELP, noMoreWords, refused } from './shared.ts';
 
 /** Anybody may read the words that a process was started with; they are those of the keeper too, for as long as it runs. */
@@ -27,7 +30,9 @@ const words = ({ options, group }: Environment, directories: Directories): strin
   '--group',
   options.get('group') ?? group,
   ...busWords(options.get('bus-url'), directories),
-  ...['bus-context', 'host', 'fleet-user'].flatMap((name) => (options.has(name) ? [`--${name}`, options.get(name)!] : [])),
+  ...['bus-context', 'host', 'fleet-user', ...LIMIT_OPTIONS.map(({ long }) => long)].flatMap((name) =>
+    options.has(name) ? [`--${name}`, options.get(name)!] : [],
+  ),
   ...options.all('label').flatMap((label) => ['--label', label]),
   ...(options.has('fleet') ? ['--fleet', resolve(options.get('fleet')!)] : []),
   ...(options.has('load') ? ['--load', resolve(options.get('load')!)] : []),
@@ -37,18 +42,6 @@ const checkHost = (host: string | undefined): void => {
   if (host !== undefined && RESERVED_HOSTS.includes(host)) {
     throw new UsageError(`No host can be called \`${host}\`: subjects of the bus begin so`);
   }
-};
-
-const refuseSecond = async (directories: Directories): Promise<void> => {
-  const running = await askForAccess(directories);
-  if (running) throw failure('daemon-running', { pid: await pidOf(directories) });
-};
-
-const pidOf = async (directories: Directories): Promise<number> => {
-  const { loadNative } = await import('../../native/addon/index.ts');
-  const connection = loadNative().connectSeqpacket(join(directories.runtime, 'client.sock'));
-  connection.close();
-  return connection.peer.pid;
 };
 
 /** The keeper listens as long as anything of the daemon is left. */
@@ -69,14 +62,21 @@ const stop = async (environment: Environment): Promise<Outcome> => {
   return { lines: ['Session daemon stopped'], json: { stopped: true } };
 };
 
-const background = async (environment: Environment, directories: Directories): Promise<Outcome> => {
+/** Of a child's stdio: behind stderr. */
+const INHERITED = 3;
+
+const background = async (environment: Environment, directories: Directories, lock: number): Promise<Outcome> => {
+  forgetStartRefusal(directories.runtime);
   const log = openSync(join(directories.state, 'log/keeper.log'), 'a', 0o600);
-  const stdio = environment.options.has('daemonize') ? (['ignore', log, log] as const) : (['ignore', log, 'inherit'] as const);
-  const keeper = spawn(KEEPER, keeperArguments(directories, words(environment, directories)), {
+  const stdio = environment.options.has('daemonize')
+    ? (['ignore', log, log, lock] as const)
+    : (['ignore', log, 'inherit', lock] as const);
+  const keeper = spawn(KEEPER, keeperArguments(directories, words(environment, directories), INHERITED), {
     detached: true,
     stdio: [...stdio],
     env: environment.env,
   });
+  closeSync(lock);
   keeper.unref();
   let ended = false;
   keeper.once('exit', () => {
@@ -85,13 +85,14 @@ const background = async (environment: Environment, directories: Directories): P
   keeper.once('error', () => {
     ended = true;
   });
-  for (let tries = 0; tries < 1500; tries++) {
+  for (const deadline = Date.now() + START_TIMEOUT_MS; Date.now() < deadline; ) {
     if (await askForAccess(directories)) {
       const pid = keeper.pid!;
       const file = environment.options.get('pidfile');
       if (file !== undefined) writeFileSync(file, `${pid}\n`);
       return { lines: [], json: { keeperPid: pid } };
     }
+    checkStart(directories, keeper);
     if (ended) break;
     await delay(10);
   }
@@ -99,7 +100,7 @@ const background = async (environment: Environment, directories: Directories): P
 };
 
 /** This process becomes the keeper: systemd and containers know, signal and watch the process that they started. */
-const foreground = (environment: Environment, directories: Directories): never => {
+const foreground = (environment: Environment, directories: Directories, lock: number): never => {
   try {
     accessSync(KEEPER, constants.X_OK);
   } catch {
@@ -108,7 +109,7 @@ const foreground = (environment: Environment, directories: Directories): never =
   const variables = Object.entries(environment.env).filter((one): one is [string, string] => one[1] !== undefined);
   return process.execve!(
     KEEPER,
-    [KEEPER, ...keeperArguments(directories, words(environment, directories))],
+    [KEEPER, ...keeperArguments(directories, words(environment, directories), lock)],
     Object.fromEntries(variables),
   );
 };
@@ -159,13 +160,14 @@ const NOT_HERE: readonly OptionSpec[] = [
 export const sessiond: Command = {
   name: 'sessiond',
   summary: 'Run the session daemon',
-  usage: 'sessiond [--background | --daemonize | --stop] [OPTIONS]',
+  usage: 'sessiond [--background | --daemonize | --stop] [--replace] [OPTIONS]',
   textOnly: true,
   options: [
     ...HELP,
     { long: 'background', short: 'b', help: 'Return when it is ready; keep stderr' },
     { long: 'daemonize', short: 'd', help: 'Return when it is ready' },
     { long: 'stop', help: 'End the running session daemon; sessions are kept' },
+    { long: 'replace', help: 'Take the place of the running session daemon; sessions are kept' },
     { long: 'group', short: 'g', value: 'GROUP', help: 'Group that may command root’s daemon (default: tracing)' },
     { long: 'host', value: 'NAME', help: 'Name of this host on the bus' },
     { long: 'label', value: 'KEY=VALUE', repeat: true, help: 'What this host is for, for selectors of the fleet' },
@@ -180,6 +182,7 @@ export const sessiond: Command = {
       help: 'Load this file or directory, not ~/.weft/sessions/auto, /etc/weft/sessions/auto',
     },
     { long: 'pidfile', short: 'p', value: 'PATH', help: 'Write the pid here (with --background, --daemonize)' },
+    ...LIMIT_OPTIONS,
     { long: 'no-kernel', help: 'No kernel domain: there is none' },
     ...NOT_HERE,
   ],
@@ -193,16 +196,17 @@ export const sessiond: Command = {
     if (environment.options.has('fleet-user') && process.getuid?.() !== 0) {
       throw new UsageError('--fleet-user is for root’s daemon: yours acts as you');
     }
+    limitsOf(environment.options);
     for (const label of environment.options.all('label')) parseLabel(label);
     if (environment.options.has('fleet')) readFleet(resolve(environment.options.get('fleet')!));
     const directories = directoriesOf(process.getuid?.() ?? 0, environment.env);
-    await refuseSecond(directories);
     const path = environment.options.get('load');
     if (path !== undefined && !existsSync(path)) throw failure('file-unreadable', { file: path, cause: 'it is not there' });
     prepareDirectories(directories);
+    const lock = await takePlace(directories, environment.env, environment.options.has('replace'));
     // Whoever died before: this is a start that somebody asked for.
     startAfresh(directories.runtime);
     const detached = environment.options.has('background') || environment.options.has('daemonize');
-    return detached ? background(environment, directories) : foreground(environment, directories);
+    return detached ? background(environment, directories, lock) : foreground(environment, directories, lock);
   },
 };

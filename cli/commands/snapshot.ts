@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { SnapshotOutput } from '../../machines/document.ts';
 import type { CommandAnswer } from '../../transport/messages.ts';
 import type { Command, Environment, Outcome } from '../command.ts';
+import type { FrozenSnapshot } from '../freeze-collect.ts';
 import { placeOfSnapshots } from '../network.ts';
 import { parseSize } from '../numbers.ts';
 import { UsageError } from '../options.ts';
@@ -97,11 +98,22 @@ const localOutputs = async (environment: Environment): Promise<readonly string[]
   return sessions.flatMap(({ snapshot: of }) => (of?.outputs ?? []).map(({ path }) => path));
 };
 
+/** Of a command that did a part of what was asked. */
+const PARTLY = 4;
+
+const unfinishedNotes = ({ host, session, path }: FrozenSnapshot): string[] => [
+  `Warning: ${host}: session ${session}: ${path} is not whole: it is still being written, or its host ended while it was`,
+  '  Give the command again in a moment; when it stays so, read that directory as it is.',
+];
+
+const absentNote = (host: string): string =>
+  `Warning: nothing of ${host} lies there, which saw the event: --from names more directories`;
+
 const collect = async (environment: Environment): Promise<Outcome> => {
   const id = wordOf(environment);
   if (id === undefined) throw new UsageError('The id of a fleet snapshot is needed: weft snapshot collect ID');
   const { options } = environment;
-  const { copyFrozen, findFrozen } = await import('../freeze-collect.ts');
+  const { absentFrom, copyFrozen, findFrozen } = await import('../freeze-collect.ts');
   const given = options.all('from').map((path) => resolve(path));
   const roots = given.length > 0 ? given : await localOutputs(environment);
   const found = findFrozen(roots, id);
@@ -110,14 +122,20 @@ const collect = async (environment: Environment): Promise<Outcome> => {
       `Nothing of snapshot ${id} lies below ${roots.join(', ') || 'any output'}; --from names a directory`,
       1,
     );
+  const whole = found.filter(({ complete }) => complete);
+  const unfinished = found.filter(({ complete }) => !complete);
+  const absent = absentFrom(found, id);
+  const notes = [...unfinished.flatMap(unfinishedNotes), ...absent.map(absentNote)];
+  if (whole.length === 0) throw new UsageError(['Nothing is collected', ...notes].join('\n'), 1);
   const output = resolve(options.get('output') ?? `snapshot-${id}`);
-  const collected = copyFrozen(found, output);
+  const collected = copyFrozen(whole, output);
   const lines = collected.map(({ host, session, path }) => `  ${host}: session ${session}: ${path}`);
   const hosts = new Set(collected.map(({ host }) => host)).size;
   return {
     lines: [`Snapshot ${id} of ${hosts} host${hosts === 1 ? '' : 's'} collected in ${output}`, ...lines],
-    json: { id, output, snapshots: collected },
+    json: { id, output, snapshots: collected, unfinished, absent },
     mi: null,
+    ...(notes.length > 0 && { notes, status: PARTLY }),
   };
 };
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { TraceFilter } from '../../ctf/filter-table.ts';
 import { metadataText, parseTsdl } from '../../ctf/tsdl.ts';
 import { MetadataError, type TraceMetadata } from '../../ctf/tsdl-types.ts';
+import { unknownNames } from '../../ctf/unknown-names.ts';
 import { findTraces, type TraceFiles, type ViewOptions, viewPlan } from '../../ctf/view-plan.ts';
 import { loadNative } from '../../native/addon/index.ts';
 import { checkFilter } from '../../rules/filter/check.ts';
@@ -116,7 +117,8 @@ const withOwn = async (environment: Environment, seen: readonly Seen[]): Promise
   try {
     const plan = viewPlan(traces, options, active);
     const mentions = options.filter?.mentions ?? [];
-    if (mentions.length > 0) for (const line of unknownFields(mentions, traces.map(metadataOf))) note(line);
+    const unknown = mentions.length === 0 ? null : unknownNames(mentions, traces.map(metadataOf));
+    for (const line of unknownFields(unknown ?? [], 'the trace')) note(line);
     const result = await loadNative().viewTraces(plan);
     for (const line of reportLines(result, options.gmt === true)) note(line);
     const failed = result.faults.length > 0 || (result.output !== null && result.output.code !== 'EPIPE');

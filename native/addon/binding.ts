@@ -108,7 +108,7 @@ export interface Binding {
   clockOffset(): bigint;
   wakeApplications(uid: number): void;
   tryCounter(type: number, config: bigint): void;
-  lockFile(path: string): number;
+  lockFile(path: string, forExec: number): number;
   punchHole(fd: number, offset: bigint, length: bigint): void;
   closeHandle(handle: Handle): void;
   closeHandle(none: null, fd: number): void;
@@ -376,9 +376,9 @@ export const bindNative = (): Native => {
     clockOffset: () => binding.clockOffset(),
     wakeApplications: (uid) => binding.wakeApplications(uid),
     tryCounter: (type, config) => binding.tryCounter(type, config),
-    lockFile: (path) => {
-      const fd = calling(() => binding.lockFile(path));
-      return fd < 0 ? null : { close: () => binding.closeHandle(null, fd) };
+    lockFile: (path, forExec = false) => {
+      const fd = calling(() => binding.lockFile(path, forExec ? 1 : 0));
+      return fd < 0 ? null : { fd, close: () => binding.closeHandle(null, fd) };
     },
     punchHole: (fd, offset, length) => calling(() => binding.punchHole(fd, BigInt(offset), BigInt(length))),
     closeFd: (fd) => calling(() => binding.closeHandle(null, fd)),

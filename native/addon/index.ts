@@ -361,8 +361,11 @@ export interface Native {
   wakeApplications(uid: number): void;
   /** Opens and closes a performance counter of the calling thread (type and config of perf_event_attr); throws why it cannot. */
   tryCounter(type: number, config: bigint): void;
-  /** flock on `path`, close-on-exec; null: somebody else holds it. The lock is held until process end or close(). */
-  lockFile(path: string): { close(): void } | null;
+  /**
+   * flock on `path`; null: somebody else holds it. The lock is held until process end or close(); `forExec`: by the program that this
+   * process becomes, too.
+   */
+  lockFile(path: string, forExec?: boolean): { readonly fd: number; close(): void } | null;
   /** The bytes read as zeros from now on and take no room; the file keeps its length. EOPNOTSUPP: not in this file system. */
   punchHole(fd: number, offset: number, length: number): void;
   closeFd(fd: number): void;

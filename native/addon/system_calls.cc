@@ -111,13 +111,14 @@ napi_value try_counter(napi_env env, napi_callback_info info) {
     return nullptr;
 }
 
-/* lockFile(path) -> fd, or -1 when somebody else holds it */
+/* lockFile(path, forExec) -> fd, or -1 when somebody else holds it; `forExec`: a program that replaces this one holds it too */
 napi_value lock_file(napi_env env, napi_callback_info info) {
     Arguments arguments(env, info);
     const std::string path = arguments.text(0);
+    const bool for_exec = arguments.uint32(1) != 0;
     if (!arguments.ok())
         return nullptr;
-    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | (for_exec ? 0 : O_CLOEXEC), 0600);
     if (fd < 0)
         return throw_failure(env, weft::failure(errno, path));
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)

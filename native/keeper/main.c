@@ -1,10 +1,11 @@
 /*
  * weft-keeper: the parent of every process of one session daemon, the restarter, the holder of their memory.
  *
- *   weft-keeper --runtime DIR --log FILE [--notify-fd N] [--sessiond PID] -- NODE ARGS...
+ *   weft-keeper --runtime DIR --log FILE [--notify-fd N] [--lock-fd N] [--sessiond PID] -- NODE ARGS...
  *
  * Starts the command behind `--` as the session daemon and again whenever it ends. With --sessiond, that process is the session
- * daemon already (it lost its keeper and started this one): it is watched, and the command follows it when it ends.
+ * daemon already (it lost its keeper and started this one): it is watched, and the command follows it when it ends. With --lock-fd,
+ * the starter holds the lock of DIR already (cli/take-place.ts), and its fd is ours from here on.
  * Exit status: 0 after SHUTDOWN, SIGTERM or SIGINT; 1 for what is wrong with the surroundings; 2 for wrong usage; 3 when another
  * keeper serves DIR.
  */
@@ -34,6 +35,7 @@ struct options {
     const char *runtime;
     const char *log;
     int notify;
+    int lock;
     pid_t sessiond;
     char **command;
 };
@@ -66,7 +68,8 @@ static void fail(int status, const char *what, const char *which)
 
 static void usage(void)
 {
-    dprintf(STDERR_FILENO, "usage: weft-keeper --runtime DIR --log FILE [--notify-fd N] [--sessiond PID] -- PROGRAM ARGS...\n");
+    dprintf(STDERR_FILENO, "usage: weft-keeper --runtime DIR --log FILE [--notify-fd N] [--lock-fd N] [--sessiond PID] "
+                           "-- PROGRAM ARGS...\n");
     exit(2);
 }
 
@@ -85,15 +88,16 @@ static struct options parse(int argc, char **argv)
     static const struct option known[] = {
         { "runtime", required_argument, NULL, 'r' },   { "log", required_argument, NULL, 'l' },
         { "notify-fd", required_argument, NULL, 'n' }, { "sessiond", required_argument, NULL, 's' },
-        { NULL, 0, NULL, 0 },
+        { "lock-fd", required_argument, NULL, 'k' },   { NULL, 0, NULL, 0 },
     };
-    struct options o = { .notify = -1 };
+    struct options o = { .notify = -1, .lock = -1 };
     int option;
     while ((option = getopt_long(argc, argv, "+", known, NULL)) != -1) {
         switch (option) {
         case 'r': o.runtime = optarg; break;
         case 'l': o.log = optarg; break;
         case 'n': o.notify = parse_number(optarg); break;
+        case 'k': o.lock = parse_number(optarg); break;
         case 's': o.sessiond = parse_number(optarg); break;
         default: usage();
         }
@@ -105,18 +109,20 @@ static struct options parse(int argc, char **argv)
 }
 
 /* What the starter left open is not ours: a terminal's fd would keep that terminal busy for as long as we live. */
-static void close_inherited(int except)
+static void close_inherited(const struct options *o)
 {
     DIR *open_fds = opendir("/proc/self/fd");
     for (struct dirent *entry; open_fds && (entry = readdir(open_fds));) {
         const int fd = atoi(entry->d_name);
-        if (fd > STDERR_FILENO && fd != except && fd != dirfd(open_fds))
+        if (fd > STDERR_FILENO && fd != o->notify && fd != o->lock && fd != dirfd(open_fds))
             close(fd);
     }
     if (open_fds)
         closedir(open_fds);
-    if (except >= 0)
-        fcntl(except, F_SETFD, FD_CLOEXEC);
+    if (o->notify >= 0)
+        fcntl(o->notify, F_SETFD, FD_CLOEXEC);
+    if (o->lock >= 0)
+        fcntl(o->lock, F_SETFD, FD_CLOEXEC);
 }
 
 static void raise_fd_limit(void)
@@ -146,10 +152,10 @@ static int open_runtime(const char *path)
 }
 
 /* Held until the process ends. */
-static void lock(int directory, const char *runtime)
+static void lock(int directory, const char *runtime, int held)
 {
     char holder[16] = "";
-    const int fd = openat(directory, "keeper.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int fd = held >= 0 ? held : openat(directory, "keeper.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         fail(1, "cannot open keeper.lock in", runtime);
     if (flock(fd, LOCK_EX | LOCK_NB)) {
@@ -316,13 +322,13 @@ int main(int argc, char **argv)
     static struct keeper k = { .receiver = -1 };
     const struct options o = parse(argc, argv);
     char socket_path[4096];
-    close_inherited(o.notify);
+    close_inherited(&o);
     k.notify = o.notify;
     k.program = argv[0];
     umask(077);
     raise_fd_limit();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    lock(open_runtime(o.runtime), o.runtime);
+    lock(open_runtime(o.runtime), o.runtime, o.lock);
     snprintf(socket_path, sizeof socket_path, "%s/keeper.sock", o.runtime);
     k.listener = listen_at(socket_path);
     if (k.listener < 0)

@@ -1,4 +1,5 @@
 #include "keeper/test_keeper.h"
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -30,8 +31,8 @@ sockaddr_un address_of(const std::string &path) {
 }
 
 void limit_waiting(int fd) {
-    const timeval ten_seconds = {10, 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &ten_seconds, sizeof ten_seconds);
+    const timeval a_minute = {60, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &a_minute, sizeof a_minute);
 }
 
 void put_text(char *out, size_t size, const std::vector<std::string> &parts) {
@@ -186,7 +187,11 @@ bool Caller::receive(Record &record, std::vector<int> *fds) const {
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC) != static_cast<ssize_t>(sizeof record))
+    ssize_t size;
+    do {
+        size = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    } while (size < 0 && errno == EINTR);
+    if (size != static_cast<ssize_t>(sizeof record))
         return false;
     const cmsghdr *head = CMSG_FIRSTHDR(&message);
     if (fds && head) {
@@ -260,14 +265,17 @@ TestKeeper::~TestKeeper() {
 
 std::string TestKeeper::heard() {
     char text[4096];
-    const ssize_t size = recv(reports_, text, sizeof text, 0);
+    ssize_t size;
+    do { // a limit on waiting makes a stop of this process an interruption
+        size = recv(reports_, text, sizeof text, 0);
+    } while (size < 0 && errno == EINTR);
     return size > 0 ? std::string(text, static_cast<size_t>(size)) : "";
 }
 
 Record hello(Caller &caller) { return caller.call(record_of(WEFT_KEEPER_HELLO, 0, WEFT_KEEPER_ABI)); }
 
 bool comes_true(const std::function<bool()> &holds) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!holds()) {
         if (std::chrono::steady_clock::now() > until)
             return false;
@@ -304,6 +312,8 @@ int run_as_program(int argc, char **argv) {
         hold_term();
     if (mode == "describe")
         report(to, describe_self());
+    else if (mode == "flash")
+        report(to, tag + " start at " + std::to_string(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::milliseconds(1)));
     else
         report(to, tag + " start");
     if (mode == "flash" || mode == "describe")

@@ -31,7 +31,7 @@ class Caller {
     Caller(const Caller &) = delete;
     Caller &operator=(const Caller &) = delete;
     bool send(const void *bytes, size_t size, const std::vector<int> &fds = {}) const;
-    bool receive(Record &record, std::vector<int> *fds = nullptr) const; // false: closed, or nothing for 10 s
+    bool receive(Record &record, std::vector<int> *fds = nullptr) const; // false: closed, or nothing for a minute
     // Sends and waits for the answer; EXITED reports that come in between are kept for report().
     Record call(Record record, const std::vector<int> &fds = {}, std::vector<int> *reply_fds = nullptr);
     Record report();
@@ -49,7 +49,7 @@ class TestKeeper {
     TestKeeper &operator=(const TestKeeper &) = delete;
     void start(const KeeperOptions &options); // a further keeper in the same directory
     int wait();                               // its exit status, or 128 + signal
-    std::string heard(); // next report of a program: "TAG what PID"; "" after 10 s
+    std::string heard(); // next report of a program: "TAG what PID"; "" after a minute
     pid_t heard_pid(const std::string &what); // the pid in the next report, which must begin with `what`
     Record program(const std::string &mode, const std::string &tag, unsigned role, unsigned char id) const;
     std::string sockets() const { return directory + "/run/keeper.sock"; }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Of the same arguments: only the last part of the program's name differs, and the shorter name leaves an empty argument behind it. */
@@ -123,9 +124,10 @@ void vault_reaped(struct keeper *k, pid_t pid)
     k->vault_stale = true;
 }
 
+/* Gone when this returns: whoever waits for the keeper's end waits for all of it. */
 void vault_end(struct keeper *k)
 {
-    if (k->vault)
-        kill(k->vault, SIGKILL);
+    if (k->vault && kill(k->vault, SIGKILL) == 0)
+        waitpid(k->vault, NULL, 0);
     k->vault = 0;
 }

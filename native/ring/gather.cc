@@ -183,15 +183,17 @@ Cause Gather::begin() {
 }
 
 /* A stream begins with an empty packet: readers of CTF take losses from the difference between two packets, so what was lost
- * before the end of the first one would otherwise be known only as "some". */
+ * before the end of the first one would otherwise be known only as "some". It lies a nanosecond before the one behind it: where parts of
+ * a stream lie in several directories babeltrace2 sorts packets by their begins, and those that begin alike the wrong way round. */
 Cause Gather::start() {
     weft_reader_state &state = next_.state;
     const Cause bad = begin();
     if (bad != Cause::kNone || state.packets != 0 || plan_ != Plan::kAppend)
         return bad;
-    packets_.push_back({state.event_timestamp, state.event_timestamp, 0, 0, 0, state.position, 0});
+    const uint64_t before = state.event_timestamp - std::min<uint64_t>(state.event_timestamp, 1);
+    packets_.push_back({before, before, 0, 0, 0, state.position, 0});
     state.packets = 1;
-    state.last_timestamp = state.event_timestamp;
+    state.last_timestamp = before;
     return Cause::kNone;
 }
 

@@ -26,12 +26,17 @@ uint64_t packet_bits(const StreamIdentity &stream, const Packet &packet) {
 
 }  // namespace
 
-void encode_packet_header(const StreamIdentity &stream, const Packet &packet, uint8_t *out) {
+void encode_stream_head(const StreamIdentity &stream, uint8_t *out) {
     out = put_little<uint32_t>(out, 0xC1FC1FC1u);
     std::memcpy(out, stream.uuid, sizeof stream.uuid);
     out += sizeof stream.uuid;
     out = put_little<uint32_t>(out, stream.stream_class_id);
-    out = put_little<uint64_t>(out, stream.stream_instance_id);
+    put_little<uint64_t>(out, stream.stream_instance_id);
+}
+
+void encode_packet_header(const StreamIdentity &stream, const Packet &packet, uint8_t *out) {
+    encode_stream_head(stream, out);
+    out += kStreamHeadBytes;
     out = put_little<uint64_t>(out, packet.begin);
     out = put_little<uint64_t>(out, packet.end);
     out = put_little<uint64_t>(out, packet_bits(stream, packet)); /* content size */

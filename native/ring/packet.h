@@ -32,6 +32,9 @@ inline size_t packet_header_bytes(bool names_cpu) { return kPacketHeaderBytes - 
 constexpr size_t kIndexHeaderBytes = 16;
 constexpr size_t kIndexEntryBytes = 72;
 
+/* The first bytes of each packet of a stream: they say whose it is. */
+constexpr size_t kStreamHeadBytes = 32;
+void encode_stream_head(const StreamIdentity &stream, uint8_t *out);
 /* packet_header_bytes() of them. */
 void encode_packet_header(const StreamIdentity &stream, const Packet &packet, uint8_t *out);
 void encode_index_header(uint8_t *out);

@@ -206,7 +206,7 @@ Packet RingReader::empty_packet() const {
 
 Failure RingReader::prepare(int directory) {
     next_files_ = files_.in(directory);
-    if (Failure bad = next_files_->open(0, 0, 0))
+    if (Failure bad = next_files_->open(stream_, 0, 0, 0))
         return bad;
     uint8_t header[kPacketHeaderBytes], index[kIndexHeaderBytes + kIndexEntryBytes];
     const Packet packet = empty_packet();

@@ -94,7 +94,7 @@ private:
     Step finish(const Gather &gather);
     void roll_files(const Gather &gather, weft_reader_state *next);
     Failure write(const Gather &gather, weft_reader_state *next);
-    Failure open_files(const weft_reader_state &at) { return files_.open(at.file_number, at.file_bytes, at.index_bytes); }
+    Failure open_files(const weft_reader_state &at) { return files_.open(stream_, at.file_number, at.file_bytes, at.index_bytes); }
     Packet empty_packet() const;
     size_t header_bytes() const { return packet_header_bytes(stream_.names_cpu); }
     void persist();

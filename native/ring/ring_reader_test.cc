@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 
 #include "ring/test_cases.h"
 #include "ring/test_set.h"
@@ -52,6 +53,11 @@ void an_unused_ring_gives_one_empty_packet() {
     CHECK_EQUAL(set.flush().packets, 0u);
     CHECK_EQUAL(read_packets(set).size(), size_t{1});
     check_viewed(set, 0, 0);
+    set.emit();
+    set.flush();
+    const std::vector<ReadPacket> packets = read_packets(set);
+    CHECK_EQUAL(packets.size(), size_t{2});
+    CHECK(packets[0].begin < packets[1].begin); /* babeltrace2 sorts by that, where two directories hold the parts of a stream */
 }
 
 void a_partial_sub_buffer_waits_for_the_flush() {
@@ -249,6 +255,27 @@ void a_shortened_file_is_refused() {
     CHECK_EQUAL(set.reader().state().events, 1u);
 }
 
+void a_file_of_another_stream_is_left_as_it_is() {
+    TestSet set;
+    const StreamIdentity first = TestSet::identity(0), second = TestSet::identity(1);
+    StreamIdentity before = second;
+    before.uuid[0] ^= 1;
+    uint8_t header[kPacketHeaderBytes] = {}, index[kIndexHeaderBytes] = {};
+    encode_packet_header(first, Packet{}, header);
+    StreamFiles split(set.directory_fd(), "a_0", FileLimits{4096, 0});
+    CHECK(!split.open(first, 1, 0, 0));
+    std::vector<iovec> vector{{header, sizeof header}};
+    CHECK(!split.write(0, vector, 0, index, sizeof index));
+    StreamFiles whole(set.directory_fd(), "a_0_1");
+    CHECK_EQUAL(whole.open(second, 0, 0, 0).error, EEXIST);
+    CHECK(!whole.is_open());
+    CHECK_EQUAL(std::filesystem::file_size(set.directory() + "/a_0_1"), sizeof header);
+    split.close();
+    CHECK(!split.open(first, 1, sizeof header, sizeof index)); /* who wrote it goes on */
+    CHECK(!whole.open(before, 0, 0, 0)); /* another trace begins anew where an old one lies */
+    CHECK_EQUAL(std::filesystem::file_size(set.directory() + "/a_0_1"), size_t{0});
+}
+
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -271,6 +298,7 @@ int main(int argc, char **argv) {
             {"hold consumes nothing and count writes nothing", hold_consumes_nothing_and_count_writes_nothing},
             {"a new reader cuts what the dead one left half written", a_new_reader_cuts_what_the_dead_one_left_half_written},
             {"a shortened file is refused", a_shortened_file_is_refused},
+            {"a file of another stream is left as it is", a_file_of_another_stream_is_left_as_it_is},
         },
         argc, argv);
 }

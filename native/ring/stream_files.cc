@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace weft {
@@ -23,6 +24,22 @@ Failure cut_file(int fd, uint64_t bytes, const std::string &name) {
     if (static_cast<uint64_t>(status.st_size) > bytes && ftruncate(fd, static_cast<off_t>(bytes)) != 0)
         return failure(errno, name);
     return {};
+}
+
+/*
+ * Channels whose files could meet are refused before they record. Should two do so all the same (those of an older daemon), the second
+ * one must not cut off what the first one wrote. What other traces left under that name goes, as ever.
+ */
+Failure check_owner(int fd, const StreamIdentity &stream, const std::string &name) {
+    uint8_t ours[kStreamHeadBytes], head[kStreamHeadBytes];
+    encode_stream_head(stream, ours);
+    const ssize_t got = pread(fd, head, sizeof head, 0);
+    if (got < 0)
+        return failure(errno, name);
+    const size_t trace = sizeof(uint32_t) + sizeof stream.uuid;
+    if (static_cast<size_t>(got) < sizeof head || std::memcmp(head, ours, trace) != 0 || std::memcmp(head, ours, sizeof head) == 0)
+        return {};
+    return {EEXIST, name + ": another stream of this trace writes this file (channel names that make one file name)"};
 }
 
 /* What is written to a file without a name is gone with the process, and nobody would know. */
@@ -83,13 +100,17 @@ std::string StreamFiles::file_name(uint64_t number) const {
     return limits_.size == 0 ? name_ : name_ + "_" + std::to_string(limits_.count == 0 ? number : number % limits_.count);
 }
 
-Failure StreamFiles::open(uint64_t number, uint64_t data_bytes, uint64_t index_bytes) {
-    const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+Failure StreamFiles::open(const StreamIdentity &stream, uint64_t number, uint64_t data_bytes, uint64_t index_bytes) {
+    const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
     open_name_ = file_name(number);
     if (data_ < 0)
         data_ = openat(directory_, open_name_.c_str(), flags, 0660);
     if (data_ < 0)
         return failure(errno, open_name_);
+    if (Failure bad = check_owner(data_, stream, open_name_)) {
+        ::close(std::exchange(data_, -1));
+        return bad;
+    }
     if (mkdirat(directory_, "index", 0770) != 0 && errno != EEXIST)
         return failure(errno, "index");
     const std::string index_name = "index/" + open_name_ + ".idx";

@@ -13,6 +13,7 @@
 
 #include "ring/failure.h"
 #include "ring/layout.h"
+#include "ring/packet.h"
 
 namespace weft {
 
@@ -42,9 +43,10 @@ public:
     const FileLimits &limits() const { return limits_; }
     /* The same stream's files in another directory. */
     StreamFiles in(int directory) const { return StreamFiles(directory, name_, limits_); }
-    /* Opens or makes the files and cuts them to the given lengths; ESTALE: a file is shorter, so somebody else shortened it.
+    /* Opens or makes the files and cuts them to the given lengths; ESTALE: a file is shorter, so somebody else shortened it; EEXIST:
+     * another stream of the trace that `stream` belongs to has written it, and it is left as it is.
      * `number`: of the trace file, counted without wrapping. */
-    Failure open(uint64_t number, uint64_t data_bytes, uint64_t index_bytes);
+    Failure open(const StreamIdentity &stream, uint64_t number, uint64_t data_bytes, uint64_t index_bytes);
     void close();
     /* Closes, and removes the trace files from the second one up to `number`. */
     Failure remove_further(uint64_t number);

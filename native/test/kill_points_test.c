@@ -214,7 +214,7 @@ static int stop_at(const struct setting *s, uint32_t who, int p, int arrival, pi
 static void survive(const struct setting *s, int p, int q)
 {
     channel.application = SURVIVOR + 1;
-    alarm(10); /* a survivor that is held up ends the test */
+    alarm(120); /* a survivor that is held up ends the test */
     for (uint64_t i = 0; i < SURVIVOR_EVENTS; i++)
         emit(SURVIVOR, i);
     alarm(0);

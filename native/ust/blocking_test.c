@@ -113,7 +113,7 @@ static void time_is_over(void)
     seam.channel.blocking_ns = 30 * MS;
     struct emitting e = emitting(2);
     emit_all(&e);
-    CHECK(e.ns >= 60 * MS && e.ns < 2000 * MS);
+    CHECK(e.ns >= 60 * MS && e.ns < 20000 * MS);
     CHECK_EQUAL(lost_full(), 2);
     CHECK_EQUAL(recorded(), before);
     seam_close(&seam);
@@ -169,12 +169,13 @@ static void missed_wake(void)
     while (waiters() != COUNT)
         usleep(100);
     __atomic_store_n(&seam_ring(&seam, 0)->waiters, 0x7fffffff, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&((const struct weft_set_header *)seam.ring_memory)->doorbell, __ATOMIC_RELAXED) == 0)
+        usleep(100);
     usleep(20000);
-    CHECK(__atomic_load_n(&((const struct weft_set_header *)seam.ring_memory)->doorbell, __ATOMIC_RELAXED) > 0);
     __atomic_store_n(&seam.reader[0].consumed, SMALL, __ATOMIC_SEQ_CST);
     const uint64_t begin = weft_clock_system();
     pthread_join(thread, NULL);
-    CHECK(weft_clock_system() - begin < 1000 * MS);
+    CHECK(weft_clock_system() - begin < 20000 * MS);
     CHECK_EQUAL(lost_full(), 0);
     seam_close(&seam);
 }
@@ -192,7 +193,7 @@ static void switched_off(void)
     const uint64_t begin = weft_clock_system();
     __atomic_store_n(&e.target.public.on, 0, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
-    CHECK(weft_clock_system() - begin < 1000 * MS); /* 10 ms on a machine that has time */
+    CHECK(weft_clock_system() - begin < 20000 * MS); /* 10 ms on a machine that has time */
     CHECK_EQUAL(lost_full(), 0);
     CHECK_EQUAL(seam_ring(&seam, 0)->lock, 0);
     seam_close(&seam);

@@ -112,6 +112,7 @@ int weft_connection_open(struct weft_connection *c, const char *directory, uid_t
     c->application = 0;
     c->batch_sent = 0;
     c->batch_synced = 0;
+    c->batch_complete = 0;
     status = send_hello(c);
     if (status)
         weft_connection_close(c);
@@ -355,8 +356,10 @@ static int dispatch(struct weft_connection *c, uint16_t type, struct weft_cursor
         c->batch_synced = weft_get_u32(m);
         /* An older daemon says no more than the batch, once it has asked for everything. */
         const uint8_t *complete = weft_get(m, 1);
-        if (!complete || *complete)
+        if (!complete || *complete) {
+            c->batch_complete = c->batch_synced;
             weft_registry_detach_unattached(c->index);
+        }
         return 0;
     }
     if (type < WEFT_WIRE_ATTACH || type > WEFT_WIRE_STATEDUMP || !c->application)

@@ -23,6 +23,7 @@ struct weft_connection {
     uint64_t clock_device, clock_inode;
     uint32_t batch_sent;
     uint32_t batch_synced;
+    uint32_t batch_complete; /* the last one that all sessions attached in time */
 };
 
 /* Tries to connect to the daemon whose sockets lie in `directory`; the directory and the daemon must be `uid`'s or root's.

@@ -90,7 +90,7 @@ static void forks(void)
     /* The child has nothing of the parent's; it gets the same ring anew, with another event id. */
     CHECK_EQUAL(trace_record(&d, &s, 5, "app:tick", 3), 0);
     daemon_synced(&d);
-    CHECK(app_answered(&a, 5000, &status));
+    CHECK(app_answered(&a, PATIENCE_MS, &status));
     CHECK_EQUAL(status, 0);
     close(d.fd);
     d.fd = parent;
@@ -114,7 +114,7 @@ static void fork_is_silent(void)
     app_order(&a, APP_FORK, 50);
     CHECK(daemon_register(&d));
     daemon_synced(&d);
-    CHECK(app_answered(&a, 5000, &status));
+    CHECK(app_answered(&a, PATIENCE_MS, &status));
     CHECK_EQUAL(trace_tally(&s).total, 0);
     seam_close(&s);
     trace_end(&d, &a);
@@ -186,7 +186,7 @@ static void distrusts_directories(void)
     daemon_home(&d);
     snprintf(run, sizeof(run), "%s/run", d.home);
     daemon_start(&d);
-    CHECK(registers_within(2000));
+    CHECK(registers_within(PATIENCE_MS));
     CHECK_EQUAL(chown(run, NOBODY, NOBODY), 0);
     CHECK(!registers_within(300));
     CHECK_EQUAL(chown(run, 0, 0), 0);
@@ -224,7 +224,7 @@ static void distrusts_peers(void)
     if (impostor == 0)
         _exit(hello_as_nobody(ready[1]));
     CHECK_EQUAL(read(ready[0], &byte, 1), 1);
-    app_start(&a, &d, trace_environment());
+    app_start(&a, &d, "WEFT_REGISTER_TIMEOUT=3000"); /* it does not wait for such a one either way */
     app_do(&a, APP_REGISTER, 0);
     waitpid(impostor, &status, 0);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);

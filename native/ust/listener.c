@@ -265,25 +265,28 @@ void weft_listener_notify(void)
     weft_doorbell_ring(&listener.doorbell);
 }
 
-static int settled(uint32_t batch)
+static int settled(uint32_t batch, int wholly)
 {
     for (int i = 0; i < WEFT_CONNECTIONS; i++) {
         const struct weft_connection *c = &listener.connections[i];
-        if (c->state == WEFT_CONNECTION_PENDING || (c->state == WEFT_CONNECTION_UP && (int32_t)(c->batch_synced - batch) < 0))
+        const uint32_t reached = wholly ? c->batch_complete : c->batch_synced;
+        if (c->state == WEFT_CONNECTION_PENDING || (c->state == WEFT_CONNECTION_UP && (int32_t)(reached - batch) < 0))
             return 0;
     }
     return 1;
 }
 
-static long register_timeout_ms(void)
+static const char *chosen_timeout(void)
 {
     const char *value = secure_getenv("WEFT_REGISTER_TIMEOUT");
-    return value && value[0] ? atol(value) : REGISTER_TIMEOUT_MS;
+    return value && value[0] ? value : NULL;
 }
 
 void weft_listener_wait(void)
 {
-    const long timeout = register_timeout_ms();
+    const char *chosen = chosen_timeout();
+    const long timeout = chosen ? atol(chosen) : REGISTER_TIMEOUT_MS;
+    const int wholly = chosen && timeout > 0; /* for ever nobody waits for a session that may never attach it */
     if (timeout == 0)
         return;
     struct timespec deadline;
@@ -297,7 +300,7 @@ void weft_listener_wait(void)
     weft_registry_lock();
     const uint32_t batch = listener.batch;
     int status = 0;
-    while (listener.thread && status == 0 && !settled(batch))
+    while (listener.thread && status == 0 && !settled(batch, wholly))
         status = weft_registry_wait(&listener.changed, &deadline);
     weft_registry_unlock();
 }

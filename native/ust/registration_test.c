@@ -37,7 +37,7 @@ static void announces(void)
     app_do(&a, APP_UNREGISTER_LATE, 0);
     int type;
     do {
-        type = daemon_receive(&d, 5000);
+        type = daemon_receive(&d, PATIENCE_MS);
     } while (type == WEFT_WIRE_READY);
     CHECK_EQUAL(type, WEFT_WIRE_POINT_GONE);
     trace_end(&d, &a);
@@ -52,6 +52,33 @@ static void waits_until_synced(void)
     trace_end(&d, &a);
 }
 
+/* The daemon answers, but a session has not attached the program yet: who gave it time waits for that as well. */
+static int waits_for_late_sessions(const char *timeout, int looks)
+{
+    uint64_t ms;
+    daemon_home(&d);
+    daemon_start(&d);
+    app_start(&a, &d, timeout);
+    app_order(&a, APP_REGISTER, 0);
+    CHECK(daemon_register(&d));
+    daemon_late(&d);
+    int answered = 0;
+    while (!(answered = app_answered(&a, 10, &ms)) && looks-- > 0) {
+        if (daemon_ready(&d, 0)) /* the points came as a batch of their own */
+            daemon_late(&d);
+    }
+    if (!answered)
+        trace_release(&d, &a);
+    trace_end(&d, &a);
+    return !answered;
+}
+
+static void waits_as_long_as_it_is_told(void)
+{
+    CHECK(waits_for_late_sessions("WEFT_REGISTER_TIMEOUT=60000", 20));
+    CHECK(!waits_for_late_sessions("WEFT_REGISTER_TIMEOUT=-1", PATIENCE_MS / 10));
+}
+
 static uint64_t register_unanswered(const char *timeout, int daemon_there)
 {
     uint64_t ms = 0;
@@ -60,17 +87,28 @@ static uint64_t register_unanswered(const char *timeout, int daemon_there)
         daemon_start(&d);
     app_start(&a, &d, timeout);
     app_order(&a, APP_REGISTER, 0);
-    CHECK(app_answered(&a, 15000, &ms));
+    CHECK(app_answered(&a, PATIENCE_MS, &ms));
     trace_end(&d, &a);
     return ms;
 }
 
+/* Of several tries: a machine may hold up any of them. */
+static uint64_t least_wait(const char *timeout, int daemon_there, uint64_t wanted)
+{
+    uint64_t least = UINT64_MAX;
+    for (int tries = 0; tries < 10 && least >= wanted; tries++) {
+        const uint64_t ms = register_unanswered(timeout, daemon_there);
+        least = ms < least ? ms : least;
+    }
+    return least;
+}
+
 static void bounded_wait(void)
 {
-    const uint64_t short_wait = register_unanswered("WEFT_REGISTER_TIMEOUT=300", 1);
+    const uint64_t short_wait = least_wait("WEFT_REGISTER_TIMEOUT=300", 1, 2500);
     CHECK(short_wait >= 299 && short_wait < 2500);
-    CHECK(register_unanswered("WEFT_REGISTER_TIMEOUT=0", 1) < 250);
-    CHECK(register_unanswered("WEFT_REGISTER_TIMEOUT=-1", 0) < 250); /* no daemon: nothing to wait for */
+    CHECK(least_wait("WEFT_REGISTER_TIMEOUT=0", 1, 250) < 250);
+    CHECK(least_wait("WEFT_REGISTER_TIMEOUT=-1", 0, 250) < 250); /* no daemon: nothing to wait for */
 }
 
 static void records(void)
@@ -305,7 +343,7 @@ static void refuses(void)
 static int hangs_up(void)
 {
     int type;
-    while ((type = daemon_receive(&d, 5000)) > 0)
+    while ((type = daemon_receive(&d, PATIENCE_MS)) > 0)
         ;
     return type == -1;
 }
@@ -356,6 +394,7 @@ static void cases(void)
 {
     seam_case("a program announces its points, built-in ones, and later ones alone", announces);
     seam_case("the constructor waits until the daemon has said everything", waits_until_synced);
+    seam_case("who gave WEFT_REGISTER_TIMEOUT a time waits for sessions that are late, too", waits_as_long_as_it_is_told);
     seam_case("the wait is bounded by WEFT_REGISTER_TIMEOUT, and there is none without a daemon", bounded_wait);
     seam_case("enable, start, stop, disable: exactly the events in between are recorded", records);
     seam_case("one event into two channels, each with its own id", two_channels);

@@ -14,7 +14,6 @@
 
 #include "ust/wait_page.h"
 
-#define PATIENCE_MS 5000
 
 static void must(int holds, const char *what)
 {
@@ -364,7 +363,9 @@ static void become_app(const struct test_daemon *d, const char *variable, int or
     dup2(answers, 1);
     close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
     setenv("WEFT_HOME", d->home, 1);
-    setenv("TSAN_OPTIONS", "die_after_fork=0", 0); /* a forked child has a listener thread of its own */
+    setenv("WEFT_REGISTER_TIMEOUT", "60000", 1); /* who plays the daemon may lose the processor */
+    /* A forked child has a listener thread of its own; and an end that waits a second for other threads is most of the time of a test. */
+    setenv("TSAN_OPTIONS", "die_after_fork=0:atexit_sleep_ms=50", 0);
     if (variable)
         putenv((char *)(uintptr_t)variable);
     if (readlink("/proc/self/exe", self, sizeof(self) - 1) > 0) {
@@ -406,7 +407,7 @@ uint64_t app_do(struct test_app *a, enum app_verb verb, uint32_t argument)
 {
     uint64_t value = 0;
     app_order(a, verb, argument);
-    must(app_answered(a, 20000, &value), "the application answers");
+    must(app_answered(a, PATIENCE_MS, &value), "the application answers");
     return value;
 }
 

@@ -12,6 +12,7 @@
 #include "ust/test_seam.h"
 
 #define DAEMON_POINTS_MAX 64
+#define PATIENCE_MS 60000 /* for what comes at once, unless the machine is busy */
 #define DAEMON_NOTHING 0 /* daemon_receive: the time is over; -1: the application closed the connection */
 
 struct test_daemon {
@@ -62,7 +63,7 @@ void daemon_late(struct test_daemon *d);
 int daemon_register(struct test_daemon *d);
 uint32_t daemon_point(const struct test_daemon *d, const char *name); /* id, 0: not announced */
 
-/* Commands; each returns the status that the application acknowledges, -1 when it does not within 5 s. */
+/* Commands; each returns the status that the application acknowledges, -1 when it does not within PATIENCE_MS. */
 int daemon_attach(struct test_daemon *d, uint32_t channel, const uint8_t ring_id[16], const struct weft_geometry *g, int ring_fd,
                   int reader_fd, const struct weft_context_wanted *contexts, uint16_t count);
 int daemon_enable(struct test_daemon *d, uint32_t channel, uint32_t point, uint32_t event_id);

@@ -101,7 +101,7 @@ static inline void trace_release(struct test_daemon *d, struct test_app *a)
     for (int tries = 0; !app_answered(a, 10, &ms); tries++) {
         if (daemon_ready(d, 0))
             daemon_synced(d);
-        if (tries > 250) {
+        if (tries > 5000) {
             CHECK(!"the program is held up");
             return;
         }

@@ -158,7 +158,7 @@ static void captures_fields(void)
     capture_element(NETWORK, 1);
     CHECK_EQUAL(watch(5, "app:kinds"), 0);
     app_do(&a, APP_EMIT_KINDS, 1);
-    CHECK(told(&t, 5000) && t.watch == 5 && t.point == daemon_point(&d, "app:kinds") && t.count == FIELDS + 4 && t.discarded == 0);
+    CHECK(told(&t, PATIENCE_MS) && t.watch == 5 && t.point == daemon_point(&d, "app:kinds") && t.count == FIELDS + 4 && t.discarded == 0);
     CHECK(t.timestamp != 0);
     CHECK(t.values[A].kind == 1 && (int64_t)t.values[A].number == -1);
     CHECK(t.values[B].kind == 1 && t.values[B].number == 2);
@@ -186,7 +186,7 @@ static void cuts_long_ones(void)
     capture_field(QUEUE);
     CHECK_EQUAL(watch(6, "app:kinds"), 0);
     app_do(&a, APP_EMIT_KINDS, 200);
-    CHECK(told(&t, 5000) && t.count == 5);
+    CHECK(told(&t, PATIENCE_MS) && t.count == 5);
     CHECK_EQUAL(t.values[0].length, 2000);
     CHECK_EQUAL(t.values[1].length, 2000);
     CHECK(t.values[2].kind == 4 && t.values[2].length < 40);
@@ -199,7 +199,7 @@ static void cuts_long_ones(void)
     while (told(&t, 0))
         ;
     app_do(&a, APP_EMIT_KINDS, 1);
-    CHECK(told(&t, 5000) && t.count == 256 && t.values[15].kind == 1);
+    CHECK(told(&t, PATIENCE_MS) && t.count == 256 && t.values[15].kind == 1);
     capture_field(A);
     CHECK_EQUAL(watch(6, "app:kinds"), EINVAL);
     trace_end(&d, &a);
@@ -221,7 +221,7 @@ static void captures_contexts(void)
     capture_context(WEFT_CONTEXT_VEUID);
     CHECK_EQUAL(watch(7, "app:tick"), 0);
     app_do(&a, APP_EMIT, 1);
-    CHECK(told(&t, 5000) && t.count == 10);
+    CHECK(told(&t, PATIENCE_MS) && t.count == 10);
     CHECK(t.values[0].kind == 1 && t.values[0].number == (uint64_t)a.pid);
     CHECK(t.values[1].kind == 1 && t.values[1].number == (uint64_t)a.pid);
     CHECK(is_text(&t, 2, "test_app"));
@@ -231,7 +231,7 @@ static void captures_contexts(void)
     CHECK(t.values[8].kind == 2 && t.values[8].number != 0 && t.values[9].kind == 2 && t.values[9].number == geteuid());
     app_do(&a, APP_CONTEXT, 9);
     app_do(&a, APP_EMIT, 1);
-    CHECK(told(&t, 5000) && t.values[6].kind == 2 && t.values[6].number == 9);
+    CHECK(told(&t, PATIENCE_MS) && t.values[6].kind == 2 && t.values[6].number == 9);
     trace_end(&d, &a);
 }
 
@@ -242,7 +242,7 @@ static void filters_and_stops(void)
     capture_field(1);
     CHECK_EQUAL(watch_ticks(1, EQ, 3), 0);
     app_do(&a, APP_EMIT, 10);
-    CHECK(told(&t, 5000) && t.values[0].kind == 2 && t.values[0].number == 3 && !told(&t, 0));
+    CHECK(told(&t, PATIENCE_MS) && t.values[0].kind == 2 && t.values[0].number == 3 && !told(&t, 0));
     none();
     CHECK_EQUAL(watch_ticks(1, GE, 4), 0); /* in its place */
     app_do(&a, APP_EMIT, 10);
@@ -279,10 +279,10 @@ static void counts_what_is_discarded(void)
     CHECK(came > 10 && came < 20000);
     CHECK_EQUAL(watch_ticks(1, EQ, 0), 0); /* the number is handed on */
     app_do(&a, APP_EMIT, 1);
-    CHECK(told(&t, 5000));
+    CHECK(told(&t, PATIENCE_MS));
     CHECK_EQUAL(t.discarded, 20000 - came);
     app_do(&a, APP_EMIT, 1);
-    CHECK(told(&t, 5000) && t.discarded == 0);
+    CHECK(told(&t, PATIENCE_MS) && t.discarded == 0);
     trace_end(&d, &a);
 }
 
@@ -450,7 +450,7 @@ static void stops_under_load(void)
     app_do(&a, APP_EMIT_FOR_EVER, 8);
     for (uint32_t round = 1; round <= 40; round++) {
         CHECK_EQUAL(round % 3 ? watch(round, "app:tick") : watch_ticks(round, GE, 0), 0);
-        CHECK(told(&t, 5000) && t.watch == round && t.values[0].kind == 2);
+        CHECK(told(&t, PATIENCE_MS) && t.watch == round && t.values[0].kind == 2);
         if (round % 2)
             CHECK_EQUAL(watch_ticks(round, GE, 10), 0);
         CHECK_EQUAL(daemon_unwatch(&d, round, UINT32_MAX), 0);
@@ -465,7 +465,7 @@ static void stops_under_load(void)
     CHECK(daemon_register(&d));
     daemon_synced(&d);
     CHECK_EQUAL(watch(2, "app:tick"), 0);
-    CHECK(told(&t, 5000) && t.watch == 2);
+    CHECK(told(&t, PATIENCE_MS) && t.watch == 2);
     trace_end(&d, &a);
 }
 

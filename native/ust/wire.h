@@ -30,7 +30,7 @@
  *   START        u32 command, u32 channel       (events are recorded from now on)
  *   STOP         u32 command, u32 channel       (acknowledged when no thread can commit any more)
  *   DETACH       u32 command, u32 channel       (implies STOP and DISABLE of all; the memory is given back)
- *   SYNCED       u32 batch, u8 complete         (the constructor need not wait. complete 1: all commands that follow from READY were sent, and
+ *   SYNCED       u32 batch, u8 complete         (the constructor need not wait, unless its user gave it more time. complete 1: all commands that follow from READY were sent, and
  *                                               what a former daemon had attached and this one did not is dropped; 0: some are late,
  *                                               and recording goes on as it stood until a SYNCED that is complete)
  *   WATCH        u32 command, u32 watch, u32 point, u32 filter length, filter bytecode, u16 capture count, captures...

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
@@ -46,6 +47,48 @@ test('names have rules, and the rule is said', () => {
   refuses('session-exists', 1, /good/, 'create', 'good');
   refuses('channel-name-invalid', 1, /\./, 'enable-channel', '-u', '-s', 'good', '.hidden');
   refuses('channel-name-invalid', 1, /metadata/, 'enable-channel', '-u', '-s', 'good', 'metadata');
+});
+
+test('what no relay takes is refused before anything is recorded for it', () => {
+  const relay = '--set-url=nats://127.0.0.1:1';
+  refuses('session-name-invalid', 1, /hidden directory/, 'create', '.quiet', relay);
+  refuses('session-name-invalid', 1, /more than 228 bytes/, 'create', 'x'.repeat(240), relay);
+  refuses('session-name-invalid', 1, /hidden directory/, 'create', '.quiet', '--snapshot', relay);
+  assert.match(weft.run('create', 'tabbed', `${relay}/a\tb`).stderr, /"a\\tb" is no directory below the relay/);
+  weft.ok('create', '.quiet', '-o', weft.trace('quiet'));
+  refuses('destination-wrong', 1, /no relay takes session `.quiet`/, 'enable-consumer', '-s', '.quiet', 'nats://127.0.0.1:1');
+  weft.ok('destroy', '.quiet');
+  weft.ok('create', '.still', '--snapshot', '-o', weft.trace('still'));
+  weft.ok('snapshot', 'del-output', '-s', '.still', '1');
+  refuses(
+    'destination-wrong',
+    1,
+    /no relay takes session `.still`/,
+    'snapshot',
+    'add-output',
+    '-s',
+    '.still',
+    'nats://127.0.0.1:1',
+  );
+  weft.ok('destroy', '.still');
+  const file = join(weft.home, 'quiet.yaml');
+  writeFileSync(file, 'weft: 1\nsessions:\n  - {name: .quiet, output: "nats://127.0.0.1:1", channels: []}\n');
+  assert.match(weft.run('load', '-i', file).stderr, /hidden directory/);
+});
+
+test('channels whose files would have one name are not of one session, however it is made', () => {
+  weft.ok('create', 'meeting', '-o', weft.trace('meeting'));
+  weft.ok('enable-channel', '-u', '-s', 'meeting', 'a', '--tracefile-size=128k', '--subbuf-size=64k');
+  const says = /`a_0` and `a` of recording session `meeting` would both write a file `a_0_0`/;
+  refuses('channel-files-meet', 1, says, 'enable-channel', '-u', '-s', 'meeting', 'a_0');
+  refuses('channel-files-meet', 1, /`a_l_0_0`/, 'enable-channel', '-u', '-s', 'meeting', 'a_l', '--tracefile-size=128k');
+  weft.ok('destroy', 'meeting');
+  const file = join(weft.home, 'meeting.yaml');
+  const channels = '[{name: b, events: []}, {name: b_l, events: []}]';
+  writeFileSync(file, `weft: 1\nsessions:\n  - {name: meeting, channels: ${channels}}\n`);
+  const loaded = weft.run('load', '-i', file);
+  assert.equal(loaded.status, 1);
+  assert.match(loaded.stderr, /`b_l` and `b` of recording session `meeting` would both write a file `b_l_0`/);
 });
 
 test('an output directory that cannot be written is refused with its path before anything is recorded', () => {
@@ -136,9 +179,10 @@ test('options that are unknown or not done yet are refused by name', () => {
 });
 
 test('a second session daemon of the same user is refused; the first goes on', () => {
+  weft.ok('sessiond', '--background');
   const second = weft.run('sessiond', '--background');
   assert.equal(second.status, 1);
-  assert.match(second.stderr, /runs already \(pid \d+\)/);
+  assert.match(second.stderr, /runs already \(pid \d+\): it was started by `weft sessiond`\./);
   assert.match(weft.ok('-n', 'list'), /good/);
 });
 
@@ -157,14 +201,14 @@ test('a home that cannot be made, or is somebody else’s, is named at once', ()
   const nowhere = spawnSync(CLI, ['list'], {
     env: { ...weft.env, WEFT_HOME: '/proc/nowhere' },
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: COMMAND_MS,
   });
   assert.equal(nowhere.status, 1, nowhere.stderr);
   assert.match(nowhere.stderr, /cannot be made \(ENOENT\)/);
   const open = join(weft.home, 'open');
   mkdirSync(join(open, 'run'), { recursive: true });
   chmodSync(join(open, 'run'), 0o777);
-  const shared = spawnSync(CLI, ['list'], { env: { ...weft.env, WEFT_HOME: open }, encoding: 'utf8', timeout: 20_000 });
+  const shared = spawnSync(CLI, ['list'], { env: { ...weft.env, WEFT_HOME: open }, encoding: 'utf8', timeout: COMMAND_MS });
   assert.equal(shared.status, 1);
   assert.match(shared.stderr, /only you can write/);
 });
@@ -181,7 +225,11 @@ test('a bus that is not there is named', () => {
   try {
     const ran = lonely.run('sessiond', '--background', '--bus-url', 'nats://127.0.0.1:1');
     assert.notEqual(ran.status, 0);
-    assert.match(ran.stderr, /log/);
+    assert.match(ran.stderr, /bus cannot be reached: connection refused/);
+    assert.match(ran.stderr, /nats:\/\/127\.0\.0\.1:1/);
+    // Its keeper does not go on trying behind the back of whoever was told so.
+    const again = lonely.run('--no-sessiond', 'list');
+    assert.notEqual(again.status, 0);
   } finally {
     lonely.dispose();
   }

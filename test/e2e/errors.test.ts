@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { after, before, test } from 'node:test';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
@@ -15,7 +16,7 @@ interface Case {
 
 const run = (words: readonly string[]): Promise<{ status: number; said: string }> =>
   new Promise((done) => {
-    const child = execFile(CLI, words, { env: weft.env, timeout: 30_000 }, (_error, stdout, stderr) =>
+    const child = execFile(CLI, words, { env: weft.env, timeout: COMMAND_MS }, (_error, stdout, stderr) =>
       done({ status: child.exitCode ?? -1, said: `${stdout}${stderr}` }),
     );
   });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { babeltrace, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
@@ -42,7 +43,7 @@ const heldMemory = (): number => {
 };
 
 const falls = async (from: number, subbufs: number): Promise<void> => {
-  const until = Date.now() + 20_000;
+  const until = Date.now() + PATIENCE_MS;
   while (from - heldMemory() < subbufs * SUBBUF && Date.now() < until) await new Promise((done) => setTimeout(done, 20));
   assert.ok(from - heldMemory() >= subbufs * SUBBUF, `${from} bytes before, ${heldMemory()} now`);
 };

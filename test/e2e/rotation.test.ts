@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
 
 const weft = new Weft();
@@ -33,7 +34,7 @@ const recordedIn = (session: string): number =>
   );
 
 const until = async (what: string, holds: () => boolean): Promise<void> => {
-  for (const deadline = Date.now() + 8_000; !holds(); await new Promise((done) => setTimeout(done, 20))) {
+  for (const deadline = Date.now() + PATIENCE_MS; !holds(); await new Promise((done) => setTimeout(done, 20))) {
     assert.ok(Date.now() < deadline, what);
   }
 };

@@ -5,6 +5,7 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { COMMAND_MS } from '../support/patience.ts';
 import { Weft } from '../support/weft.ts';
 
 const weft = new Weft();
@@ -162,7 +163,7 @@ test('what cannot be loaded is refused with its place, and leaves nothing behind
 const options = (home: string) => ({
   env: { ...process.env, LTTNG_HOME: home, HOME: home },
   encoding: 'utf8' as const,
-  timeout: 20_000,
+  timeout: COMMAND_MS,
   ...(process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}),
 });
 

@@ -17,7 +17,7 @@ interface Heard {
 
 /** `weft listen`: resolves with what it heard when it ends. */
 const listening = async (...args: string[]): Promise<() => Promise<Heard[]>> => {
-  const child: ChildProcess = spawn(CLI, ['listen', ...args, '--json', '--for', '20s'], { env: weft.env });
+  const child: ChildProcess = spawn(CLI, ['listen', ...args, '--json', '--for', '120s'], { env: weft.env });
   let text = '';
   child.stdout!.on('data', (bytes: Buffer) => {
     text += bytes.toString();

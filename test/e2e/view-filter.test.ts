@@ -132,23 +132,35 @@ describe('view --filter', () => {
     const watch = (filter: string) => {
       const words = ['view', '--live', 'live', '--json', '--limit', '4', '--filter', filter];
       const watching = spawn(CLI, words, { env: weft.env, stdio: ['ignore', 'pipe', 'pipe'] });
-      let text = '';
+      let [text, said] = ['', ''];
+      watching.stderr.on('data', (data: Buffer) => {
+        said += data;
+      });
       watching.stdout.on('data', (data: Buffer) => {
         text += data;
       });
-      const ready = new Promise<void>((resolve) =>
-        watching.stderr.on('data', (data: Buffer) => String(data).includes('Watching') && resolve()),
-      );
+      const ready = new Promise<void>((resolve) => watching.stderr.on('data', () => said.includes('Watching') && resolve()));
       const amounts = new Promise<number[]>((resolve) =>
         watching.once('close', () => resolve(lines(text).map((line) => JSON.parse(line).fields.amount))),
       );
-      return { ready, amounts };
+      const warned = new Promise<void>((resolve) =>
+        watching.stderr.on(
+          'data',
+          () => /session until now has field amont; nearest of its fields: amount,/.test(said) && resolve(),
+        ),
+      );
+      return { ready, amounts, warned, end: () => watching.kill() };
     };
     const [large, small] = [watch('amount > 45'), watch('amount < -46')];
     await Promise.all([large.ready, small.ready]);
     const program = spawn(build('orders'), { env: weft.env, stdio: 'ignore' });
     assert.deepEqual(await large.amounts, [46, 47, 48, 49]);
     assert.deepEqual(await small.amounts, [-50, -49, -48, -47]);
+    // Events are known by now; nobody would see why nothing is shown.
+    const wrong = watch('amont > 45');
+    await wrong.warned;
+    wrong.end();
+    assert.deepEqual(await wrong.amounts, []);
     program.kill();
   });
 });

@@ -142,6 +142,26 @@ describe('view', () => {
     assert.match(weft.run('view', '--live', 'nosuch').stderr, /does not exist/);
   });
 
+  test('--live ends with the session: that is said, and is no error', async () => {
+    weft.session('ending');
+    const watching = spawn(CLI, ['view', '--live', 'ending', '--json'], { env: weft.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [shown, told] = ['', ''];
+    watching.stdout.on('data', (data: Buffer) => {
+      shown += data;
+    });
+    const ended = new Promise((resolve) => watching.once('close', resolve));
+    await new Promise<void>((resolve) =>
+      watching.stderr.on('data', (data: Buffer) => {
+        told += data;
+        if (told.includes('Watching')) resolve();
+      }),
+    );
+    weft.ok('destroy', 'ending');
+    assert.equal(await ended, 0, told);
+    assert.match(told, /ending has ended/);
+    assert.equal(shown, '');
+  });
+
   test('another viewer gets the paths, and none of the own options', () => {
     assert.match(weft.ok('view', 'told', '-e', 'echo seen'), new RegExp(`seen ${trace}`));
     assert.match(weft.run('view', 'told', '-e', 'echo', '--limit', '1').stderr, /--limit' is for the own viewer/);

@@ -18,7 +18,7 @@ const silent: Log = { info: () => {}, warn: () => {}, error: () => {} };
 const filesBelow = (path: string): string[] =>
   statSync(path).isDirectory() ? readdirSync(path).flatMap((name) => filesBelow(join(path, name))) : [path];
 
-describe('a bus with a password in its URL', { timeout: 60_000 }, () => {
+describe('a bus with a password in its URL', { timeout: 300_000 }, () => {
   const weft = new Weft();
   const children: ChildProcess[] = [];
   let url: string;

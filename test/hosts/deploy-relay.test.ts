@@ -28,7 +28,7 @@ const commandsOf = (section: string): string[] => {
   return block.split('\n').filter((line) => line !== '' && !/^(useradd|systemctl) |\/systemd\//.test(line));
 };
 
-describe('a relay of a fleet, deployed', { timeout: 60_000, skip: missing() }, () => {
+describe('a relay of a fleet, deployed', { timeout: 300_000, skip: missing() }, () => {
   const root = mkdtempSync(join(tmpdir(), 'weft-deployed-'));
   /** Paths of the machine as they are here. */
   const here = (text: string): string =>

@@ -1,7 +1,7 @@
 /** What deploy/ holds: units, image, compose file and chart say what the programs understand, and what belongs together fits. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -10,6 +10,7 @@ import { parse } from 'yaml';
 import { type KubernetesObject, renderChart } from '../support/chart.ts';
 import { startEngine } from '../support/container-engine.ts';
 import { Enclosure, enclosureMissing } from '../support/enclosure.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, ROOT } from '../support/weft.ts';
 
 const DEPLOY = join(ROOT, 'deploy');
@@ -59,7 +60,7 @@ describe('systemd units', () => {
   }
 
   test('the session daemon’s unit hears that it is ready, and then the watchdog’s word', {
-    timeout: 30_000,
+    timeout: COMMAND_MS,
     skip: !has('python3'),
   }, () => {
     assert.match(readFileSync(join(DEPLOY, 'systemd/weft-sessiond.service'), 'utf8'), /^Type=notify$[\s\S]*^WatchdogSec=/m);
@@ -87,7 +88,7 @@ finally:
   });
 });
 
-describe('container image', { timeout: 120_000 }, () => {
+describe('container image', { timeout: 300_000 }, () => {
   const image = join(directory, 'image');
   const root = process.getuid?.() === 0;
 
@@ -135,7 +136,7 @@ interface Service {
   readonly volumes: readonly string[];
 }
 
-describe('compose file', { timeout: 60_000 }, () => {
+describe('compose file', { timeout: 300_000 }, () => {
   const file = parse(readFileSync(join(DEPLOY, 'compose/compose.yaml'), 'utf8'), { merge: true }) as {
     readonly services: Readonly<Record<string, Service>>;
     readonly volumes: Readonly<Record<string, unknown>>;
@@ -167,6 +168,7 @@ interface PodSpec {
     readonly image: string;
     readonly args: readonly string[];
     readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+    readonly ports?: readonly { readonly containerPort: number }[];
   }[];
   readonly volumes: readonly {
     readonly name: string;
@@ -200,10 +202,12 @@ const lint = (objects: readonly KubernetesObject[]): string[] => {
     complain(serviceName === undefined || services.includes(serviceName), `no service ${serviceName}`);
     const volumes = [...template.spec.volumes.map(({ name }) => name), ...volumeClaimTemplates.map((one) => one.metadata.name)];
     complain(new Set(volumes).size === volumes.length, 'two volumes of one name');
-    for (const { name, image, args, volumeMounts } of template.spec.containers) {
+    for (const { name, image, args, volumeMounts, ports = [] } of template.spec.containers) {
       complain(/^[^:]+:[^:]+$/.test(image), `image ${image}`);
       for (const mount of volumeMounts)
         complain(volumes.includes(mount.name), `${name} mounts ${mount.name}, which is not there`);
+      for (const { containerPort } of ports)
+        complain(args.includes(`--live-port=tcp://0.0.0.0:${containerPort}`), `nothing listens at port ${containerPort}`);
       for (const option of unknownOptions(args)) complain(false, `${args[0]} has no option ${option}`);
     }
     return wrong;
@@ -217,7 +221,7 @@ describe('Helm chart (rendered and linted by the test; helm is not asked)', () =
     assert.deepEqual(lint(renderChart(chart, {})), []);
     const turned = renderChart(chart, {
       hosts: { names: ['node-a', 'node-b.example'] },
-      relay: { storageClass: 'fast', live: { expose: true } },
+      relay: { storageClass: 'fast', live: { expose: true, port: 6000 } },
     });
     assert.deepEqual(lint(turned), []);
     assert.deepEqual(
@@ -239,6 +243,31 @@ describe('Helm chart (rendered and linted by the test; helm is not asked)', () =
       ['node-a.fleet.json node-a/fleet.json', 'node-a.user.creds node-a/user.creds', 'node-a.ca.pem node-a/ca.pem'],
     );
     assert.ok(spec.containers[0]!.args.includes('--fleet=/etc/weft/hosts/$(NODE_NAME)/fleet.json'));
+  });
+
+  test('the lines that the documentation gives make every secret that the chart mounts', () => {
+    const place = mkdtempSync(join(directory, 'chart-'));
+    const script = (name: string, text: string) => writeFileSync(join(place, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    script('kubectl', 'case "$*" in get*) echo node-a node-b;; *) echo "$@";; esac');
+    script('helm', 'echo helm "$@"');
+    script('weft', `exec '${CLI}' "$@"`);
+    const text = readFileSync(join(ROOT, 'docs/deploy.md'), 'utf8');
+    const [, lines] = /## 7\. Kubernetes[\s\S]*?```sh\n([\s\S]*?)```/.exec(text)!;
+    const env = { ...process.env, PATH: `${place}:${process.env.PATH}`, WEFT_KEYS: join(place, 'keys') };
+    const said = execFileSync(
+      'sh',
+      ['-ec', `weft keys init keys --server=nats1 >/dev/null\nweft keys relay store >/dev/null\n${lines}`],
+      {
+        cwd: place,
+        env,
+        encoding: 'utf8',
+      },
+    );
+    assert.match(said, /^create secret generic weft-hosts --from-file=secret\/$/m);
+    assert.deepEqual(
+      readdirSync(join(place, 'secret')).sort(),
+      ['node-a', 'node-b'].flatMap((node) => ['ca.pem', 'fleet.json', 'user.creds'].map((file) => `${node}.${file}`)),
+    );
   });
 
   test('the lint finds a mount without volume and a selector that selects nothing', () => {

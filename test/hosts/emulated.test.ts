@@ -4,13 +4,14 @@ import { after, before, describe, test } from 'node:test';
 import type { OperationReport } from '../../actors/fleet-operation.ts';
 import { applyOnce } from '../support/emulated/applies.ts';
 import { EmulatedFleet } from '../support/emulated/fleet.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 
 const HOSTS = 50;
 
 const refusals = ({ hosts }: OperationReport): string[] =>
   hosts.flatMap(({ host, error }) => (error ? [`${host} ${error.code}`] : []));
 
-describe('fifty emulated hosts', { timeout: 60_000 }, () => {
+describe('fifty emulated hosts', { timeout: 300_000 }, () => {
   let fleet: EmulatedFleet;
   before(async () => {
     fleet = await EmulatedFleet.start(HOSTS, 2);
@@ -35,7 +36,7 @@ describe('fifty emulated hosts', { timeout: 60_000 }, () => {
 
   test('what an operator declares in the bucket of the fleet all follow, and the next generation as well', async () => {
     for (const generation of [1, 2]) {
-      const applied = await applyOnce(fleet, 'declared', `weft_test:${generation}*`, 20_000);
+      const applied = await applyOnce(fleet, 'declared', `weft_test:${generation}*`, PATIENCE_MS);
       assert.equal(applied.generation, generation);
       assert.equal(applied.looks.at(-1)?.following, HOSTS);
     }
@@ -55,7 +56,8 @@ describe('fifty emulated hosts', { timeout: 60_000 }, () => {
     await fleet.kill(1);
     const begin = performance.now();
     const { report } = await fleet.operate('session.stop', { session: 's' }, { stallMs: 1_000 });
-    assert.ok(performance.now() - begin < 5_000);
+    // Without a limit of its own it would wait for 30 s.
+    assert.ok(performance.now() - begin < 30_000);
     assert.equal(report.state, 'partial');
     assert.equal(report.hosts.length, HOSTS);
     const gone = refusals(report);

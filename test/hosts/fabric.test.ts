@@ -56,7 +56,7 @@ describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: enclosureMissi
   /** More of a session comes to the relay than was there. */
   const arrives = async (host: Machine, session: string): Promise<void> => {
     const before = fabric.bytes(host, session);
-    await until(() => fabric.bytes(host, session) > before, `${session} of ${host.host.name} arrives`, 30_000);
+    await until(() => fabric.bytes(host, session) > before, `${session} of ${host.host.name} arrives`);
   };
 
   /** Both hosts record into `session` while `happens`; everything is at the relay at the end. */
@@ -96,7 +96,7 @@ describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: enclosureMissi
   };
 
   test('hosts see each other; the network is cut, one way and both, NATS is killed, then the relay: nothing is lost, nothing there twice', async () => {
-    await until(() => /web-1 +ready[\s\S]*web-2 +ready/.test(web2.weft('hosts')), 'both are there', 20_000);
+    await until(() => /web-1 +ready[\s\S]*web-2 +ready/.test(web2.weft('hosts')), 'both are there');
     await underLoad('trouble', async () => {
       await cutNetwork('trouble');
       await killServers('trouble');
@@ -108,7 +108,7 @@ describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: enclosureMissi
     writeFileSync(file, FLEET_SESSION);
     const shown = (state: string) => {
       const everyHost = new RegExp(fabric.hosts.map(({ host }) => `${host.name} .*${state}`).join('[^]*'));
-      return until(() => everyHost.test(fabric.fleet('status', 'everywhere')), `every host: ${state}`, 20_000);
+      return until(() => everyHost.test(fabric.fleet('status', 'everywhere')), `every host: ${state}`);
     };
     fabric.fleet('apply', file);
     await shown('following');
@@ -134,7 +134,7 @@ describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: enclosureMissi
     const action = '--action=snapshot-session flight --fleet --post-ms 20 --rate-policy=once-after:1';
     await web2.each(`add-trigger --name=symptom ${condition} ${action}`);
     const counters = await Promise.all(fabric.hosts.map((host) => host.counter({ periodNs: PERIOD_NS })));
-    await until(() => frozen().length === fabric.hosts.length, 'every host wrote what it held', 20_000);
+    await until(() => frozen().length === fabric.hosts.length, 'every host wrote what it held');
     await Promise.all(counters.map((counter) => counter.stop()));
     // A copy is whole when its session can be stopped.
     await everywhere((host) => host.each('stop flight', 'destroy flight'));
@@ -163,7 +163,7 @@ describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: enclosureMissi
       complaints += text;
     });
     const ended = new Promise((resolve) => viewer.once('close', resolve));
-    await until(() => seen.length > 1_000, 'it sees events while they are made', 20_000).catch((thrown: unknown) => {
+    await until(() => seen.length > 1_000, 'it sees events while they are made').catch((thrown: unknown) => {
       throw new Error(`${seen.length} events seen; ${String(thrown)}; ${complaints}`);
     });
     // The other CPU's stream had nothing until now, and the viewer was told so again and again.
@@ -214,7 +214,7 @@ describe('a fabric', { timeout: SOAK ? 1_200_000 : 180_000, skip: enclosureMissi
     await lives!.advance(5_000);
     await fabric.sandbox.boot(web2.host);
     await fabric.startHost(web2);
-    await until(() => /web-1 +ready[\s\S]*web-2 +ready/.test(web1.weft('hosts')), 'it is there again', 20_000);
+    await until(() => /web-1 +ready[\s\S]*web-2 +ready/.test(web1.weft('hosts')), 'it is there again');
     await lives!.stop();
     await everywhere((host) => host.each('stop death', 'destroy death'));
     whole(web1, 'death', lives!.total());

@@ -8,6 +8,7 @@ import { leaseFor } from '../../machines/lease.ts';
 import { decodeBody } from '../../transport/codec.ts';
 import { Fleet } from '../support/fleet.ts';
 import { until } from '../support/fleet-server.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { CLI } from '../support/weft.ts';
 
 /** Time enough to kill the caller, and no more than that: the longer it would wait, the longer hosts hold what they prepared. */
@@ -19,7 +20,7 @@ interface Report {
   readonly hosts: readonly { host: string; ok: boolean; error?: { code: string; message: string } }[];
 }
 
-describe('a command of a fleet of three hosts', { timeout: 120_000 }, () => {
+describe('a command of a fleet of three hosts', { timeout: 300_000 }, () => {
   let fleet: Fleet;
   let watcher: NatsConnection;
   before(async () => {
@@ -48,45 +49,57 @@ describe('a command of a fleet of three hosts', { timeout: 120_000 }, () => {
   const said = ({ hosts }: Report): string =>
     hosts.map(({ host, ok, error }) => `${host} ${ok ? 'ok' : error!.code}`).join(', ');
 
+  /** Ends between the two phases, while a host sleeps. */
+  const dieAfterPrepare = async (): Promise<void> => {
+    const prepared = preparations();
+    await watcher.flush();
+    const words = ['--on', '*', '--all', '--stall', String(STALL_MS / 1000), 'start', 's'];
+    const caller = spawn(CLI, words, { env: fleet.at('web-1').env, stdio: 'ignore' });
+    await until(() => prepared.has('web-1') && prepared.has('web-2'), 'two of three are prepared');
+    const gone = once(caller, 'exit');
+    caller.kill('SIGKILL');
+    await gone;
+  };
+  /** What they say who are asked for the same while they hold it. A machine that took longer than the lease has to try again. */
+  const askWhileHeld = async (): Promise<Report> => {
+    for (let tries = 0; tries < 5; tries++) {
+      const begin = Date.now();
+      await dieAfterPrepare();
+      const busy = start('host=web-*');
+      if (Date.now() < begin + LEASE_MS) return busy;
+      fleet.at('web-1').run('--on', 'host=web-*', 'stop', 's');
+    }
+    return assert.fail('the lease had always ended before it was asked for');
+  };
+
   test('killed between prepare and commit: hosts are busy with it, say so, and are free again when their lease ends', async () => {
     const web1 = fleet.at('web-1');
     for (const session of ['s', 'other']) {
       web1.ok('--on', '*', 'create', session);
       web1.ok('--on', '*', 'enable-event', '-u', '-s', session, 'weft_test:*');
     }
-    const prepared = preparations();
-    await watcher.flush();
     const stopped = fleet.at('db-1').readPid('sessiond');
     process.kill(stopped, 'SIGSTOP');
-    const words = ['--on', '*', '--all', '--stall', String(STALL_MS / 1000), 'start', 's'];
-    const caller = spawn(CLI, words, { env: web1.env, stdio: 'ignore' });
-    await until(() => prepared.has('web-1') && prepared.has('web-2'), 'two of three are prepared', 20_000);
-    const gone = once(caller, 'exit');
-    caller.kill('SIGKILL');
-    await gone;
-    const begin = Date.now();
-
-    const busy = start('host=web-*');
-    assert.ok(Date.now() < begin + LEASE_MS, 'the lease had ended before it was asked for');
+    const busy = await askWhileHeld();
     assert.equal(said(busy), 'web-1 session-busy, web-2 session-busy');
     assert.match(busy.hosts[0]!.error!.message, /`s` is prepared for another operation of the fleet/);
     // Nothing else waits for it: other sessions, questions.
     web1.ok('--on', 'host=web-*', 'start', 'other');
     assert.match(web1.ok('--on', 'host=web-*', 'list'), /s: inactive[^\n]*\n.*s: inactive/);
 
+    const prepared = preparations();
+    await watcher.flush();
     process.kill(stopped, 'SIGCONT');
-    await until(() => prepared.has('db-1'), 'the third heard of it too late', 20_000);
-    const freed = Date.now() + LEASE_MS;
+    await until(() => prepared.has('db-1'), 'the third heard of it too late');
     let answers = '';
     const started = (): boolean => {
       // All or none, so that nothing is started by the way.
       answers = said(start('*'));
       return answers === 'db-1 ok, web-1 ok, web-2 ok';
     };
-    await until(started, 'all of them start', LEASE_MS + 8_000).catch((thrown: unknown) =>
+    await until(started, 'all of them start', LEASE_MS + PATIENCE_MS).catch((thrown: unknown) =>
       assert.fail(`${thrown}: ${answers}`),
     );
-    assert.ok(Date.now() < freed + 8_000);
     for (const host of HOSTS) assert.match(fleet.at(host).ok('list'), /\bs .*active\b/);
   });
 });

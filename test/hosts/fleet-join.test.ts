@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { freePort } from '../../transport/server-config.ts';
 import type { FleetHost } from '../support/fleet.ts';
 import { TestFleet, until } from '../support/fleet-server.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { babeltrace, CLI, checkTrace, Weft } from '../support/weft.ts';
 
 const SESSION = `
@@ -48,7 +49,7 @@ let operator: Promise<string> | null = null;
 const operate = async (...words: string[]) => {
   operator ??= fleet.mint({ kind: 'operator', name: 'alice' });
   const env = { ...late.env, WEFT_FLEET: await operator };
-  return spawnSync(CLI, words, { env, encoding: 'utf8', timeout: 20_000 });
+  return spawnSync(CLI, words, { env, encoding: 'utf8', timeout: COMMAND_MS });
 };
 
 const declare = async (): Promise<void> => {

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { Fleet, type FleetHost } from '../support/fleet.ts';
 import { until } from '../support/fleet-server.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, Weft } from '../support/weft.ts';
 
 interface Report {
@@ -11,7 +12,7 @@ interface Report {
 }
 type View = FleetHost & { readonly machineId: string; readonly machines: readonly string[] };
 
-describe('two hosts of one name', { timeout: 120_000 }, () => {
+describe('two hosts of one name', { timeout: 300_000 }, () => {
   let fleet: Fleet;
   const second = new Weft();
   const viewOf = (weft: Weft): View => weft.json<{ hosts: View[] }>('hosts').hosts.find(({ host }) => host === 'db-1')!;
@@ -34,8 +35,8 @@ describe('two hosts of one name', { timeout: 120_000 }, () => {
   test('both are named, neither acts; when one leaves the other works again', async () => {
     assert.equal(said(create('before')), 'db-1 ok, web-1 ok');
     const words = ['sessiond', '--daemonize', '--host', 'db-1', '--fleet', fleet.file];
-    assert.equal(spawnSync(CLI, words, { env: second.env, stdio: 'ignore', timeout: 30_000 }).status, 0);
-    await until(() => everyone().every((weft) => viewOf(weft)?.state === 'conflict'), 'all see the conflict', 20_000);
+    assert.equal(spawnSync(CLI, words, { env: second.env, stdio: 'ignore', timeout: COMMAND_MS }).status, 0);
+    await until(() => everyone().every((weft) => viewOf(weft)?.state === 'conflict'), 'all see the conflict');
     const shown = fleet.at('web-1').run('hosts');
     const { machines } = viewOf(fleet.at('web-1'));
     assert.equal(machines.length, 2);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Fleet } from '../support/fleet.ts';
 import { until } from '../support/fleet-server.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI } from '../support/weft.ts';
 
 interface Row {
@@ -26,12 +27,12 @@ sessions:
         events: [{ name: '${pattern}' }]
 `;
 
-describe('sessions of a fleet', { timeout: 90_000 }, () => {
+describe('sessions of a fleet', { timeout: 300_000 }, () => {
   let fleet: Fleet;
 
   const operate = (...words: string[]) => {
     const env = { ...fleet.at('web-1').env, WEFT_FLEET: join(fleet.directory, 'alice') };
-    return spawnSync(CLI, ['--json', 'fleet', ...words], { env, encoding: 'utf8', timeout: 20_000 });
+    return spawnSync(CLI, ['--json', 'fleet', ...words], { env, encoding: 'utf8', timeout: COMMAND_MS });
   };
   const rows = (): readonly Row[] => (JSON.parse(operate('status', 'web').stdout) as { hosts: Row[] }).hosts;
   const apply = (pattern: string) => {
@@ -46,7 +47,6 @@ describe('sessions of a fleet', { timeout: 90_000 }, () => {
           .map(({ host, generation, state }) => `${host} ${generation} ${state}`)
           .join(', ') === wanted,
       wanted,
-      25_000,
     );
 
   before(async () => {

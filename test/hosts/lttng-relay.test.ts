@@ -12,6 +12,7 @@ import { LinkPump } from '../../actors/link-pump.ts';
 import { LinkQueue } from '../../actors/link-queue.ts';
 import { openSpool } from '../../actors/spool.ts';
 import { loadNative } from '../../native/addon/index.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { SpoolFiles } from '../support/spool-files.ts';
 
 const SKIP = spawnSync('lttng-relayd', ['--version']).status === 0 ? false : 'lttng-relayd is not installed';
@@ -20,7 +21,7 @@ const METADATA = '/* CTF 1.8 */\ntrace { uuid = "01234567-89ab-cdef-0123-456789a
 const native = loadNative();
 
 const until = async (what: string | (() => string), holds: () => boolean | Promise<boolean>): Promise<void> => {
-  for (const deadline = Date.now() + 15_000; !(await holds()); await new Promise((done) => setTimeout(done, 5)))
+  for (const deadline = Date.now() + PATIENCE_MS; !(await holds()); await new Promise((done) => setTimeout(done, 5)))
     assert.ok(Date.now() < deadline, `waited too long: ${typeof what === 'string' ? what : what()}`);
 };
 
@@ -142,7 +143,7 @@ class World {
 /** The packets' numbers: the second word of each, which has a length of its own. */
 const numbersIn = (bytes: Buffer): number[] => {
   const numbers: number[] = [];
-  for (let at = 0; at < bytes.length; at += 4096) numbers.push(bytes.readUInt32LE(at + 4));
+  for (let at = 0; at < bytes.length; at += 4096) numbers.push(Number(bytes.readBigUInt64LE(at + 64)));
   return numbers;
 };
 

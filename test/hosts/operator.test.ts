@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { FleetHost } from '../support/fleet.ts';
 import { TestFleet, until } from '../support/fleet-server.ts';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, Weft } from '../support/weft.ts';
 
 const UID = String(process.getuid!());
 
-describe('an operator', { timeout: 120_000 }, () => {
+describe('an operator', { timeout: 300_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), 'weft-operator-'));
   const hosts = new Map([
     ['web-1', new Weft()],
@@ -21,7 +22,7 @@ describe('an operator', { timeout: 120_000 }, () => {
   let fleet: TestFleet;
   let env: NodeJS.ProcessEnv;
 
-  const weft = (...words: string[]) => spawnSync(CLI, words, { env, encoding: 'utf8', timeout: 20_000 });
+  const weft = (...words: string[]) => spawnSync(CLI, words, { env, encoding: 'utf8', timeout: COMMAND_MS });
   const ok = (...words: string[]): string => {
     const { status, stdout, stderr } = weft(...words);
     assert.equal(status, 0, stderr);
@@ -29,7 +30,8 @@ describe('an operator', { timeout: 120_000 }, () => {
   };
 
   /** A command that goes on; what it printed so far. */
-  const start = async (...words: string[]): Promise<() => string> => {
+  const start = (...words: string[]): Promise<() => string> => startIn(env, ...words);
+  const startIn = async (env: NodeJS.ProcessEnv, ...words: string[]): Promise<() => string> => {
     const child = spawn(CLI, words, { env });
     running.push(child);
     let [said, complained] = ['', ''];
@@ -39,6 +41,18 @@ describe('an operator', { timeout: 120_000 }, () => {
     return () => said;
   };
 
+  /** A command that is interrupted once it watches. */
+  const weftEnding = (...words: string[]): Promise<{ status: number | null; complained: string }> => {
+    const child = spawn(CLI, words, { env });
+    running.push(child);
+    let complained = '';
+    child.stderr.on('data', (text) => {
+      complained += text;
+      if (!child.killed && complained.includes('Watching')) child.kill('SIGINT');
+    });
+    return new Promise((resolve) => child.once('close', (status) => resolve({ status, complained })));
+  };
+
   before(async () => {
     fleet = await TestFleet.start();
     for (const [name, host] of hosts) {
@@ -46,7 +60,7 @@ describe('an operator', { timeout: 120_000 }, () => {
       host.ok('sessiond', '--daemonize', '--host', name, '--label', `role=${name.split('-')[0]}`, '--fleet', file);
     }
     env = { ...process.env, WEFT_HOME: home, WEFT_FLEET: await fleet.mint({ kind: 'operator', name: 'alice' }) };
-    await until(() => /db-1 +ready[\s\S]*web-1 +ready/.test(weft('hosts').stdout), 'both hosts are there', 20_000);
+    await until(() => /db-1 +ready[\s\S]*web-1 +ready/.test(weft('hosts').stdout), 'both hosts are there');
   });
   after(async () => {
     for (const child of running) child.kill('SIGKILL');
@@ -54,6 +68,20 @@ describe('an operator', { timeout: 120_000 }, () => {
     await fleet.dispose();
     rmSync(home, { recursive: true, force: true });
   });
+
+  const documentOf = (name: string): string => {
+    const file = join(home, `${name}.yaml`);
+    writeFileSync(
+      file,
+      `weft: 1\nsessions:\n  - name: ${name}\n    channels:\n      - name: c\n        events: [{ name: "a:*" }]\n`,
+    );
+    return file;
+  };
+
+  const follow = (name: string, generation: number, state: string) => () => {
+    const wanted = ['db-1', 'web-1'].map((host) => `${name} ${host} ${generation} ${state}`).join('\n');
+    return weft('fleet', 'status', name).stdout.replaceAll(/ +/g, ' ').includes(wanted);
+  };
 
   test('sees the hosts that a selector matches, and starts no daemon of its own', () => {
     const { hosts: shown } = JSON.parse(ok('--json', 'hosts', 'role=db')) as { hosts: FleetHost[] };
@@ -79,20 +107,59 @@ describe('an operator', { timeout: 120_000 }, () => {
     assert.match(hosts.get('web-1')!.ok('list'), /no available/);
   });
 
+  test('sees the events of the hosts that are meant, and of none where somebody else watches a session of that name', async () => {
+    const [web, db] = [hosts.get('web-1')!, hosts.get('db-1')!];
+    ok('create', 'same', '--on', 'role=web');
+    ok('enable-event', '-u', '-s', 'same', 'weft_test:*', '--on', 'role=web');
+    ok('start', 'same', '--on', 'role=web');
+    db.session('same');
+    const counting = await db.counter({ periodNs: 5_000_000 });
+    const own = await startIn(db.env, 'view', '--live', 'same', '--json');
+    await until(() => own().split('\n').length > 3, 'its own viewer sees that host');
+    const shown = await start('view', '--live', 'same', '--json', '--on', 'role=web');
+    const before = own().split('\n').length;
+    await until(() => own().split('\n').length > before + 20, 'its own viewer sees more');
+    const counter = await web.counter({ periodNs: 5_000_000 });
+    await until(() => shown().includes('\n'), 'events of the host that is meant');
+    for (const one of [counter, counting]) await one.stop();
+    const first = JSON.parse(shown().split('\n')[0]!) as { fields: { number: number } };
+    assert.equal(first.fields.number, 0, 'the first that the program there made');
+    db.ok('destroy', 'same');
+    ok('destroy', 'same', '--on=role=web');
+  });
+
+  test('is told of which hosts nothing is shown, and by the status too', async () => {
+    ok('create', 'only', '--on', 'role=web');
+    const all = weftEnding('view', '--live', 'only', '--on', '*');
+    const some = weftEnding('view', '--live', 'only', '--on', 'role=web');
+    const [ofAll, ofSome] = [await all, await some];
+    assert.equal(ofAll.status, 4, ofAll.complained);
+    assert.match(ofAll.complained, /^Warning: db-1: .*only.*$/m);
+    assert.doesNotMatch(ofAll.complained, /web-1/);
+    assert.equal(ofSome.status, 0, ofSome.complained);
+    assert.doesNotMatch(ofSome.complained, /Warning/);
+    ok('destroy', 'only', '--on=role=web');
+  });
+
   test('declares what hosts follow: the place for it is made by the first to do so, who has the fleet’s keys', async () => {
-    const file = join(home, 'all.yaml');
-    writeFileSync(
-      file,
-      'weft: 1\nsessions:\n  - name: all\n    channels:\n      - name: c\n        events: [{ name: "a:*" }]\n',
-    );
-    const follow = (generation: number, state: string) => () => {
-      const wanted = ['db-1', 'web-1'].map((host) => `all ${host} ${generation} ${state}`).join('\n');
-      return weft('fleet', 'status', 'all').stdout.replaceAll(/ +/g, ' ').includes(wanted);
-    };
-    ok('fleet', 'apply', file);
-    await until(follow(1, 'following'), 'both follow', 20_000);
+    ok('fleet', 'apply', documentOf('all'));
+    await until(follow('all', 1, 'following'), 'both follow');
     ok('fleet', 'delete', 'all');
-    await until(follow(2, 'deleted'), 'by news of it', 5_000);
+    await until(follow('all', 2, 'deleted'), 'by news of it');
+  });
+
+  test('is told who should follow and says nothing', async () => {
+    ok('fleet', 'apply', documentOf('rest'));
+    await until(follow('rest', 1, 'following'), 'both follow');
+    assert.equal(weft('fleet', 'status').status, 0);
+    hosts.get('db-1')!.killAll();
+    const told = weft('fleet', 'status', 'rest');
+    assert.equal(told.status, 4, told.stderr);
+    assert.match(told.stdout.replaceAll(/ +/g, ' '), /^rest db-1 - silent it does not answer\nrest web-1 1 following/m);
+    hosts.get('web-1')!.killAll();
+    const alone = weft('fleet', 'status', 'rest');
+    assert.equal(alone.status, 4);
+    assert.match(alone.stderr, /no host answers/);
   });
 
   test('is told what is wrong: nobody answers, no key, no selector, a command that is not for many', () => {
@@ -104,7 +171,7 @@ describe('an operator', { timeout: 120_000 }, () => {
     assert.match(complaint('view', '/tmp', '--on', '*'), /--on is for view --live/);
     assert.match(complaint('--fleet-creds', home, 'fleet', 'status'), /stands behind/);
     const { WEFT_FLEET: _key, ...keyless } = env;
-    const listened = spawnSync(CLI, ['listen', '--on', '*'], { env: keyless, encoding: 'utf8', timeout: 20_000 });
+    const listened = spawnSync(CLI, ['listen', '--on', '*'], { env: keyless, encoding: 'utf8', timeout: COMMAND_MS });
     assert.match(listened.stderr, /needs an operator's key/);
   });
 });

@@ -62,14 +62,10 @@ const start = (command: string, args: readonly string[], env: NodeJS.ProcessEnv)
 };
 
 const says = (running: Running, what: RegExp): Promise<void> =>
-  until(
-    () => {
-      if (running.child.exitCode !== null && !what.test(running.said())) throw new Error(running.said());
-      return what.test(running.said());
-    },
-    `${what}`,
-    20_000,
-  );
+  until(() => {
+    if (running.child.exitCode !== null && !what.test(running.said())) throw new Error(running.said());
+    return what.test(running.said());
+  }, `${what}`);
 
 /** The trace has events up to the symptom, or just after: what the buffers held. */
 const readable = (path: string): void => {
@@ -78,7 +74,7 @@ const readable = (path: string): void => {
   assert.ok(read.events > 500, String(read.events));
 };
 
-describe('orchestration', { timeout: 60_000, skip }, () => {
+describe('orchestration', { timeout: 300_000, skip }, () => {
   const weft = new Weft();
   after(() => weft.dispose());
   const env = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({

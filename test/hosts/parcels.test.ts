@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { TestRelay } from '../support/relay.ts';
 import { babeltrace, CLI, Weft } from '../support/weft.ts';
 
@@ -35,7 +36,7 @@ const spools = (): string[] => {
 };
 
 const until = async (what: string, holds: () => boolean): Promise<void> => {
-  for (const deadline = Date.now() + 30_000; !holds(); await new Promise((done) => setTimeout(done, 20)))
+  for (const deadline = Date.now() + PATIENCE_MS; !holds(); await new Promise((done) => setTimeout(done, 20)))
     assert.ok(Date.now() < deadline, `waited too long: ${what}`);
 };
 
@@ -81,6 +82,39 @@ test('the relay is away: the snapshot is there when it is back, though the daemo
   );
   weft.ok('destroy', 'away');
   await until('nothing waits', () => !weft.ok('list').includes('Waiting for a relay'));
+});
+
+test('a power cut took the end of what waits: the packets that are there arrive, and the others are told', async () => {
+  await relay.kill();
+  weft.ok('create', 'cut', '--snapshot', `--set-url=${relay.url}`);
+  weft.ok('enable-channel', '-u', '-s', 'cut', 'ch', '--subbuf-size=4k', '--num-subbuf=64');
+  weft.ok('enable-event', '-u', '-s', 'cut', '-c', 'ch', 'weft_test:*');
+  weft.ok('start', 'cut');
+  await (await weft.counter({ events: 1_000 })).ended;
+  weft.ok('snapshot', 'record', '-s', 'cut');
+  const [spool] = spools();
+  const output = join(weft.home, 'state/spool', spool!);
+  let lost = 0;
+  for (const name of readdirSync(output, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.idx')) continue;
+    const index = readFileSync(join(output, name));
+    const packets = (index.length - 16) / 72;
+    if (packets < 4) continue;
+    const half = packets >> 1;
+    truncateSync(join(output, name.replace(/index\/(.*)\.idx$/, '$1')), Number(index.readBigUInt64BE(16 + half * 72)));
+    lost += packets - half;
+  }
+  assert.ok(lost > 1);
+  await relay.up();
+  await until('it is at the relay', () => spools().length === 0);
+  const [there] = directories('cut');
+  assert.ok(babeltrace(there!).events > 100, 'what lay on the disk');
+  const logs = join(weft.home, 'state/log');
+  const said = readdirSync(logs).flatMap(
+    (name) => /"lostPackets":(\d+)/.exec(readFileSync(join(logs, name), 'utf8'))?.[1] ?? [],
+  );
+  assert.deepEqual(said, [String(lost)]);
+  weft.ok('destroy', 'cut');
 });
 
 test('what waits is thrown away by its id, or all of it; nothing of it arrives', async () => {

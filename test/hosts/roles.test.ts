@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { FleetKeys } from '../../transport/fleet-keys.ts';
 import type { FleetRole } from '../../transport/fleet-roles.ts';
+import { CALLS, callSubject } from '../../transport/subjects.ts';
 import { makeBucket, objection, TestFleet, until } from '../support/fleet-server.ts';
 
 const ROLES = {
@@ -51,6 +52,7 @@ const ALLOWANCES: Readonly<Record<keyof typeof ROLES, Allowance>> = {
       'weft.v1.relay.open',
       'weft.v1.relay.store.data.web-1.0.1000.aa',
       'weft.v1.fleet.0.freeze.s.web-1',
+      'weft.v1.fleet.0.call.web-1',
       'weft.v1.fleet.0.clock.db-1',
       ...READING,
     ],
@@ -58,6 +60,7 @@ const ALLOWANCES: Readonly<Record<keyof typeof ROLES, Allowance>> = {
       'weft.v1.web-1.*.cmd.fleet.>',
       'weft.v1.fleet.*.cmd.fleet.>',
       'weft.v1.fleet.*.freeze.>',
+      'weft.v1.fleet.*.call.>',
       'weft.v1.relay.*.ack.web-1.>',
       'weft.v1.*.*.beat',
       'weft.v1.fleet.bucket.weft_sessions.>',
@@ -71,6 +74,7 @@ const ALLOWANCES: Readonly<Record<keyof typeof ROLES, Allowance>> = {
       'weft.v1.relay.store.data.db-1.0.1000.aa',
       'weft.v1.relay.store.ack.web-1.0.1000.aa',
       'weft.v1.fleet.0.freeze.s.db-1',
+      'weft.v1.fleet.0.call.db-1',
     ],
     mustNotHear: [
       ...OVERHEARD,
@@ -132,7 +136,7 @@ const hear = (connection: NatsConnection, subject: string, heard: string[]): voi
 /** The server looks at a domain's API under its own name for it. */
 const mapped = (subject: string): string => subject.replace(/^\$JS\.fleet\.API\.(\$KV\.)?/, (_, kv) => kv ?? '$JS.API.');
 
-describe('roles on the fleet’s server', { timeout: 60_000 }, () => {
+describe('roles on the fleet’s server', { timeout: 300_000 }, () => {
   let fleet: TestFleet;
   before(async () => {
     fleet = await TestFleet.start();
@@ -165,7 +169,8 @@ describe('roles on the fleet’s server', { timeout: 60_000 }, () => {
   });
 
   test('a connection ends when its key expires', async () => {
-    const expires = Math.floor(Date.now() / 1000) + 2;
+    // Time enough to come while it is valid.
+    const expires = Math.floor(Date.now() / 1000) + 8;
     const directory = await fleet.mint(ROLES.viewer, expires);
     const connection = await fleet.connectWith(directory);
     // Whether the client reads the server's reason before it sees the connection's end is chance.
@@ -196,7 +201,7 @@ describe('roles on the fleet’s server', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a host’s leaf', { timeout: 60_000 }, () => {
+describe('a host’s leaf', { timeout: 300_000 }, () => {
   let fleet: TestFleet;
   let onHost: NatsConnection;
   let alice: NatsConnection;
@@ -280,7 +285,7 @@ describe('a host’s leaf', { timeout: 60_000 }, () => {
     assert.deepEqual([...new Set(heard)], [beat]);
   });
 
-  test('a stream of data finds its relay, and its acknowledgements find the host; a freeze finds the other hosts', async () => {
+  test('a stream of data finds its relay, and its acknowledgements find the host; a freeze and a call find the other hosts', async () => {
     const relay = await fleet.connect(ROLES.relay);
     const link = 'web-1.0.1000.aa';
     const stored: string[] = [];
@@ -307,6 +312,14 @@ describe('a host’s leaf', { timeout: 60_000 }, () => {
       await onHost.flush();
       return frozen.length > 0;
     }, 'the freeze');
+    const called: string[] = [];
+    hear(elsewhere, CALLS, called);
+    await until(async () => {
+      for (const host of ['db-1', 'web-1']) onHost.publish(callSubject({ host, uid: 0 }), '{}');
+      await onHost.flush();
+      return called.length > 0;
+    }, 'the call');
+    assert.deepEqual([...new Set(called)], [callSubject({ host: 'web-1', uid: 0 })], 'in its own name');
   });
 
   test('what the fleet wants is read and watched through the leaf, and not written', async () => {

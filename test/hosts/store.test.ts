@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { makeBucket, objection, TestFleet, until } from '../support/fleet-server.ts';
+import { COMMAND_MS, PATIENCE_MS } from '../support/patience.ts';
 import { CLI } from '../support/weft.ts';
 
 const API = '$JS.fleet.API';
@@ -24,14 +25,14 @@ const FOREIGN = [
   '$JS.API.STREAM.PURGE.KV_weft_sessions',
 ];
 
-const asked = async <T>(connection: NatsConnection, subject: string, body: string): Promise<T> =>
-  (await connection.request(subject, body, { timeout: 2_000 })).json<T>();
+const asked = async <T>(connection: NatsConnection, subject: string, body: string, limitMs = PATIENCE_MS): Promise<T> =>
+  (await connection.request(subject, body, { timeout: limitMs })).json<T>();
 
 interface Stored {
   readonly message: { readonly seq: number; readonly data: string };
 }
 
-describe('what a fleet wants', { timeout: 60_000 }, () => {
+describe('what a fleet wants', { timeout: 300_000 }, () => {
   let fleet: TestFleet;
   let writer: NatsConnection;
   before(async () => {
@@ -51,7 +52,7 @@ describe('what a fleet wants', { timeout: 60_000 }, () => {
     'a host': () => fleet.connect({ kind: 'host', name: 'web-1' }),
     'root of a host, through its leaf': async () => {
       const onHost = await (await fleet.leaf('web-2')).connect();
-      await until(() => asked(onHost, INFO, '{}').then(Boolean, () => false), 'the leaf is there');
+      await until(() => asked(onHost, INFO, '{}', 2_000).then(Boolean, () => false), 'the leaf is there');
       return onHost;
     },
     'an operator’s key for the hosts': () => fleet.connect({ kind: 'operator', name: 'alice' }),
@@ -88,7 +89,7 @@ describe('what a fleet wants', { timeout: 60_000 }, () => {
     });
     await relay.flush();
     const forged = 'weft.v1.db-1.0.cmd.fleet.alice.session.destroy';
-    assert.equal((await host.request('weft.v1.relay.open', '{}', { timeout: 2_000 })).string(), '{}');
+    assert.equal((await host.request('weft.v1.relay.open', '{}', { timeout: PATIENCE_MS })).string(), '{}');
     const refused = objection(relay, () => host.publish('weft.v1.relay.open', '{}', { reply: forged }));
     await until(() => opened === 2, 'the relay is asked');
     await Promise.all([refused, relay.flush(), victim.flush()]);
@@ -116,7 +117,7 @@ sessions:
         events: [{ name: '${pattern}' }]
 `;
 
-describe('a cluster of three', { timeout: 90_000 }, () => {
+describe('a cluster of three', { timeout: 300_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), 'weft-store-'));
   let fleet: TestFleet;
   before(async () => {
@@ -129,7 +130,7 @@ describe('a cluster of three', { timeout: 90_000 }, () => {
 
   const weft = (creds: string, ...words: string[]): SpawnSyncReturns<string> => {
     const env = { PATH: process.env.PATH, WEFT_HOME: home, WEFT_FLEET: creds };
-    return spawnSync(CLI, ['fleet', ...words], { env, encoding: 'utf8', timeout: 30_000 });
+    return spawnSync(CLI, ['fleet', ...words], { env, encoding: 'utf8', timeout: COMMAND_MS });
   };
   const apply = (creds: string, pattern: string) => {
     const file = join(home, 'nightly.yaml');
@@ -144,7 +145,7 @@ describe('a cluster of three', { timeout: 90_000 }, () => {
       said = stdout + stderr;
       return wanted.test(said);
     };
-    await until(look, String(wanted), 30_000).catch(() => assert.match(said, wanted));
+    await until(look, String(wanted)).catch(() => assert.match(said, wanted));
   };
 
   test('keeps it in three copies, whoever makes the first; when its leader dies it is read and written on', async () => {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkTrace as checkFiles } from '../../ctf/check-trace.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
 
 type Role = Parameters<Weft['readPid']>[0];
@@ -54,7 +55,7 @@ const drawing = (seed: number) => {
   };
 };
 
-const until = async (what: () => string, holds: () => boolean, ms = 20_000): Promise<void> => {
+const until = async (what: () => string, holds: () => boolean, ms = PATIENCE_MS): Promise<void> => {
   const deadline = Date.now() + ms;
   while (!holds()) {
     assert.ok(Date.now() < deadline, `waited too long: ${what()}`);

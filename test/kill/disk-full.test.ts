@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { checkTrace as checkFiles } from '../../ctf/check-trace.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { babeltrace, checkTrace, Weft } from '../support/weft.ts';
 
 const MIB = 1024 * 1024;
@@ -18,7 +19,7 @@ interface View {
 const alarmsOf = (weft: Weft): View['session']['alarms'] => weft.json<View>('list', 's').session.alarms;
 
 const until = async <T>(what: string, ask: () => T | null): Promise<T> => {
-  for (const deadline = Date.now() + 15_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; ) {
     const found = ask();
     if (found !== null) return found;
     await new Promise((done) => setTimeout(done, 20));

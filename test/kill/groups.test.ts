@@ -4,9 +4,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { COMMAND_MS, PATIENCE_MS } from '../support/patience.ts';
 import { babeltrace, build, CLI, checkTrace, dataFiles, Weft } from '../support/weft.ts';
 
-const until = async (what: string, holds: () => boolean, ms = 20_000): Promise<void> => {
+const until = async (what: string, holds: () => boolean, ms = PATIENCE_MS): Promise<void> => {
   for (const deadline = Date.now() + ms; !holds(); await new Promise((done) => setTimeout(done, 20))) {
     assert.ok(Date.now() < deadline, `waited too long: ${what}`);
   }
@@ -90,7 +91,7 @@ test('KillMode=process: with the main process killed the rest goes on; a second 
   await program.advance(2_000);
   main.kill('SIGKILL');
   await until('another keeper serves', () => weft.processes().some(({ role, pid }) => role === 'keeper' && pid !== main.pid));
-  const second = spawnSync(CLI, ['sessiond'], { env: weft.env, encoding: 'utf8', timeout: 20_000 });
+  const second = spawnSync(CLI, ['sessiond'], { env: weft.env, encoding: 'utf8', timeout: COMMAND_MS });
   assert.notEqual(second.status, 0);
   await program.advance(2_000);
   await program.stop();

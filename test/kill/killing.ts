@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { checkTrace as checkFiles } from '../../ctf/check-trace.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { babeltrace, checkTrace, type Role, Weft } from '../support/weft.ts';
 
-const waitUntil = async (what: string, holds: () => boolean, ms = 20_000): Promise<void> => {
+const waitUntil = async (what: string, holds: () => boolean, ms = PATIENCE_MS): Promise<void> => {
   const deadline = Date.now() + ms;
   while (!holds()) {
     assert.ok(Date.now() < deadline, `waited too long: ${what}`);

@@ -1,4 +1,7 @@
-/** Runs tiers one after the other, prints as it goes, ends with the totals. */
+/**
+ * Runs tiers one after the other, prints as it goes, ends with the totals. What a tier leaves of its time the next ones have: how a
+ * machine's slowness falls on them is its own affair, as long as all of it fits.
+ */
 import { count, failed, type Outcome, type Totals, totalsLine, withReason } from './outcome.ts';
 import type { Step } from './steps.ts';
 import type { Tier } from './tiers.ts';
@@ -14,8 +17,17 @@ export interface RunOptions {
 interface TierRun {
   readonly tier: Tier;
   readonly outcomes: Outcome[];
+  readonly steps: readonly StepTime[];
   readonly tookMs: number;
 }
+
+interface StepTime {
+  readonly name: string;
+  readonly tookMs: number;
+}
+
+/** Of the longest steps that are named at the end: where time can be won when a run comes near its limit. */
+const SHOWN_STEPS = 15;
 
 const indent = (text: string): string => text.trimEnd().replaceAll(/^/gm, '    ');
 
@@ -40,20 +52,24 @@ const stepsOf = (tier: Tier): Step[] => {
   }
 };
 
-const runTier = async (tier: Tier, options: RunOptions): Promise<TierRun> => {
+/** `leftMs`: what the tiers before it did not use. */
+const runTier = async (tier: Tier, leftMs: number, options: RunOptions): Promise<TierRun> => {
   const began = Date.now();
   const outcomes: Outcome[] = [];
+  const steps: StepTime[] = [];
   const left = stepsOf(tier);
   options.print(`${tier.name}: ${left.length} step${left.length === 1 ? '' : 's'}`);
   const work = async (): Promise<void> => {
     for (let step = left.shift(); step; step = left.shift()) {
-      const results = await runStep(step, tier, began + tier.budgetS * 1000, options);
+      const stepBegan = Date.now();
+      const results = await runStep(step, tier, began + leftMs + tier.budgetS * 1000, options);
       for (const outcome of results) printOutcome(outcome, step, options.print);
       outcomes.push(...results);
+      steps.push({ name: step.name, tookMs: Date.now() - stepBegan });
     }
   };
   await Promise.all(Array.from({ length: tier.parallel }, work));
-  return { tier, outcomes, tookMs: Date.now() - began };
+  return { tier, outcomes, steps, tookMs: Date.now() - began };
 };
 
 const tierLine = ({ tier, outcomes, tookMs }: TierRun, bounded: boolean): string => {
@@ -61,11 +77,25 @@ const tierLine = ({ tier, outcomes, tookMs }: TierRun, bounded: boolean): string
   return `${tier.name.padEnd(12)}${totalsLine(count(outcomes)).padEnd(40)}${(tookMs / 1000).toFixed(1)} s${limit}`;
 };
 
+const slowestLine = (runs: readonly TierRun[]): string =>
+  runs
+    .flatMap(({ steps }) => steps)
+    .sort((one, other) => other.tookMs - one.tookMs)
+    .slice(0, SHOWN_STEPS)
+    .map(({ name, tookMs }) => `${name} ${(tookMs / 1000).toFixed(1)} s`)
+    .join(', ');
+
 export const runTiers = async (tiers: readonly Tier[], options: RunOptions): Promise<Totals> => {
   const runs: TierRun[] = [];
-  for (const tier of tiers) runs.push(await runTier(tier, options));
+  let leftMs = 0;
+  for (const tier of tiers) {
+    const run = await runTier(tier, leftMs, options);
+    leftMs = Math.max(0, leftMs + tier.budgetS * 1000 - run.tookMs);
+    runs.push(run);
+  }
   options.print('');
   for (const run of runs) options.print(tierLine(run, options.unboundedFileMs === null));
+  options.print(`longest: ${slowestLine(runs)}`);
   const totals = count(runs.flatMap((run) => run.outcomes));
   options.print(totalsLine(totals));
   return totals;

@@ -1,6 +1,6 @@
 /**
- * Ten thousand histories, each from its own seed, in two processes at once. WEFT_HISTORY=N tells history N again with what it logged; a failing one prints its
- * seed, its steps, and the line that tells it again. WEFT_SOAK=1 runs ten times as many, drawn by WEFT_SEED.
+ * Six thousand histories, each from its own seed, in two processes at once. WEFT_HISTORY=N tells history N again with what it logged; a
+ * failing one prints its seed, its steps, and the line that tells it again. WEFT_SOAK=1 runs a hundred thousand, drawn by WEFT_SEED.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Told } from './tell.ts';
 
-const HISTORIES = process.env.WEFT_SOAK ? 100_000 : 10_000;
+const HISTORIES = process.env.WEFT_SOAK ? 100_000 : 6_000;
 const PROCESSES = Math.min(4, availableParallelism());
 const AGAIN = process.env.WEFT_HISTORY === undefined ? null : Number(process.env.WEFT_HISTORY);
 /** The same ones always, so that what fails is what was changed; the soak looks for others. */

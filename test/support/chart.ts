@@ -55,7 +55,7 @@ const evaluate = (pipeline: string, context: unknown, dot: unknown): unknown => 
   let value: unknown;
   if (words[0] === 'printf') {
     const [format, ...values] = words.slice(1).map((word) => look(word, context, dot));
-    value = values.reduce<string>((text, one) => text.replace('%s', String(one)), String(format));
+    value = values.reduce<string>((text, one) => text.replace(/%[sv]/, String(one)), String(format));
   } else if (words[0] === 'toYaml') value = stringify(look(words[1]!, context, dot)).trimEnd();
   else value = look(first, context, dot);
   for (const filter of filters) {

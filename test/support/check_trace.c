@@ -1,6 +1,6 @@
 /*
  * usage: check_trace DATA_FILE...
- * Reads Weft data files whose only event is weft_test:count (int thread, u64 number; no contexts) and checks what every fault test
+ * Reads Weft data files whose only event is weft_test:count (int thread, u64 number, WEFT_TEST_FILLER bytes; no contexts) and checks what every fault test
  * relies on: packets follow each other without a gap in number or time, timestamps never go back within a stream, no event
  * twice, each stream holds a thread's numbers in rising order. Prints one JSON line:
  * {"recorded":N,"lost":N,"duplicates":N,"disorder":N,"errors":[...],"threads":{"0":{"count":N,"last":N}, ...}}
@@ -19,6 +19,10 @@
 #define THREADS_MAX 512
 #define STREAMS_MAX 4096
 #define HEADER_BYTES (4 + 16 + 4 + 8)
+#ifndef WEFT_TEST_FILLER
+#define WEFT_TEST_FILLER 0
+#endif
+#define EVENT_BYTES (4 + 8 + WEFT_TEST_FILLER)
 #define CONTEXT_BYTES (6 * 8 + 4) /* of a stream of one CPU, CHANNEL_CPU; those of a ring for all CPUs end without cpu_id */
 
 struct thread {
@@ -102,12 +106,12 @@ static void events(const char *file, const uint8_t *base, const uint8_t *p, cons
             clock = (clock & ~mask) + low + (low < (clock & mask) ? mask + 1 : 0);
             p += id == 30 ? 6 : 4;
         }
-        if (p + 12 > end || clock > until) {
-            complain(file, p + 12 > end ? "event crosses its packet's end" : "event is later than its packet's end", (uint64_t)(p - base));
+        if (p + EVENT_BYTES > end || clock > until) {
+            complain(file, p + EVENT_BYTES > end ? "event crosses its packet's end" : "event is later than its packet's end", (uint64_t)(p - base));
             return;
         }
         note(file, last_of, u32_at(p), u64_at(p + 4), (uint64_t)(p - base));
-        p += 12;
+        p += EVENT_BYTES;
     }
 }
 

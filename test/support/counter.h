@@ -11,12 +11,21 @@
 #include <lttng/tracepoint.h>
 #include <stdint.h>
 
+/* With a filler each event is so many bytes larger: a program then makes more bytes in a second than most disks and networks take. */
+#ifdef WEFT_TEST_FILLER
+#define WEFT_TEST_FILLER_FIELD lttng_ust_field_array(uint8_t, filler, weft_test_filler, WEFT_TEST_FILLER)
+static const uint8_t weft_test_filler[WEFT_TEST_FILLER];
+#else
+#define WEFT_TEST_FILLER_FIELD
+#endif
+
 LTTNG_UST_TRACEPOINT_EVENT(
     weft_test, count,
     LTTNG_UST_TP_ARGS(int, thread, uint64_t, number),
     LTTNG_UST_TP_FIELDS(
         lttng_ust_field_integer(int, thread, thread)
         lttng_ust_field_integer(uint64_t, number, number)
+        WEFT_TEST_FILLER_FIELD
     )
 )
 

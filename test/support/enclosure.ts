@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './fleet-server.ts';
+import { COMMAND_MS } from './patience.ts';
 
 /** Where a test can make namespaces at all; else a reason to skip. */
 export const enclosureMissing = (): string | false => {
@@ -98,7 +99,7 @@ export class Enclosure {
   }
 
   run(...command: readonly string[]): string {
-    return execFileSync('nsenter', this.enter(...command), { encoding: 'utf8', timeout: 30_000 });
+    return execFileSync('nsenter', this.enter(...command), { encoding: 'utf8', timeout: COMMAND_MS });
   }
 
   async dispose(): Promise<void> {

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { until } from './fleet-server.ts';
+import { COMMAND_MS } from './patience.ts';
 import { Sandbox, type SandboxHost } from './sandbox.ts';
 import { babeltrace, build, type Checked, CLI, checkTrace, dataFiles, type Ran, ROOT } from './weft.ts';
 
@@ -46,7 +47,12 @@ export class Machine {
 
   run(...command: readonly string[]): Ran {
     const [file, words] = this.#sandbox.on(this.host, command);
-    const ran = spawnSync(file, words, { env: this.env, encoding: 'utf8', timeout: 60_000, stdio: ['ignore', 'pipe', 'pipe'] });
+    const ran = spawnSync(file, words, {
+      env: this.env,
+      encoding: 'utf8',
+      timeout: COMMAND_MS,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     return { status: ran.status ?? -1, stdout: ran.stdout, stderr: ran.stderr };
   }
 
@@ -65,7 +71,7 @@ export class Machine {
   async each(...commands: readonly string[]): Promise<void> {
     for (const command of commands) {
       const [file, words] = this.#sandbox.on(this.host, [CLI, ...command.split(' ')]);
-      await promisify(execFile)(file, words, { env: this.env, timeout: 60_000 });
+      await promisify(execFile)(file, words, { env: this.env, timeout: COMMAND_MS });
     }
   }
 
@@ -101,7 +107,7 @@ export class Machine {
       total,
       advance: async (more: number) => {
         const from = total();
-        await until(() => total() >= from + more, 'the program goes on', 20_000);
+        await until(() => total() >= from + more, 'the program goes on');
       },
       /** It goes on on another CPU. */
       move: (cpu: number): void => {

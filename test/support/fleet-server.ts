@@ -13,8 +13,9 @@ import { type FleetAccess, FleetKeys, type FleetServer } from '../../transport/f
 import type { FleetRole } from '../../transport/fleet-roles.ts';
 import { bucketStream, copiesOn } from '../../transport/fleet-store.ts';
 import { findServer, freePort } from '../../transport/server-config.ts';
+import { PATIENCE_MS } from './patience.ts';
 
-const START_WITHIN_MS = 10_000;
+const START_WITHIN_MS = PATIENCE_MS;
 
 const accepts = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -25,7 +26,11 @@ const accepts = (port: number): Promise<boolean> =>
     socket.once('error', () => resolve(false));
   });
 
-export const until = async (condition: () => boolean | Promise<boolean>, what: string, withinMs = 10_000): Promise<void> => {
+export const until = async (
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = PATIENCE_MS,
+): Promise<void> => {
   const deadline = Date.now() + withinMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms`);
@@ -220,6 +225,6 @@ export const makeBucket = async (fleet: TestFleet): Promise<void> => {
     );
     return !answer.includes('"error"');
   };
-  await until(made, 'the bucket is made', 20_000);
+  await until(made, 'the bucket is made');
   await maker.close();
 };

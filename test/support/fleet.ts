@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findServer, freePort } from '../../transport/server-config.ts';
+import { COMMAND_MS, PATIENCE_MS } from './patience.ts';
 import { CLI, Weft } from './weft.ts';
 
 export interface FleetHost {
@@ -14,7 +15,7 @@ export interface FleetHost {
   readonly labels: Record<string, string>;
 }
 
-const WITHIN_MS = 20_000;
+const WITHIN_MS = PATIENCE_MS;
 
 export class Fleet {
   readonly directory = mkdtempSync(join(tmpdir(), 'weft-fleet-'));
@@ -71,7 +72,7 @@ export class Fleet {
 
   startHost(name: string, labels: readonly string[] = []): void {
     const words = ['sessiond', '--daemonize', '--host', name, '--fleet', this.file];
-    const options = { env: this.at(name).env, stdio: 'ignore', timeout: 30_000 } as const;
+    const options = { env: this.at(name).env, stdio: 'ignore', timeout: COMMAND_MS } as const;
     const ran = spawnSync(CLI, [...words, ...labels.flatMap((label) => ['--label', label])], options);
     if (ran.status !== 0) throw new Error(`host ${name} does not start: status ${ran.status}`);
   }
@@ -98,11 +99,7 @@ export class Fleet {
 
   /** kill -9 of all that runs on a host. */
   kill(name: string): void {
-    const killed = this.at(name);
-    // The keeper first: it would start the others again.
-    const order = ['keeper', 'sessiond', 'consumer', 'bus'];
-    const processes = killed.processes().sort((a, b) => order.indexOf(a.role) - order.indexOf(b.role));
-    for (const { pid } of processes) process.kill(pid, 'SIGKILL');
+    this.at(name).killAll();
   }
 
   dispose(): void {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { NatsBus } from '../../transport/nats-bus.ts';
 import { findServer, freePort } from '../../transport/server-config.ts';
 import { Fleet } from './fleet.ts';
+import { PATIENCE_MS } from './patience.ts';
 import type { Way } from './uneven-way.ts';
 import { build, CLI, ROOT, Weft } from './weft.ts';
 
@@ -127,7 +128,7 @@ export class ClockFleet {
     const log = `log_file: "${join(directory, 'log')}"`;
     writeFileSync(config, `listen: "127.0.0.1:${port}"\nleafnodes { remotes: [ { url: "${url}" } ] }\n${log}\n`);
     this.#children.push(spawn(findServer(process.env.PATH ?? '')!, ['-c', config], { stdio: 'ignore' }));
-    const options = { name, waitMs: 10_000 };
+    const options = { name, waitMs: PATIENCE_MS };
     const bus = await NatsBus.connectExternal({ servers: [`127.0.0.1:${port}`] }, options);
     this.#buses.push(bus);
     return bus;

@@ -13,8 +13,9 @@ import { grantAccess } from '../../transport/grant.ts';
 import type { Role } from '../../transport/identity.ts';
 import type { NatsBus, NatsBusOptions } from '../../transport/nats-bus.ts';
 import { findServer, type PreparedServer, prepareServer } from '../../transport/server-config.ts';
+import { PATIENCE_MS } from './patience.ts';
 
-const START_WITHIN_MS = 10_000;
+const START_WITHIN_MS = PATIENCE_MS;
 
 const accepts = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -91,7 +92,7 @@ export class TestServer {
   }
 
   async connectWith(access: Access, options: Partial<NatsBusOptions> = {}): Promise<NatsBus> {
-    const bus = await connectAccess(access, { name: 'test', waitMs: 5_000, ...options }, { home: this.directory });
+    const bus = await connectAccess(access, { name: 'test', waitMs: PATIENCE_MS, ...options }, { home: this.directory });
     this.#buses.push(bus);
     return bus;
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { connectExternal } from '../../transport/access.ts';
 import type { Bus } from '../../transport/bus.ts';
 import { findServer } from '../../transport/server-config.ts';
+import { PATIENCE_MS } from './patience.ts';
 import { CLI } from './weft.ts';
 
 export const freePort = (): Promise<number> =>
@@ -69,7 +70,7 @@ export class TestRelay {
   }
 
   async connect(): Promise<Bus> {
-    const bus = await connectExternal({ url: this.url }, { name: 'test', waitMs: 5_000 }, { home: this.home });
+    const bus = await connectExternal({ url: this.url }, { name: 'test', waitMs: PATIENCE_MS }, { home: this.home });
     this.#buses.push(bus);
     return bus;
   }

@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 
 const INDEX_MAGIC = 0xc1f1dcc1;
 const PACKET_MAGIC = 0xc1fc1fc1;
+/** A packet is no shorter than this and eight bytes. */
+const SEQUENCE_AT = 64;
 
 export class SpoolFiles {
   readonly output: string;
@@ -26,7 +28,7 @@ export class SpoolFiles {
     this.#next.set(stream, number + 1);
     const data = Buffer.alloc(bytes, number & 0xff);
     data.writeUInt32LE(PACKET_MAGIC, 0);
-    data.writeUInt32LE(number, 4);
+    data.writeBigUInt64LE(BigInt(number), SEQUENCE_AT);
     const file = join(this.output, path);
     const index = this.#index(path);
     const entry = Buffer.alloc(72);

@@ -6,6 +6,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { COMMAND_MS, PATIENCE_MS } from './patience.ts';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const CLI = join(ROOT, 'cli/weft');
@@ -30,7 +31,21 @@ export interface Checked {
 
 const built = new Map<string, string>();
 
-type Program = 'counter' | 'check_trace' | 'contexts' | 'orders' | 'true_time' | 'wrong_clock';
+type Program =
+  | 'counter'
+  | 'large_counter'
+  | 'check_trace'
+  | 'check_large_trace'
+  | 'contexts'
+  | 'orders'
+  | 'true_time'
+  | 'wrong_clock';
+
+/** Of each event of a large counter, beside who made it and its number. */
+export const FILLER_BYTES = 1_000;
+
+/** Programs that are another one with larger events. */
+const LARGE: Readonly<Partial<Record<Program, Program>>> = { large_counter: 'counter', check_large_trace: 'check_trace' };
 
 /** Compiles one of test/support's C programs (`wrong_clock`: a library to be preloaded) once per test process. */
 export const build = (name: Program): string => {
@@ -41,7 +56,18 @@ export const build = (name: Program): string => {
     flag.replace('-I', `-I${ROOT}/`),
   );
   const kind = name === 'wrong_clock' ? ['-shared', '-fPIC'] : [];
-  execFileSync('cc', ['-O2', '-w', ...kind, ...includes, join(ROOT, `test/support/${name}.c`), '-o', out, '-ldl', '-lpthread']);
+  if (LARGE[name]) kind.push(`-DWEFT_TEST_FILLER=${FILLER_BYTES}`);
+  execFileSync('cc', [
+    '-O2',
+    '-w',
+    ...kind,
+    ...includes,
+    join(ROOT, `test/support/${LARGE[name] ?? name}.c`),
+    '-o',
+    out,
+    '-ldl',
+    '-lpthread',
+  ]);
   built.set(name, out);
   return out;
 };
@@ -58,8 +84,8 @@ export const dataFiles = (directory: string): string[] =>
         .sort((a, b) => chunkOf(a) - chunkOf(b))
     : [];
 
-export const checkTrace = (directory: string): Checked => {
-  const ran = spawnSync(build('check_trace'), dataFiles(directory), { encoding: 'utf8', maxBuffer: 1 << 24 });
+export const checkTrace = (directory: string, checker: Program = 'check_trace'): Checked => {
+  const ran = spawnSync(build(checker), dataFiles(directory), { encoding: 'utf8', maxBuffer: 1 << 24 });
   return JSON.parse(ran.stdout) as Checked;
 };
 
@@ -85,11 +111,13 @@ export class Weft {
   constructor(extra: NodeJS.ProcessEnv = {}) {
     const path = [join(ROOT, 'native/build'), process.env.LD_LIBRARY_PATH].filter(Boolean).join(':');
     // Tests may run as root, on a machine that has no user for the fleet.
-    this.env = { ...process.env, WEFT_HOME: this.home, WEFT_FLEET_USER: 'root', LD_LIBRARY_PATH: path, ...extra };
+    const own = { WEFT_HOME: this.home, WEFT_FLEET_USER: 'root', LD_LIBRARY_PATH: path };
+    // No program misses its first events because the daemon loses the processor while it attaches it.
+    this.env = { ...process.env, ...own, WEFT_REGISTER_TIMEOUT: String(PATIENCE_MS), ...extra };
   }
 
   run(...args: string[]): Ran {
-    const ran = spawnSync(CLI, args, { env: this.env, encoding: 'utf8', timeout: 60_000 });
+    const ran = spawnSync(CLI, args, { env: this.env, encoding: 'utf8', timeout: COMMAND_MS });
     return { status: ran.status ?? -1, stdout: ran.stdout, stderr: ran.stderr };
   }
 
@@ -129,11 +157,14 @@ export class Weft {
     first?: number;
     /** The only CPU that it runs on. */
     pinned?: number;
+    /** Its events have FILLER_BYTES more. */
+    large?: boolean;
   }) {
     const confirm = options.confirm ?? join(this.home, `confirm-${this.#children.length}`);
     const { threads = 1, events = 0, periodNs = 0, processes = 1, first = 0, pinned } = options;
     const args = [confirm, threads, events, periodNs, processes, first].map(String);
-    const command = pinned === undefined ? [build('counter')] : ['taskset', '-c', String(pinned), build('counter')];
+    const program = build(options.large ? 'large_counter' : 'counter');
+    const command = pinned === undefined ? [program] : ['taskset', '-c', String(pinned), program];
     const child = spawn(command[0]!, [...command.slice(1), ...args], {
       env: { ...this.env, ...options.env },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -160,7 +191,7 @@ export class Weft {
       /** Resolves when at least `more` further events were confirmed: proof that the program was advancing. */
       advance: async (more: number) => {
         const from = total();
-        const deadline = Date.now() + 20_000;
+        const deadline = Date.now() + PATIENCE_MS;
         while (total() < from + more) {
           if (Date.now() > deadline) throw new Error(`counter stands still at ${total()}`);
           await new Promise((done) => setTimeout(done, 1));
@@ -207,9 +238,14 @@ export class Weft {
     }
   }
 
-  /** Until nothing is left: a session daemon whose keeper is killed first starts another one. */
   dispose(): void {
     for (const child of this.#children) child.kill('SIGKILL');
+    this.killAll();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  /** kill -9 of all its daemons, until nothing is left: keeper, vault and session daemon start each other anew. */
+  killAll(): void {
     for (let quiet = 0; quiet < 3; ) {
       const left = this.processes();
       quiet = left.length === 0 ? quiet + 1 : 0;
@@ -222,6 +258,5 @@ export class Weft {
       }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
     }
-    rmSync(this.home, { recursive: true, force: true });
   }
 }

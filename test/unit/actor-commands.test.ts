@@ -87,9 +87,9 @@ test('exclusions that take long to compare keep nobody waiting', async () => {
   await world.ok('session.create', { name: 's' });
   const pattern = '*a'.repeat(127);
   const exclusions = Array.from({ length: 1000 }, (_, at) => `${at}${'*a'.repeat(120)}b`);
-  const began = performance.now();
+  const began = process.cpuUsage();
   await world.ok('event.enable', { session: 's', pattern, exclusions });
-  const ms = performance.now() - began;
+  const ms = process.cpuUsage(began).user / 1_000;
   assert.ok(ms < 2_000, `${ms} ms`);
 });
 

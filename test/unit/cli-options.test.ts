@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { COMMANDS } from '../../cli/commands/index.ts';
-import { parseSize, parseTime } from '../../cli/numbers.ts';
+import { parseAge, parseSize, parseTime } from '../../cli/numbers.ts';
 import { type OptionSpec, parseOptions, UsageError } from '../../cli/options.ts';
 
 test('sizes are read as lttng(1) reads them', () => {
@@ -13,6 +13,11 @@ test('sizes are read as lttng(1) reads them', () => {
 test('times are microseconds unless they say otherwise', () => {
   assert.deepEqual(['5', '5us', '5ms', '5s', '5m', '1h'].map(parseTime), [5, 5, 5000, 5_000_000, 300_000_000, 3_600_000_000]);
   for (const wrong of ['', '-1s', '5d', '0x5', '5 ms', '99999999999h']) assert.equal(parseTime(wrong), null, wrong);
+});
+
+test('an age has a unit, up to years', () => {
+  assert.deepEqual(['30s', '5m', '12h', '7d', '1y'].map(parseAge), [30, 300, 43_200, 604_800, 31_536_000]);
+  for (const wrong of ['', '30', '0d', '5us', '-1d', '1.5d']) assert.equal(parseAge(wrong), null, wrong);
 });
 
 const SPECS: readonly OptionSpec[] = [

@@ -228,10 +228,10 @@ describe('the reference', () => {
   });
 
   test('a session’s clock has the fleet’s only when it is measured', () => {
-    const ports = { host: { bootId: 'b', clockOffsetNs: () => 5n } } as unknown as DaemonPorts;
-    assert.deepEqual(clockOf({ ports, fleetClock: () => NO_FLEET_CLOCK }), { uuid: 'b', offsetNs: '5' });
+    const ports = { host: { bootId: 'b', clockOffsetNs: () => 5n, monotonicNs: () => 7n } } as unknown as DaemonPorts;
+    assert.deepEqual(clockOf({ ports, fleetClock: () => NO_FLEET_CLOCK }), { uuid: 'b', offsetNs: '5', atNs: '7' });
     const measured = { reference: 'db-1', offsetNs: -3, uncertaintyNs: 1.5 };
     const fleet = { reference: 'db-1', offsetNs: '-3', uncertaintyNs: '2' };
-    assert.deepEqual(clockOf({ ports, fleetClock: () => measured }), { uuid: 'b', offsetNs: '5', fleet });
+    assert.deepEqual(clockOf({ ports, fleetClock: () => measured }), { uuid: 'b', offsetNs: '5', atNs: '7', fleet });
   });
 });

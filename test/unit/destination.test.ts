@@ -1,7 +1,11 @@
 /** URLs of destinations: what each names, and what is wrong with the others. */
 import assert from 'node:assert/strict';
+import { basename } from 'node:path';
 import { test } from 'node:test';
+import { directoryOf, type RelaySettings } from '../../actors/relay-parts.ts';
+import { RELAY_SESSION_BYTES_MAX, relaySessionCause } from '../../machines/plain-names.ts';
 import { destinationText, isNetworkUrl, parseDestination, parsePair } from '../../transport/destination.ts';
+import type { OpenRequest } from '../../transport/link-data.ts';
 
 const lttng = (host: string, ctrl: number, data: number, subdir = '') => ({
   kind: 'lttng',
@@ -34,6 +38,9 @@ test('what is wrong with a URL is said', () => {
   assert.match(causes('nats://h:70000'), /port/);
   assert.match(causes('relay:///../x'), /no directory below/);
   assert.match(causes('nats://h/a//b'), /no directory below/);
+  assert.match(causes('nats://h/a\tb'), /no directory below/);
+  assert.match(causes(`nats://h/${'x'.repeat(252)}`), /no directory below/);
+  assert.match(causes(`nats://h/${'a/'.repeat(12)}a`), /no directory below/);
   assert.match(causes('relay://host'), /is needed/);
   const pair = (ctrl: string, data: string): string => {
     const parsed = parsePair(ctrl, data);
@@ -51,4 +58,19 @@ test('directories are none; a destination is shown as its URL', () => {
   const parsed = parseDestination('net://h/a');
   assert.ok(parsed.ok);
   assert.equal(destinationText(parsed.destination), 'tcp4://h:5342/a [data: 5343]');
+});
+
+test('a session is named so that a relay can make its directory, with all that stands behind the name', () => {
+  for (const [name, cause] of [
+    ['.quiet', /begins with/],
+    ['a\tb', /control/],
+    ['x'.repeat(RELAY_SESSION_BYTES_MAX + 1), /more than 228 bytes/],
+    ['é'.repeat(115), /more than 228 bytes/],
+  ] as const)
+    assert.match(relaySessionCause(name) ?? 'none', cause);
+  const longest = 'x'.repeat(RELAY_SESSION_BYTES_MAX);
+  const request = { host: 'h', session: longest, createdAt: '2026-01-01T00:00:00Z' };
+  const directory = directoryOf({ output: '/o', groupBy: 'host' } as RelaySettings, request as OpenRequest);
+  assert.equal(Buffer.byteLength(`${basename(directory)}-01234567-2`), 255);
+  for (const name of [longest, 'a b', 'é'.repeat(114), 'auto-20260101-000000']) assert.equal(relaySessionCause(name), null);
 });

@@ -239,7 +239,7 @@ test('any text is read or refused with a column inside it or just behind it, and
     fc.array(fc.constantFrom(...words), { maxLength: 40 }).map((parts) => parts.join('')),
     fc.array(fc.constantFrom(...words), { maxLength: 40 }).map((parts) => parts.join(' ')),
   );
-  const began = performance.now();
+  const began = process.cpuUsage();
   fc.assert(
     fc.property(hostile, (text) => {
       const checked = checkFilter(text);
@@ -250,5 +250,5 @@ test('any text is read or refused with a column inside it or just behind it, and
     { numRuns: 3000 },
   );
   for (const word of words) checkFilter(word.repeat(4000));
-  assert.ok(performance.now() - began < 10_000);
+  assert.ok(process.cpuUsage(began).user / 1_000 < 10_000);
 });

@@ -34,7 +34,7 @@ test('whatever is lost or put back, hosts follow the highest generation that the
       };
       const read = (host: number): void => {
         const before = seen(host);
-        hosts[host] = withRead(hosts[host]!, bucket ? [bucket] : [], 0);
+        hosts[host] = withRead(hosts[host]!, bucket ? [bucket] : [], { uid: 0, bucket: 'a' });
         assert.equal(seen(host), Math.max(before, bucket?.generation ?? 0));
       };
       for (const one of steps) {
@@ -50,4 +50,25 @@ test('whatever is lost or put back, hosts follow the highest generation that the
       );
     }),
   );
+});
+
+test('another bucket counts for itself: what the former wanted ends, and a lower generation of the new one is made', () => {
+  const of = (bucket: string | null) => ({ uid: 0, bucket });
+  const other = (generation: number): FleetDocument => ({ ...document(generation, false), name: 'db' });
+  const first = withRead({}, [document(3, false), other(9)], of(null));
+  const known = withRead(first, [], of('a'));
+  assert.deepEqual(
+    Object.values(known).map(({ bucket }) => bucket),
+    ['a', 'a'],
+    'it had no id before',
+  );
+  assert.deepEqual(withRead(known, [], of(null)), known, 'put back from before it had one');
+  const made = Object.fromEntries(
+    Object.entries(known).map(([name, one]) => [name, { ...one, sessionId: name, applied: 3, made: 'hash' }]),
+  );
+  const { web, db } = withRead(made, [document(1, false)], of('b'));
+  assert.deepEqual([web?.document.generation, web?.bucket, web?.sessionId, web?.made], [1, 'b', 'web', '']);
+  assert.deepEqual([db?.document.deleted, db?.bucket, db?.sessionId], [true, 'a', 'db']);
+  const later = withRead({ web: web!, db: db! }, [other(1)], of('b'));
+  assert.deepEqual([later.db?.document, later.db?.bucket], [other(1), 'b'], 'before the old one was ended');
 });

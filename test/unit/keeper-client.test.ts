@@ -17,6 +17,7 @@ import {
   RECORD_SIZE,
 } from '../../actors/keeper-record.ts';
 import { loadNative, type SeqpacketConnection } from '../../native/addon/index.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const scratch = mkdtempSync(join(tmpdir(), 'weft-keeper-client-'));
@@ -155,7 +156,7 @@ const realKeeper = async (name: string) => {
 };
 
 const connectSoon = async (connect: () => KeeperClient): Promise<KeeperClient> => {
-  for (const deadline = Date.now() + 10_000; ; ) {
+  for (const deadline = Date.now() + PATIENCE_MS; ; ) {
     try {
       return connect();
     } catch (error) {
@@ -165,7 +166,7 @@ const connectSoon = async (connect: () => KeeperClient): Promise<KeeperClient> =
   }
 };
 
-test('spawn, exit report, deposit, fetch, list and shutdown work with the real keeper', { timeout: 30_000 }, async () => {
+test('spawn, exit report, deposit, fetch, list and shutdown work with the real keeper', { timeout: 300_000 }, async () => {
   const { client, connect, child, ended, directory } = await realKeeper('real');
   const { keeperPid } = await client.hello();
   assert.equal(keeperPid, child.pid);

@@ -136,3 +136,15 @@ test('retries and operations that are long done take no room', (t) => {
   next.add(archive(2_999)); // the daemon asks again
   assert.equal(next.last, 3_000);
 });
+
+test('a process whose predecessor could not note its epoch is beyond it with the next opening', (t) => {
+  const world = LogWorld.make(t);
+  world.full = true;
+  const unnoted = world.open().nextEpoch();
+  world.full = false;
+  const successor = world.open();
+  assert.ok(successor.nextEpoch() <= unnoted, 'the relay refuses this one');
+  successor.leap();
+  assert.ok(successor.nextEpoch() > unnoted);
+  assert.ok(world.open().nextEpoch() > unnoted, 'and it is noted');
+});

@@ -4,13 +4,14 @@ import { type TestContext, test } from 'node:test';
 import { LttngPeer } from '../../actors/link-lttng.ts';
 import type { LinkAck, LinkContent } from '../../actors/link-peer.ts';
 import { FakeLttngRelay } from '../support/fake-lttng-relay.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 
 const VERSION = 5;
 const CREATE_SESSION = 2;
 const DATA_PENDING = 8;
 
 const until = async (what: string, holds: () => boolean): Promise<void> => {
-  for (const deadline = Date.now() + 8_000; !holds(); await new Promise((done) => setTimeout(done, 2)))
+  for (const deadline = Date.now() + PATIENCE_MS; !holds(); await new Promise((done) => setTimeout(done, 2)))
     assert.ok(Date.now() < deadline, `waited too long: ${what}`);
 };
 

@@ -34,6 +34,7 @@ class CountingSpool {
       entries: (path: string, from: number, most: number) =>
         ask(Array.from({ length: Math.min(most, (this.packets.get(path) ?? 0) - from) }, (_, at) => entry(from + at))),
       holds: () => ask(true),
+      released: () => ask(-1),
       release: () => ask(undefined),
       describe: () => ask('described'),
       metadata: () => ask('text'),
@@ -140,6 +141,20 @@ test('what the files of a ring are called, and whose they are, follows the rings
   assert.deepEqual(entry.filesOf([1]), ['/out/ust/pid/a/c_1']);
   streams.remove('r1');
   assert.equal(settled('ust/pid/a/c_0'), null);
+});
+
+test('a channel `a` and one that is called like a stream of it have the limits of their own', () => {
+  const first = [
+    { prefix: 'a_0', size: 5, count: 0, whole: false },
+    { prefix: 'a', size: 0, count: 0, whole: false },
+    { prefix: 'b_1', size: 6, count: 0, whole: true },
+    { prefix: 'b', size: 7, count: 0, whole: true },
+  ];
+  const limits = limitsOf(new ConsumerStreams(), 's', first);
+  assert.deepEqual(
+    ['a_0', 'a_0_3', 'b_1', 'b'].map((name) => limits(`ust/${name}`).size),
+    [0, 5, 6, 7],
+  );
 });
 
 test('a ring that is detached without ever having been attached holds nothing back', () => {

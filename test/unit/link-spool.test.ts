@@ -1,6 +1,6 @@
 /** What the spool of a link still says after deaths, removals and clearings in the middle, and on disks that can do less. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -132,4 +132,56 @@ test('a file system without holes: what is acknowledged is not sent by the next 
   const later = opened(files, none);
   later.queue.begin([{ path: PATH, number: 6 }], 0);
   assert.deepEqual(send(opened(files, none).queue), [7]);
+});
+
+for (const [total, whole] of [
+  [10, 5],
+  [2, 1],
+  [4, 0],
+] as const)
+  test(`a power cut left ${whole} of ${total} packets: they are sent, the others counted`, (t) => {
+    const files = filesOf(t);
+    for (let i = 0; i < total; i++) files.packet(PATH, 4096);
+    truncateSync(join(files.output, PATH), whole * 4096 + (whole < total - 1 ? 100 : 0));
+    const { queue } = opened(files);
+    assert.equal(queue.holdsNothing, false);
+    assert.deepEqual(
+      send(queue),
+      Array.from({ length: whole }, (_, number) => number),
+    );
+    assert.equal(queue.lostPackets, total - whole);
+    queue.confirm({ path: PATH, number: whole - 1 });
+    assert.deepEqual([queue.bytes, queue.outstanding, queue.lostPackets], [0, false, total - whole]);
+  });
+
+test('what is missing behind what was given back is lost, and not given back', (t) => {
+  const files = filesOf(t);
+  for (let i = 0; i < 10; i++) files.packet(PATH, 4096);
+  const before = opened(files);
+  send(before.queue);
+  before.queue.confirm({ path: PATH, number: 3 });
+  // Blocks that never came to the disk: zeros, as a hole is, in front of others that did, and at the end.
+  const data = readFileSync(join(files.output, PATH));
+  writeFileSync(join(files.output, PATH), data.fill(0, 4 * 4096, 5 * 4096).fill(0, 8 * 4096));
+  const { queue } = opened(files);
+  assert.deepEqual(send(queue), [5, 6, 7]);
+  assert.equal(queue.lostPackets, 3);
+  const later = opened(files).queue;
+  later.begin([{ path: PATH, number: 4 }], 0);
+  assert.deepEqual([send(later), later.lostPackets], [[5, 6, 7], 2], 'the other end has the fifth');
+});
+
+test('entries of an index that never came to the disk hold nothing up, and are counted', (t) => {
+  const files = filesOf(t);
+  for (let i = 0; i < 6; i++) files.packet(PATH, 4096);
+  files.packet(`${TRACE}/c_1`, 4096);
+  const name = join(files.output, TRACE, 'index/c_0.idx');
+  const index = readFileSync(name);
+  writeFileSync(name, index.fill(0, 16 + 4 * 72));
+  const { queue } = opened(files);
+  assert.deepEqual(send(queue).toSorted(), [0, 0, 1, 2, 3]);
+  assert.equal(queue.lostPackets, 2);
+  queue.confirm({ path: PATH, number: 3 });
+  queue.confirm({ path: `${TRACE}/c_1`, number: 0 });
+  assert.deepEqual([queue.bytes, queue.empty], [0, true]);
 });

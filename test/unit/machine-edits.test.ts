@@ -110,7 +110,7 @@ test('memory is given back by policy, but not what is consumed where nothing is 
   assert.ok(editSession(silent, old).ok);
 });
 
-for (const name of ['', '.hidden', 'a/b', 'metadata', 'x'.repeat(256), 'a\0b']) {
+for (const name of ['', '.hidden', 'a/b', 'metadata', 'x'.repeat(256), 'a\0b', 'a\tb']) {
   test(`${JSON.stringify(name.slice(0, 10))} cannot name a channel`, () => {
     assert.equal(code(editSession(EMPTY, channel(name))), 'channel-name-invalid');
   });
@@ -261,4 +261,51 @@ test('a start without channel is not promised; a promise says what it will be', 
       operation: { kind: 'starting', requestId: 'r', deadlineMs: 5 },
     },
   );
+});
+
+const size = { tracefileSize: 65_536 };
+const whole = { allocation: 'per-channel' };
+for (const [first, second, file] of [
+  [channel('a'), channel('a_l'), 'a_l_0'],
+  [channel('a_l'), channel('a'), 'a_l_0'],
+  [channel('a', size), channel('a_0'), 'a_0_0'],
+  [channel('a', size), channel('a_l_7'), 'a_l_7_0'],
+  [channel('a', { ...size, tracefileCount: 3 }), channel('a_4095_2', whole), 'a_4095_2'],
+  [channel('a', { ...size, ...whole }), channel('a_12', whole), 'a_12'],
+  [channel('a', size), channel('a_5', whole), 'a_5'],
+] as const)
+  test(`channels ${JSON.stringify(first)} and ${JSON.stringify(second)} would write one file, and are told so`, () => {
+    const edited = after(EMPTY, first, second);
+    assert.ok(!edited.ok);
+    const { name } = second as { name: string };
+    const params = { session: 's', channel: name, other: (first as { name: string }).name, file };
+    assert.deepEqual([edited.refusal.code, edited.refusal.params], ['channel-files-meet', params]);
+  });
+
+for (const [first, second] of [
+  [channel('a'), channel('a_0')],
+  [channel('a'), channel('a_4096', whole)],
+  [channel('a', { ...size, tracefileCount: 3 }), channel('a_4095_3', whole)],
+  [channel('a'), channel('a_00', whole)],
+  [channel('a', whole), channel('a_l', whole)],
+  [channel('a'), channel('a_x')],
+  [channel('a_1', size), channel('a_2', size)],
+] as const)
+  test(`channels ${JSON.stringify(first)} and ${JSON.stringify(second)} never write one file, and may be of one session`, () =>
+    assert.equal(done(first, second).channels.length, 2));
+
+test('rings that lie in files have one each, too', () => {
+  const kept = { ...EMPTY, shmPath: '/kept' };
+  assert.equal(code(after(kept, channel('a'), channel('a_l', whole))), 'channel-files-meet');
+  assert.equal(after(EMPTY, channel('a'), channel('a_l', whole)).ok, true);
+});
+
+test('a channel is not called like what lies beside the streams, nor so long that no file can be', () => {
+  for (const name of ['index', 'metadata.tmp']) {
+    assert.equal(code(editSession(EMPTY, channel(name, whole))), 'channel-name-invalid');
+    assert.equal(code(editSession(EMPTY, channel(name))), null);
+  }
+  assert.equal(code(editSession(EMPTY, channel('x'.repeat(242)))), 'channel-name-invalid');
+  assert.equal(code(editSession(EMPTY, channel('x'.repeat(241)))), null);
+  assert.equal(code(editSession(EMPTY, channel('x'.repeat(241), size))), 'channel-name-invalid');
 });

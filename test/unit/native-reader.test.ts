@@ -287,7 +287,7 @@ const HOLDER = `
   parentPort.postMessage('open');
 `;
 
-test('workers that are terminated with everything open leave nothing running', { timeout: 60_000 }, async () => {
+test('workers that are terminated with everything open leave nothing running', { timeout: 300_000 }, async () => {
   using folder = temporary();
   const threads = (): number => statSync('/proc/self/task').nlink;
   const before = threads();

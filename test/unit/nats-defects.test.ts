@@ -24,7 +24,7 @@ import(${JSON.stringify(`${ROOT}/transport/nats-bus.ts`)}).then(async ({ NatsBus
 });
 `;
 
-test('what a listener throws is an uncaught exception', { timeout: 20_000 }, async () => {
+test('what a listener throws is an uncaught exception', { timeout: 300_000 }, async () => {
   const worker = new Worker(PROGRAM, { eval: true });
   const [thrown] = (await once(worker, 'error').catch((error: unknown) => [error])) as [Error];
   assert.equal(thrown.message, 'a defect');

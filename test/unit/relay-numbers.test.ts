@@ -7,6 +7,8 @@ import { World } from '../support/world/world.ts';
 
 const PATH = 'ust/uid/7/64-bit/c_0';
 const PACKET_BYTES = 128;
+const PACKET_MAGIC = 0xc1fc1fc1;
+const SEQUENCE_AT = 64;
 const LAST_TIME = 2n ** 64n - 1n;
 
 const bytesOf = (...fields: readonly (readonly [bytes: 4 | 8, value: bigint])[]): Buffer =>
@@ -26,7 +28,11 @@ const indexOf = (number: bigint, begin = 1n, end = 2n): Buffer => {
 
 const packet = (index: Buffer, parts = 1, part = 0) => {
   const bytes = Buffer.alloc(PACKET_BYTES / parts, 1);
-  const number = Number(index.readBigUInt64BE(64));
+  const number = Number(index.readBigUInt64BE(SEQUENCE_AT));
+  if (part === 0 && bytes.length > SEQUENCE_AT) {
+    bytes.writeUInt32LE(PACKET_MAGIC, 0);
+    bytes.writeBigUInt64LE(BigInt(number), SEQUENCE_AT);
+  }
   return { kind: 'packet', path: PATH, number, index, part, parts, offset: part * bytes.length, bytes };
 };
 
@@ -117,4 +123,13 @@ test('a packet in parts whose index the full disk did not take never ends the re
     await relay.send(1, packet(indexOf(0n), 2, 1));
     relay.disk.write = write;
     await world.clock.advance(1_000);
+  }));
+
+test('bytes that are no packet are told once, and end nothing', () =>
+  inWorld(async (relay) => {
+    for (const number of [0n, 1n]) await relay.send(1, { ...packet(indexOf(number)), bytes: Buffer.alloc(PACKET_BYTES) });
+    await relay.send(1, packet(indexOf(2n)));
+    assert.equal(relay.events.filter((what) => what === 'unreadable').length, 1);
+    const viewer = await attached(relay);
+    assert.equal((await viewer.ask(4, bytesOf([8, 2n]))).readUInt32BE(56), 1);
   }));

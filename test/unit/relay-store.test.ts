@@ -60,27 +60,31 @@ told('archives that are durable are let go of, and their limits too: rotations h
   assert.equal(link.store.streams.size, 0);
 });
 
-told('who watches an archived chunk reads it to its end, then it hangs up, and the next one is announced', async (link) => {
-  const metadata = (path: string): void =>
-    link.store.metadata({ kind: 'metadata', path, text: '/* CTF */\n', first: true, more: false });
-  const statusOf = (reply: Buffer): number => reply.readUInt32BE(56);
-  metadata('ust/uid/0/64-bit');
-  link.store.packet(packet(PATH, 0));
-  const view = new LiveView(1n, link.store);
-  view.attach(SEEK.beginning);
-  for (const number of [1, 2, 3]) {
-    link.store.operate(archive(number, undefined, number === 1 ? '' : `C-${number}`));
-    await link.store.commit();
-    metadata(`C-${number + 1}/ust/uid/0/64-bit`);
-    link.store.packet(packet(`C-${number + 1}/${PATH}`, number));
-  }
-  assert.equal(link.store.dropped, 2);
-  assert.equal(statusOf(view.index(2n)), 1);
-  assert.equal(view.packet(2n, 0n, 4096).length, 12 + 4096);
-  assert.equal(statusOf(view.index(2n)), 3, 'it hangs up');
-  assert.equal(view.newStreams().readUInt32BE(0), 1);
-  assert.equal(statusOf(view.index(4n)), 1, 'the chunk of now');
-});
+told(
+  'who watches an archived chunk reads it to its end and goes on with what the relay holds of those behind it',
+  async (link) => {
+    const metadata = (path: string): void =>
+      link.store.metadata({ kind: 'metadata', path, text: '/* CTF */\n', first: true, more: false });
+    const statusOf = (reply: Buffer): number => reply.readUInt32BE(56);
+    metadata('ust/uid/0/64-bit');
+    link.store.packet(packet(PATH, 0));
+    const view = new LiveView(1n, link.store);
+    view.attach(SEEK.beginning);
+    for (const number of [1, 2, 3]) {
+      link.store.operate(archive(number, undefined, number === 1 ? '' : `C-${number}`));
+      await link.store.commit();
+      metadata(`C-${number + 1}/ust/uid/0/64-bit`);
+      link.store.packet(packet(`C-${number + 1}/${PATH}`, number));
+    }
+    assert.equal(link.store.dropped, 2);
+    assert.equal(statusOf(view.index(2n)), 1);
+    assert.equal(view.packet(2n, 0n, 4096).length, 12 + 4096);
+    assert.equal(statusOf(view.index(2n)), 1, 'the chunk before');
+    assert.equal(statusOf(view.index(2n)), 1, 'the chunk of now');
+    assert.equal(statusOf(view.index(2n)), 2, 'nothing yet');
+    assert.equal(view.newStreams().readUInt32BE(0), 2, 'none is new');
+  },
+);
 
 told('a packet of several parts, and metadata, may be given to the disk again when it was full', async (link) => {
   const [first, last] = halves(packet(PATH, 0));
@@ -253,4 +257,76 @@ told('a commit that ends when the link is another’s already writes nothing', a
   link.store.retire();
   await assert.rejects(late);
   assert.deepEqual((await link.again()).positions, {});
+});
+
+// Packets of a stream that is split: two to a file.
+const SPLIT = { size: 8192, count: 0 };
+
+for (const [first, second, files] of [
+  ['c_0', 'c_0_0', ['c_0_0', 'c_0_0-2', 'c_0_1']],
+  ['c_0_0', 'c_0', ['c_0-2_0', 'c_0-2_1', 'c_0_0']],
+] as const)
+  told(
+    `of ${first} and ${second}, which would share a file, both have all they sent, also when the relay comes again`,
+    async (link) => {
+      const trace = 'ust/uid/0/64-bit';
+      const send = (from: number, count: number) => {
+        for (const [at, name] of [first, second].entries())
+          for (let n = from; n < from + count; n++)
+            link.store.packet(packet(`${trace}/${name}`, 100 * at + n, 4096, name === 'c_0' ? SPLIT : undefined));
+      };
+      const told = () =>
+        Object.entries(link.positions)
+          .sort()
+          .map(([path, number]) => [path.slice(trace.length + 1), number]);
+      const held = () =>
+        readdirSync(link.path(trace))
+          .filter((name) => name !== 'index')
+          .sort();
+      const all = () =>
+        held()
+          .flatMap((name) => numbersIn(readFileSync(link.path(`${trace}/${name}`))))
+          .sort((a, b) => a - b);
+      send(0, 3);
+      await link.store.commit();
+      assert.deepEqual(held(), files);
+      await link.again();
+      const last = { [first]: 2, [second]: 102 };
+      assert.deepEqual(told(), Object.entries(last).sort());
+      assert.deepEqual(all(), [0, 1, 2, 100, 101, 102]);
+      send(3, 1);
+      await link.store.commit();
+      assert.deepEqual(all(), [0, 1, 2, 3, 100, 101, 102, 103]);
+      link.store.operate(archive(1));
+      await link.store.commit();
+      assert.deepEqual([link.store.record.stems, link.store.record.limits], [{}, {}]);
+    },
+  );
+
+/** As a sender of before sends what a power cut left. */
+const zeros = (number: number) => ({ ...packet(PATH, number), bytes: Buffer.alloc(4096) });
+
+told('what is no packet is passed over and told; what was acknowledged before it stays', async (link) => {
+  for (let number = 0; number < 9; number++) assert.ok(link.store.packet(packet(PATH, number)));
+  assert.equal(link.store.packet(zeros(9)), false);
+  await link.store.commit();
+  assert.deepEqual(link.positions, { [PATH]: 9 });
+  assert.deepEqual(await link.again(), { positions: { [PATH]: 9 }, ops: 0 });
+  assert.ok(link.store.packet(packet(PATH, 10)));
+  await link.store.commit();
+  assert.deepEqual(await link.again(), { positions: { [PATH]: 10 }, ops: 0 });
+  assert.deepEqual(numbersIn(readFileSync(link.path(PATH))), [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]);
+});
+
+told('a last packet that is none, of a relay of before, takes nothing with it', async (link) => {
+  for (let number = 0; number < 10; number++) link.store.packet(packet(PATH, number));
+  await link.store.commit();
+  const data = readFileSync(link.path(PATH));
+  writeFileSync(link.path(PATH), data.fill(0, 9 * 4096));
+  assert.deepEqual(await link.again(), { positions: { [PATH]: 9 }, ops: 0 });
+  assert.deepEqual(numbersIn(readFileSync(link.path(PATH))), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  link.store.packet(packet(PATH, 10));
+  await link.store.commit();
+  await link.again();
+  assert.deepEqual(numbersIn(readFileSync(link.path(PATH))), [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]);
 });

@@ -40,9 +40,9 @@ test('a star matches the empty text too, anywhere, and an escaped star only itse
 });
 
 test('a pattern against a long name takes no time, whatever its stars', () => {
-  const began = performance.now();
+  const began = process.cpuUsage();
   assert.equal(matchesPattern('*a'.repeat(50).concat('*b'), 'a'.repeat(200_000)), false);
-  assert.ok(performance.now() - began < 1000);
+  assert.ok(process.cpuUsage(began).user / 1_000 < 1000);
 });
 
 test('what covers a pattern matches every name that the pattern matches; what does not overlap matches none', () => {

@@ -18,7 +18,7 @@ const write = (name: string, text: string): string => {
   return path;
 };
 
-const run = async (steps: readonly Step[], budgetS = 20) => {
+const run = async (steps: readonly Step[], budgetS = 120) => {
   const lines: string[] = [];
   const tier = { name: 'tier', budgetS, parallel: 1, steps: () => [...steps] };
   const options = { root: scratch, env: process.env, unboundedFileMs: null, print: (line: string) => void lines.push(line) };
@@ -57,17 +57,16 @@ test('a file that dies, hangs, holds no test or does not parse is a failure', as
   assert.equal(totals.failed, 3);
   assert.match(lines.join('\n'), /ended by SIGKILL[\s\S]*ran no test[\s\S]*SyntaxError/);
   const hangs = nodeTest('hangs.test.mjs', `test('never', () => new Promise(() => setInterval(() => {}, 1000)));`);
-  const hung = await run([hangs], 1);
-  assert.match(hung.lines.join('\n'), /did not end within 1 s/);
+  const hung = await run([hangs], 4);
+  assert.match(hung.lines.join('\n'), /did not end within \d s/);
 });
 
 test('a grandchild that keeps the output open does not make the runner wait', async () => {
-  const program = write('leaves', '#!/bin/sh\necho "ok - leaves a child"\nsetsid sleep 30 &\necho $! > "$0.pid"\n');
-  const began = Date.now();
-  const { totals } = await run([nativeStep(program)]);
+  const program = write('leaves', '#!/bin/sh\necho "ok - leaves a child"\nsetsid sleep 300 &\necho $! > "$0.pid"\n');
+  const { totals } = await run([nativeStep(program)], 120);
+  // It still lives: nobody waited for it. Throws where it does not.
   process.kill(Number(readFileSync(`${program}.pid`, 'utf8')));
   assert.deepEqual(totals, { passed: 1, failed: 0, skipped: 0 });
-  assert.ok(Date.now() - began < 20_000);
 });
 
 test('what a tier has no time for is reported as not run', async () => {
@@ -75,6 +74,14 @@ test('what a tier has no time for is reported as not run', async () => {
   const { totals, lines } = await run([slow, commandStep('next', 'true', [])], 1);
   assert.deepEqual(totals, { passed: 0, failed: 2, skipped: 0 });
   assert.match(lines.join('\n'), /next[\s\S]*not run: the tier has used up its 1 s/);
+});
+
+test('what a tier leaves of its time the next one has', async () => {
+  const lines: string[] = [];
+  const tierOf = (name: string, budgetS: number, step: Step) => ({ name, budgetS, parallel: 1, steps: () => [step] });
+  const tiers = [tierOf('fast', 120, commandStep('fast', 'true', [])), tierOf('slow', 1, commandStep('slow', 'sleep', ['2']))];
+  const options = { root: scratch, env: process.env, unboundedFileMs: null, print: (line: string) => void lines.push(line) };
+  assert.deepEqual(await runTiers(tiers, options), { passed: 2, failed: 0, skipped: 0 }, lines.join('\n'));
 });
 
 test('native test lines are read with their notes, and a status that does not fit them is a failure', async () => {

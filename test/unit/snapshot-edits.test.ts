@@ -82,7 +82,7 @@ test('ids of outputs grow and are never given twice; there is one output at a ti
 
 test('names that would leave the directory, or hide in it, are refused', () => {
   const bare = { ...PLAIN, snapshot: newSnapshot(null) };
-  for (const name of ['', '../x', 'a/b', '.hidden', 'x'.repeat(201)]) {
+  for (const name of ['', '../x', 'a/b', '.hidden', 'a\tb', 'x'.repeat(201)]) {
     assert.equal(refusedWith(bare, add('/b', name)).code, 'snapshot-name-invalid', name);
     assert.equal(refusedWith(SNAPSHOT, take({ name })).code, 'snapshot-name-invalid', name);
   }

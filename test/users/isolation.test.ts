@@ -8,6 +8,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { COMMAND_MS } from '../support/patience.ts';
 import { CLI, ROOT } from '../support/weft.ts';
 
 const root = process.getuid?.() === 0;
@@ -18,7 +19,7 @@ const aliceHome = join(home, 'alice');
 const malloryHome = join(home, 'mallory');
 
 const as = (uid: number, command: string, args: readonly string[], env: NodeJS.ProcessEnv) =>
-  spawnSync(command, args, { uid, gid: uid, env: { PATH: process.env.PATH, ...env }, encoding: 'utf8', timeout: 60_000 });
+  spawnSync(command, args, { uid, gid: uid, env: { PATH: process.env.PATH, ...env }, encoding: 'utf8', timeout: COMMAND_MS });
 const alice = (...args: string[]) => as(ALICE, CLI, args, { WEFT_HOME: aliceHome, HOME: aliceHome });
 /** Mallory points everything at Alice's daemon. */
 const mallory = (...args: string[]) => as(MALLORY, CLI, args, { WEFT_HOME: aliceHome, HOME: malloryHome });

@@ -8,6 +8,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
+import { COMMAND_MS, PATIENCE_MS } from '../support/patience.ts';
 import { build, CLI, checkTrace, dataFiles, ROOT } from '../support/weft.ts';
 
 const root = process.getuid?.() === 0;
@@ -36,7 +37,7 @@ const environment = (home: string, weftHome: string): NodeJS.ProcessEnv => ({
 });
 
 const run = ({ uid, gid }: Person, weftHome: string, ...args: string[]) =>
-  spawnSync(CLI, args, { uid, gid, env: environment(homeOf(uid), weftHome), encoding: 'utf8', timeout: 30_000 });
+  spawnSync(CLI, args, { uid, gid, env: environment(homeOf(uid), weftHome), encoding: 'utf8', timeout: COMMAND_MS });
 
 const ok = (person: Person, weftHome: string, ...args: string[]): string => {
   const ran = run(person, weftHome, ...args);
@@ -79,7 +80,7 @@ const record = (person: Person, weftHome: string, name: string): string => {
 const bytesIn = (trace: string): number => dataFiles(trace).reduce((sum, path) => sum + statSync(path).size, 0);
 
 const until = async (what: string, holds: () => boolean): Promise<void> => {
-  for (const deadline = Date.now() + 15_000; !holds(); await new Promise((done) => setTimeout(done, 20))) {
+  for (const deadline = Date.now() + PATIENCE_MS; !holds(); await new Promise((done) => setTimeout(done, 20))) {
     assert.ok(Date.now() < deadline, `waited too long: ${what}`);
   }
 };

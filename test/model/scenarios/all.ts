@@ -10,6 +10,7 @@ import { FLEET_SESSIONS } from './fleet-sessions.ts';
 import { FREEZES } from './freezes.ts';
 import { KEEPERS } from './keepers.ts';
 import { LATE_AND_GONE } from './late.ts';
+import { LINK_PLACES } from './link-places.ts';
 import { LINKS } from './links.ts';
 import { MEMORY } from './memory.ts';
 import { NETWORK } from './network.ts';
@@ -18,6 +19,7 @@ import { PROGRAMS } from './programs.ts';
 import { RECORDING } from './recording.ts';
 import { RECOVERY } from './recovery.ts';
 import { RELAY_SCENARIOS } from './relays.ts';
+import { RESTARTS } from './restarts.ts';
 import { ROTATION } from './rotation.ts';
 import type { Scenario } from './scenario.ts';
 import { SNAPSHOTS } from './snapshots.ts';
@@ -28,12 +30,14 @@ export const SCENARIOS: readonly Scenario[] = [
   ...RECORDING,
   ...FILTERS,
   ...RECOVERY,
+  ...RESTARTS,
   ...KEEPERS,
   ...PROGRAMS,
   ...LATE_AND_GONE,
   ...CONSUMERS,
   ...CONSUMER_PROCESSES,
   ...LINKS,
+  ...LINK_PLACES,
   ...NETWORK,
   ...PARCELS,
   ...ROTATION,

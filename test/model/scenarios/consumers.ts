@@ -178,7 +178,8 @@ const SUPERVISION: readonly Scenario[] = [
       world.faults.plan('keeper.spawn', 'fail', { times: 1_000 });
       world.killConsumer();
       const time = await took(world, async () => {
-        assert.equal(await world.refused(command, { session: 's' }), 'timeout');
+        const code = command === 'session.stop' ? 'unwritten' : 'unwritten-lost';
+        assert.equal(await world.refused(command, { session: 's' }), code);
       });
       assert.ok(time >= 40_000 && time < 60_000, `${time} ms`);
       assert.equal(life(world), command === 'session.stop' ? 'inactive' : 'none');

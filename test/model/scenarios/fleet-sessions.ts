@@ -8,6 +8,9 @@ import { type Scenario, scenario } from './scenario.ts';
 
 const CHANGES_MS = 3_000;
 const PERIOD_MS = 300_000;
+/** Ids of buckets. */
+const [A, B] = ['0aaaaaaa-0000-4000-8000-000000000000', '0bbbbbbb-0000-4000-8000-000000000000'];
+const createOld: FleetCommand = { name: 'session.create', fields: { name: 'old' } };
 
 /** Session `web`, which records all of `pattern`. */
 export const declared = (
@@ -120,6 +123,54 @@ export const FLEET_SESSIONS: readonly Scenario[] = [
     await world.advance(PERIOD_MS);
     assert.equal(await stateOf(world), '2 following');
     assert.deepEqual(patterns(world), ['other:*']);
+  }),
+
+  following('a host that comes from another fleet ends what that wanted, and follows the new one', async (world, bucket) => {
+    bucket.identify(A);
+    bucket.write(declared(7));
+    bucket.write({ ...declared(2), name: 'old', spec: { ...declared(2).spec, commands: [createOld] } });
+    await world.start();
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '7 following,2 following');
+    const { id } = world.document('web')!;
+    const ofA = bucket.copy();
+    bucket.clear();
+    bucket.identify(B);
+    bucket.write(declared(1));
+    await world.restart();
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 following');
+    assert.notEqual(world.document('web')?.id, id, 'what A recorded is a trace of its own');
+    assert.equal(world.document('old'), undefined);
+    const ended = world.published('session', 'fleet-changed').map(({ body: { output, of, now } }) => [typeof output, of, now]);
+    assert.deepEqual(ended, [
+      ['string', A, B],
+      ['string', A, B],
+    ]);
+
+    // A bucket without an id is taken for the one that is known.
+    bucket.clear();
+    await world.advance(PERIOD_MS);
+    assert.equal(await stateOf(world), '1 following');
+    // Back, without a death in between.
+    ofA();
+    await world.advance(PERIOD_MS);
+    assert.equal(await stateOf(world), '7 following,2 following');
+  }),
+
+  following('what another fleet wanted and is refused its end is tried again', async (world, bucket) => {
+    bucket.identify(A);
+    bucket.write(declared(7));
+    await world.start();
+    await world.advance(CHANGES_MS);
+    bucket.clear();
+    world.faults.plan('disk.write', 'fail', { times: 1 });
+    bucket.identify(B);
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '7 failed');
+    await world.advance(25_000);
+    assert.equal(await stateOf(world), '');
+    assert.equal(world.document('web'), undefined);
   }),
 
   following('a session of that name made by hand is not touched, and made once it is gone', async (world, bucket) => {

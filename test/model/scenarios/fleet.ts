@@ -46,7 +46,7 @@ const stateOf = async (world: World, host: string): Promise<string | undefined> 
 let operations = 0;
 
 /** A command of the fleet to this host, or to all. */
-const ask = async (world: World, name: string, fields: Body, all = true): Promise<Body> => {
+export const ask = async (world: World, name: string, fields: Body, all = true): Promise<Body> => {
   const [noun, verb] = name.split('.') as [string, string];
   const who = 'alice';
   const subject = all
@@ -160,21 +160,24 @@ const HOSTS: readonly Scenario[] = [
     assert.equal((await ask(world, 'session.list', {})).code, 'host-conflict');
   }),
 
-  scenario('who calls hears this host at once', async (world) => {
+  scenario('who calls hears this host soon, and once however many call', async (world) => {
     await member(world);
     const heard: unknown[] = [];
     peer(world).subscribe(beatSubject({ host: 'host', uid: UID }), ({ body }) => heard.push(body));
-    peer(world).publish(callSubject(UID), { v: 1, host: 'db-1' });
-    await world.rest();
+    const call = (host: string): unknown => peer(world).publish(callSubject({ host, uid: UID }), { v: 1 });
+    for (const host of ['db-1', 'db-1', 'db-2']) call(host);
+    await world.advance(200);
     assert.equal(heard.length, 1, 'while it arrives');
-    await world.advance(2_500);
+    await world.advance(2_300);
     const before = heard.length;
-    peer(world).publish(callSubject(UID), { v: 1, host: 'db-1' });
-    await world.rest();
+    for (const host of ['db-1', 'db-1', 'db-3']) call(host);
+    await world.advance(200);
     assert.equal(heard.length, before + 1, 'when it is there');
-    await world.advance(5_000);
-    assert.equal(heard.length, before + 2, 'and by itself');
-    assert.equal(await stateOf(world, 'db-1'), 'joining');
+    peer(world).publish(callSubject({ host: 'db-4', uid: UID + 1 }), { v: 1 });
+    peer(world).publish(callSubject({ host: 'relay', uid: UID }), { v: 1 });
+    await world.advance(4_600);
+    assert.equal(heard.length, before + 2, 'and by itself, when it would have');
+    for (const host of ['db-1', 'db-2', 'db-3']) assert.equal(await stateOf(world, host), 'joining', host);
     await world.advance(16_000);
     assert.equal(await stateOf(world, 'db-1'), 'unreachable', 'it called and was never heard again');
   }),
@@ -373,6 +376,18 @@ export const PHASES: readonly Scenario[] = [
     assert.match(life(world), /"life":"inactive"/);
     const { leases } = world.daemon!.root.getSnapshot().context.fleet!.getSnapshot().context;
     assert.equal(Object.keys(leases).length, 0, 'none is kept');
+  }),
+
+  scenario('an operation of a name that objects of the language have takes a lease like others', async (world) => {
+    await member(world);
+    await session(world);
+    for (const operation of ['constructor', '__proto__']) {
+      const words = { session: 's', operation };
+      const prepared = await ask(world, 'session.start', { ...words, phase: 'prepare' });
+      assert.equal((prepared.lease as Body | undefined)?.operation, operation);
+      assert.equal((await ask(world, 'session.start', { ...words, phase: 'abort' })).code, undefined);
+      assert.equal((await ask(world, 'session.start', { ...words, phase: 'commit' })).code, 'lease-ended');
+    }
   }),
 
   scenario('a lease lasts as long as whoever prepares asks for, within bounds', async (world) => {

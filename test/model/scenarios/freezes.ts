@@ -35,7 +35,10 @@ const hear = async (world: World, id: string, body: Body = {}, session = 's'): P
 const told = (world: World, what: string) => world.published('freeze', what).map(({ body }) => body);
 const reader = (world: World) => world.consumers[0]!.readers[0]!;
 const notes = (world: World) =>
-  [...world.files.notes].map(([path, text]) => ({ path, ...(JSON.parse(text) as { id: string; aliases: string[] }) }));
+  [...world.files.notes].map(([path, text]) => ({
+    path,
+    ...(JSON.parse(text) as { id: string; aliases: string[]; complete: boolean }),
+  }));
 const lifted = (world: World) =>
   world.until('it is lifted', () => told(world, 'lifted').length === 1 && reader(world).frozenMs === 0, 1_000);
 
@@ -51,6 +54,7 @@ export const FREEZES: readonly Scenario[] = [
       const [note] = notes(world);
       assert.match(note!.path, /^\/out\/snapshot-0000000000000001-\d{8}-\d{6}-0\/\.weft-freeze\.json$/);
       assert.deepEqual(note!.aliases, []);
+      await world.until('all of it is there', () => notes(world)[0]!.complete, 1_000);
       assert.deepEqual(world.files.numbers(note!.path.replace(/\/[^/]*$/, '')), numbers);
       await hear(world, FIRST);
       await hear(world, SECOND);
@@ -84,7 +88,11 @@ export const FREEZES: readonly Scenario[] = [
     await hear(world, SECOND);
     assert.equal(relay.operations.length, 0);
     await world.until('it is there', () => relay.operations.length === 2 && world.parcels.size === 0, 30_000);
-    const [freeze, close] = relay.operations as [Body & { note: { id: string; aliases: string[]; session: string } }, Body];
+    const [freeze, close] = relay.operations as [
+      Body & { note: { id: string; aliases: string[]; session: string; complete: boolean } },
+      Body,
+    ];
+    assert.equal(freeze.note.complete, true);
     assert.deepEqual([freeze.op, freeze.note.id, freeze.note.aliases, freeze.note.session], ['freeze', FIRST, [SECOND], 's']);
     assert.equal(close.op, 'close');
     assert.deepEqual(
@@ -114,7 +122,7 @@ export const FREEZES: readonly Scenario[] = [
     await recorder(world);
     await hear(world, SECOND, { postMs: 50 });
     await hear(world, SECOND, { postMs: 50 });
-    await hear(world, THIRD);
+    await hear(world, THIRD, { postMs: 50 });
     await world.advance(51);
     assert.equal(reader(world).frozen, 1);
     await hear(world, SECOND);
@@ -124,6 +132,43 @@ export const FREEZES: readonly Scenario[] = [
       notes(world).map(({ id, aliases }) => [id, [...aliases].sort()]),
       [[FIRST, [SECOND, THIRD]]],
     );
+  }),
+
+  scenario('of two that come together the shorter delay counts, whichever is heard first', async (world) => {
+    await recorder(world);
+    await hear(world, SECOND, { postMs: 20_000 });
+    await world.advance(5);
+    await hear(world, FIRST, { postMs: 100 });
+    // Longer than what is left.
+    await world.advance(60);
+    await hear(world, THIRD, { postMs: 90 });
+    assert.equal(reader(world).frozen, 0);
+    await world.advance(45);
+    assert.equal(reader(world).frozen, 1, 'the hosts that heard the other one first stand still now');
+    await lifted(world);
+    assert.deepEqual(
+      notes(world).map(({ id, aliases }) => [id, aliases]),
+      [[FIRST, [SECOND, THIRD]]],
+    );
+    // What is left of the other delays ends none of the next freeze.
+    await world.advance(10_000);
+    await hear(world, FOURTH, { postMs: 30_000 });
+    await world.advance(20_000);
+    assert.equal(reader(world).frozen, 1);
+    await world.advance(10_001);
+    assert.equal(reader(world).frozen, 2);
+  }),
+
+  scenario('the shorter delay of an earlier freeze ends none of the next one', async (world) => {
+    await recorder(world);
+    await hear(world, FIRST, { postMs: 20_000 });
+    await hear(world, SECOND, { postMs: 12_000 });
+    await hear(world, THIRD, { postMs: 100 });
+    await world.until('it is lifted', () => told(world, 'lifted').length === 1, 1_000);
+    await world.advance(10_000);
+    await hear(world, FOURTH, { postMs: 30_000 });
+    await world.advance(20_000);
+    assert.equal(reader(world).frozen, 1, 'of the first the second one’s 12 s ended meanwhile');
   }),
 
   scenario('what is heard while the copy is named or made is another name for it', async (world) => {
@@ -155,6 +200,12 @@ export const FREEZES: readonly Scenario[] = [
     await world.until('its copy is begun', () => notes(world).length === 1, 1_000);
     await hear(world, SECOND);
     assert.deepEqual(notes(world)[0]!.aliases, [SECOND]);
+    assert.equal(notes(world)[0]!.complete, false, 'nobody is to take half of it');
+    await world.until('its copy has ended', () => notes(world)[0]!.complete, 3_000);
+    assert.deepEqual(notes(world)[0]!.aliases, [SECOND]);
+    await hear(world, THIRD);
+    await world.advance(1_100);
+    assert.deepEqual([notes(world)[0]!.aliases, notes(world)[0]!.complete], [[SECOND, THIRD], true]);
   }),
 
   scenario(

@@ -275,6 +275,33 @@ const DROPPED: readonly Scenario[] = [
 ];
 
 const LEFT: readonly Scenario[] = [
+  scenario('the relay goes away when it has all packets: the archive and the end of the session follow', async (world) => {
+    await world.start();
+    await world.ok('session.create', { name: 's', ...RELAY });
+    await world.ok('event.enable', { session: 's', pattern: 'weft_test:*' });
+    await world.ok('session.start', { session: 's' });
+    const relay = new FakeRelay();
+    await relay.start(world.connectBus());
+    const program = await world.program();
+    world.record(program, 2);
+    await world.ok('session.rotate', { session: 's' });
+    await world.until('the first is archived', () => relay.operations.length === 1, 20_000);
+    const numbers = world.record(program, 2);
+    await world.ok('session.stop', { session: 's' });
+    await world.until('all is there', () => numbersAt(relay).includes(numbers.at(-1)!), 20_000);
+    [relay.silent, relay.refusing] = [true, true];
+    const destroyed = (await world.ok('session.destroy', { session: 's' })) as { link: Record<string, number> };
+    assert.deepEqual([destroyed.link.spoolBytes, destroyed.link.operations], [0, 2]);
+    assert.equal(world.parcels.size, 1);
+    [relay.silent, relay.refusing] = [false, false];
+    await world.until('it is told', () => world.parcels.size === 0, 200_000);
+    assert.deepEqual(
+      relay.operations.map(({ op }) => op),
+      ['archive', 'archive', 'close'],
+    );
+    assert.deepEqual([relay.complaints, spools(world)], [[], []]);
+  }),
+
   scenario('what a session leaves whose relay is away goes there later', async (world) => {
     await world.start();
     await world.ok('session.create', { name: 's', ...RELAY });

@@ -20,6 +20,16 @@ export const RECORDING: readonly Scenario[] = [
     assert.equal(world.published('application', 'registered').length, 2);
   }),
 
+  scenario('a channel of a name that objects of the language have is a channel like others', async (world) => {
+    await session(world);
+    for (const name of ['constructor', 'toString']) {
+      await world.ok('channel.enable', { session: 's', name });
+      await world.ok('channel.disable', { session: 's', name });
+    }
+    await world.rest();
+    assert.equal(world.published('channel', 'disabled').length, 2);
+  }),
+
   scenario('a program that runs already is recorded from start on', async (world) => {
     await session(world);
     const program = await world.program();

@@ -1,9 +1,20 @@
 /** kill -9 of any process, power cuts, and what the next one makes of the documents. */
 import assert from 'node:assert/strict';
+import type { WorldApplication } from '../../support/world/application.ts';
+import type { World } from '../../support/world/world.ts';
 import { holds, life, OUT, recording, type Scenario, scenario, session, took } from './scenario.ts';
 
-const rereads = (world: Parameters<typeof recording>[0]): boolean =>
-  world.consumers[0]?.readers.some((reader) => !reader.closed) ?? false;
+const rereads = (world: World): boolean => world.consumers[0]?.readers.some((reader) => !reader.closed) ?? false;
+
+/** A start with the id `start`: promised, then it waits for a program that does not say that it records. */
+const startThatArms = async (world: World, program: WorldApplication) => {
+  world.faults.plan('disk.write', 1_000, { after: 2 });
+  const reply = world.ask('session.start', { session: 's' }, { id: 'start' });
+  await world.until('it is being promised', () => life(world) === 'starting.promising', 10_000);
+  program.deaf = true;
+  await world.until('it arms', () => life(world) === 'starting.arming', 10_000);
+  return { answered: reply };
+};
 
 export const RECOVERY: readonly Scenario[] = [
   scenario('kill -9 of the daemon while a program records loses nothing', async (world) => {
@@ -38,9 +49,8 @@ export const RECOVERY: readonly Scenario[] = [
   scenario('a start that the daemon had promised is carried out by the next one, and answered', async (world) => {
     await session(world);
     const program = await world.program();
-    world.faults.plan('disk.write', 'hang', { after: 3 });
-    void world.ask('session.start', { session: 's' }, { id: 'start' });
-    await world.until('it was promised', () => world.document('s')?.operation?.kind === 'starting', 10_000);
+    await startThatArms(world, program);
+    program.deaf = false;
     await world.restart();
     await world.until('the program is taken back', () => program.synced === 1, 10_000);
     assert.equal(life(world), 'active');
@@ -50,6 +60,22 @@ export const RECOVERY: readonly Scenario[] = [
     await world.ok('session.stop', { session: 's' });
     holds(world, numbers);
   }),
+
+  scenario(
+    'a start that a daemon had promised without its answer, as older ones did, is answered by the next',
+    async (world) => {
+      await session(world);
+      const before = world.document('s')!;
+      const operation = { kind: 'starting', requestId: '1000 start', deadlineMs: 0 } as const;
+      world.killDaemon();
+      world.documents.set(before.id, JSON.stringify({ ...before, active: true, everStarted: true, operation }));
+      await world.start();
+      assert.equal(life(world), 'active');
+      assert.equal(world.document('s')!.operation, null);
+      await world.ok('session.start', { session: 's' }, { id: 'start' });
+      assert.equal(await world.refused('session.start', { session: 's' }), 'already-started');
+    },
+  ),
 
   scenario('a stop that the daemon had promised is carried out by the next one, and answered', async (world) => {
     const program = await recording(world);
@@ -116,12 +142,11 @@ export const RECOVERY: readonly Scenario[] = [
   scenario('kill -9 of the consumer during a start: the next one reads on at once', async (world) => {
     await session(world);
     const program = await world.program();
-    world.faults.plan('disk.write', 'hang', { after: 3 });
     let started = false;
-    void world.ask('session.start', { session: 's' }).then(() => {
+    const { answered } = await startThatArms(world, program);
+    void answered.then(() => {
       started = true;
     });
-    await world.until('it settles', () => life(world) === 'starting.settling', 10_000);
     world.killConsumer();
     await world.until('another consumer reads', () => rereads(world), 3_000);
     await world.until('it is answered', () => started, 10_000);
@@ -148,9 +173,7 @@ export const RECOVERY: readonly Scenario[] = [
 
   scenario('a program that comes during a start is recorded', async (world) => {
     await session(world);
-    world.faults.plan('disk.write', 1_000, { after: 1 });
-    void world.ask('session.start', { session: 's' });
-    await world.until('it settles', () => life(world) === 'starting.settling', 10_000);
+    await startThatArms(world, await world.program());
     const program = await world.program();
     assert.equal(world.record(program, 1).length, 1);
   }),

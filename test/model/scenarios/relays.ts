@@ -274,7 +274,7 @@ const RELAYS: readonly Scenario[] = [
       world.clock.jump(Date.now() - world.clock.now());
       await world.clock.advance(1_000_000);
       await world.clock.advance(31_000);
-      await relay.eventually(() => true);
+      await relay.looked();
       assert.deepEqual(relay.links, []);
       assert.ok(!relay.events.includes('evicted'));
       relay.disk.drop = () => {
@@ -282,12 +282,12 @@ const RELAYS: readonly Scenario[] = [
       };
       world.clock.jump(40 * 24 * 3_600_000);
       await world.clock.advance(31_000);
-      await relay.eventually(() => world.logged('old sessions cannot be removed'));
+      await relay.looked();
       assert.ok(world.logged('old sessions cannot be removed'));
       assert.equal(relay.root.getSnapshot().status, 'active');
       relay.disk.drop = () => {};
       await world.clock.advance(31_000);
-      await relay.eventually(() => relay.events.includes('evicted'));
+      await relay.looked();
       assert.ok(relay.events.includes('evicted'), 'it is tried again');
       relay.dispose();
     },
@@ -298,14 +298,42 @@ const RELAYS: readonly Scenario[] = [
     world.clock.jump(Date.now() - world.clock.now());
     await relay.send(1, { kind: 'op', number: 1, op: 'close' });
     await world.clock.advance(100);
+    await relay.looked();
     assert.deepEqual(relay.events, ['added', 'closed']);
     world.clock.jump(7_200_000);
     await world.clock.advance(31_000);
-    await relay.eventually(() => relay.events.length > 2);
+    await relay.looked();
     assert.deepEqual(relay.events, ['added', 'closed', 'evicted']);
     assert.deepEqual(readdirSync(relay.output), []);
     relay.dispose();
   }),
+
+  scenario(
+    'a session that ended stays as long as somebody reads it, and as long as its host has it open again',
+    async (world) => {
+      const relay = await WorldRelay.receiving(world, { retainBytes: 1 });
+      world.clock.jump(Date.now() - world.clock.now());
+      const viewer = relay.viewer(0);
+      await viewer.ask(1, connect());
+      await viewer.ask(8);
+      await viewer.ask(3, attach(1));
+      await relay.send(1, { kind: 'op', number: 1, op: 'close' });
+      await world.clock.advance(100);
+      assert.deepEqual([relay.events, relay.links], [['added', 'closed'], []]);
+      await world.clock.advance(31_000);
+      await relay.looked();
+      assert.ok(!relay.events.includes('evicted'), 'it is read');
+      assert.equal(await relay.open(2), 'ok');
+      viewer.gone();
+      await world.clock.advance(31_000);
+      await relay.looked();
+      assert.ok(!relay.events.includes('evicted'), 'it is open');
+      await world.clock.advance(31_000);
+      await relay.looked();
+      assert.ok(relay.events.includes('evicted'), 'nobody sent anything, and nobody reads');
+      relay.dispose();
+    },
+  ),
 ];
 
 const connect = (major = 2): Buffer => {
@@ -318,6 +346,12 @@ const attach = (seek: number, session = 1n): Buffer => {
   const payload = Buffer.alloc(20);
   payload.writeBigUInt64BE(session, 0);
   payload.writeUInt32BE(seek, 16);
+  return payload;
+};
+
+const numbered = (session: bigint): Buffer => {
+  const payload = Buffer.alloc(8);
+  payload.writeBigUInt64BE(session, 0);
   return payload;
 };
 
@@ -346,11 +380,34 @@ const VIEWERS: readonly Scenario[] = [
     assert.equal((await viewer.ask(2)).readUInt32BE(4 + 12), 1, 'one watches');
     assert.equal((await viewer.ask(3, attach(2))).readUInt32BE(0), 2, 'it watches already');
     assert.equal((await viewer.ask(4, Buffer.alloc(8))).readUInt32BE(56), 4);
-    assert.equal((await viewer.ask(9, Buffer.alloc(8))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(9, numbered(77n))).readUInt32BE(0), 2, 'it does not watch that');
+    assert.equal((await viewer.ask(2)).readUInt32BE(4 + 12), 1, 'it watches still');
+    assert.equal((await viewer.ask(9, numbered(1n))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(4, Buffer.alloc(8))).readUInt32BE(56), 4, 'of what was detached nothing comes');
+    assert.equal((await viewer.ask(8)).length, 4, 'it may begin anew');
     assert.equal(relay.viewers, 1);
     viewer.gone();
     assert.ok(viewer.closed);
     assert.equal(relay.viewers, 0);
+  }),
+
+  receiving('a viewer watches several sessions at once, and leaves them one by one', async (relay) => {
+    const second = { link: '2'.repeat(32), uid: 3 };
+    assert.equal(await relay.open(1, second), 'ok');
+    await relay.send(1, { kind: 'metadata', path: 'ust/uid/7/64-bit', text: '/* CTF 1.8 */' }, second);
+    const viewer = relay.viewer(0);
+    await viewer.ask(1, connect());
+    await viewer.ask(8);
+    const listed = await viewer.ask(2);
+    assert.equal(listed.readUInt32BE(0), 2);
+    const [one, other] = [listed.readBigUInt64BE(4), listed.readBigUInt64BE(4 + 339)];
+    for (const session of [one, other]) assert.equal((await viewer.ask(3, attach(2, session))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(3, attach(2, other))).readUInt32BE(0), 2, 'it watches already');
+    assert.equal((await viewer.ask(9, numbered(one))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(7, numbered(one))).readUInt32BE(0), 3);
+    assert.equal((await viewer.ask(7, numbered(other))).readUInt32BE(0), 2, 'nothing new of the one that it watches');
+    assert.equal((await viewer.ask(9, numbered(other))).readUInt32BE(0), 1);
+    assert.equal((await viewer.ask(9, numbered(other))).readUInt32BE(0), 2);
   }),
 
   receiving('only the owner, root and the user of the relay see a session', async (relay) => {
@@ -382,8 +439,8 @@ const VIEWERS: readonly Scenario[] = [
     await early.ask(1, connect());
     assert.equal((await early.ask(8)).length, 4);
     assert.equal((await early.ask(8)).length, 4, 'another one takes nothing away');
-    await early.ask(4, Buffer.alloc(8));
-    assert.ok(early.closed);
+    assert.ok((await early.ask(4, Buffer.alloc(8))).length > 0, 'what it detached from may have been asked for before');
+    assert.ok(!early.closed);
     const [other, unknown, silent] = [relay.viewer(0), relay.viewer(0), relay.viewer(0)];
     await other.ask(1, connect(3));
     await unknown.ask(42);

@@ -97,12 +97,15 @@ const works = async (world: World): Promise<void> => {
   holds(world, numbers);
 };
 
+const answered = (world: World) => world.document('s')!.answers.map(({ requestId }) => requestId);
+
 const refusedWrites = (['start', 'stop', 'destroy'] as const).flatMap((command) =>
   (['fail', 'slow'] as const).map((trouble) =>
     scenario(`a ${command} that cannot be promised (disk ${trouble}) is refused and taken back`, async (world) => {
       await session(world);
       const active = command === 'stop';
       if (active) await world.ok('session.start', { session: 's' });
+      const kept = answered(world);
       world.faults.plan('disk.write', trouble === 'slow' ? 7_000 : 'fail');
       const code = await world.refused(`session.${command}`, { session: 's' });
       assert.equal(code, trouble === 'slow' ? 'timeout' : 'internal');
@@ -110,6 +113,7 @@ const refusedWrites = (['start', 'stop', 'destroy'] as const).flatMap((command) 
       await world.advance(10_000);
       assert.equal(world.document('s')!.active, active);
       assert.equal(world.document('s')!.operation, null);
+      assert.deepEqual(answered(world), kept, 'no other answer is kept for whoever asks again');
       await works(world);
     }),
   ),
@@ -142,14 +146,12 @@ export const WRITING: readonly Scenario[] = [
     }),
   ),
 
-  ...(['fail', 'hang'] as const).flatMap((trouble) =>
-    (['start', 'stop'] as const).map((command) =>
-      slow(
-        `a ${command} whose answer cannot be kept (disk ${trouble}) is answered all the same`,
-        (world) => world.faults.plan('disk.write', trouble, { after: 1 }),
-        command,
-        null,
-      ),
+  ...(['fail', 'hang'] as const).map((trouble) =>
+    slow(
+      `a stop whose answer cannot be kept (disk ${trouble}) is answered all the same`,
+      (world) => world.faults.plan('disk.write', trouble, { after: 1 }),
+      'stop',
+      null,
     ),
   ),
 
@@ -245,5 +247,34 @@ export const STARTING: readonly Scenario[] = [
     assert.equal(numbers.length, 1);
     await world.ok('session.stop', { session: 's' });
     holds(world, numbers);
+  }),
+
+  scenario('one user takes so much and no more, whatever is asked at once; others have theirs', async (world) => {
+    world.limits = { sessions: 2, triggers: 1, rules: 2 };
+    await session(world);
+    const created = await Promise.all(
+      ['b', 'c', 'd'].map((name) => world.command('session.create', { name, output: `/out/${name}` })),
+    );
+    assert.deepEqual(
+      created.map((reply) => (reply.ok ? 'ok' : reply.fault.code)),
+      ['ok', 'too-many', 'too-many'],
+    );
+    await world.ok('session.create', { name: 'e', output: '/out/e' }, { who: 1001 });
+    await world.ok('channel.enable', { session: 'b', name: 'ch' });
+    const enable = (pattern: string) => world.command('event.enable', { session: 'b', channel: 'ch', pattern });
+    const codes = (await Promise.all(['p:a', 'p:b', 'p:c'].map(enable))).map((reply) => (reply.ok ? 'ok' : reply.fault.code));
+    assert.deepEqual(codes, ['ok', 'too-many', 'too-many'], 'the first session has one rule');
+    await world.ok('event.disable', { session: 'b', channel: 'ch', pattern: 'p:a' });
+    assert.ok((await enable('p:a')).ok, 'the same again is no further one');
+    const trigger = {
+      condition: { kind: 'session-rotation-finishes', session: 's' },
+      actions: [{ kind: 'notify', rate: { kind: 'every', count: 1 } }],
+    };
+    await world.ok('trigger.add', { name: 't', ...trigger });
+    assert.equal(await world.refused('trigger.add', { name: 'u', ...trigger }), 'too-many');
+    await world.ok('trigger.remove', { name: 't' });
+    await world.ok('trigger.add', { name: 'u', ...trigger });
+    await world.ok('session.destroy', { session: 'b' });
+    await world.ok('session.create', { name: 'b', output: '/out/b' });
   }),
 ];

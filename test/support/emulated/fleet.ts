@@ -8,6 +8,7 @@ import type { Body, Bus } from '../../../transport/bus.ts';
 import type { HostView } from '../../../transport/fleet-messages.ts';
 import { FLEET_DOMAIN } from '../../../transport/fleet-store.ts';
 import { findServer } from '../../../transport/server-config.ts';
+import { PATIENCE_MS } from '../patience.ts';
 import { UID, type World } from '../world/world.ts';
 import { type Commanded, type Cpu, type Operated, type OperateOptions, operateOver } from './commanded.ts';
 import { connectFleet, type EmulatedHost, type Frozen, frozenOn, startHost } from './host.ts';
@@ -24,7 +25,7 @@ const startServer = async (directory: string): Promise<{ server: ChildProcess; u
   writeFileSync(config, `jetstream { store_dir: "${join(directory, 'js')}", domain: ${FLEET_DOMAIN} }`);
   const words = ['-a', '127.0.0.1', '-p', '-1', '--ports_file_dir', directory, '-c', config];
   const server = spawn(binary, words, { stdio: 'ignore' });
-  for (const end = Date.now() + 10_000; Date.now() < end; ) {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; ) {
     const file = readdirSync(directory).find((name) => name.endsWith('.ports'));
     const text = file === undefined ? '' : readFileSync(join(directory, file), 'utf8');
     if (text.trimEnd().endsWith('}')) return { server, url: (JSON.parse(text) as { nats: string[] }).nats[0] ?? '' };

@@ -18,6 +18,7 @@ import type {
   Service,
 } from '../../../transport/bus.ts';
 import { NatsBus } from '../../../transport/nats-bus.ts';
+import { PATIENCE_MS } from '../patience.ts';
 import { WorldClock } from '../world/clock.ts';
 import { World } from '../world/world.ts';
 
@@ -117,7 +118,7 @@ class LeafBus implements Bus {
 }
 
 export const connectFleet = (url: string, name: string): Promise<NatsBus> =>
-  NatsBus.connectExternal({ servers: [url] }, { name, waitMs: 10_000 });
+  NatsBus.connectExternal({ servers: [url] }, { name, waitMs: PATIENCE_MS });
 
 /** A session's rings on a host stood still for an event. */
 export interface Frozen {

@@ -1,5 +1,6 @@
 /** Bucket weft_sessions of a fleet in memory: as JetStream answers what transport/bucket.ts asks. It may lose news and be put back. */
 import type { FleetDocument } from '../../../machines/fleet-document.ts';
+import { ID_KEY } from '../../../transport/bucket.ts';
 import type { MemoryFabric, MemoryWire } from '../../../transport/memory-bus.ts';
 import { encodeToken } from '../../../transport/subjects.ts';
 import type { RawMessage } from '../../../transport/wire.ts';
@@ -34,6 +35,14 @@ export class WorldBucket {
 
   put(key: string, text: string): void {
     this.#put(key, text);
+  }
+
+  identify(id: string): void {
+    this.#put(ID_KEY, JSON.stringify({ v: 1, id }));
+  }
+
+  clear(): void {
+    this.#values = new Map();
   }
 
   /** The store as it is now, to be put back. */

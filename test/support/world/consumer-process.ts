@@ -106,7 +106,10 @@ export class WorldConsumer {
       writeMetadata: (directory, text) => void files.metadata.set(directory, text),
       archive: (output, from, to) => files.archive(output, from, to),
       removeTraces: (directory, kept) => files.removeTraces(directory, kept),
-      followTrace: () => ({ read: async () => ({ records: [], leftOut: 0, packetsLeftOut: 0, faults: [] }) }),
+      followTrace: () => ({
+        read: async () => ({ records: [], leftOut: 0, packetsLeftOut: 0, faults: [] }),
+        layouts: () => null,
+      }),
     };
     return mortal('consumer-ports', ports, ['connect'], this.life, faults);
   }

@@ -65,8 +65,7 @@ export class WorldDaemon {
   }
 
   #ports(pid: number): DaemonPorts {
-    const world = this.#world;
-    const { life } = this;
+    const [world, life] = [this.#world, this.life];
     const host: Host = {
       hostname: world.hostname,
       uid: 1000,
@@ -118,6 +117,7 @@ export class WorldDaemon {
       bus: mortal('buses', this.#bus(), ['open', 'adopt', 'grant'], life, world.faults),
       ringFiles: mortal('files', world.ringFiles, [], life, world.faults),
       survivors: mortal('survivors', this.#survivors(), ['end'], life, world.faults),
+      ...{ forCommand: false, limits: world.limits },
       paths: { lock: 'lock', clock: 'clock', appsSocket: 'apps.sock', clientSocket: 'client.sock' },
       consumerProgram: (owner) => ({ arguments: ['consumerd', String(owner)], environment: {}, log: '' }),
       spool: (owner, id) => `/home/${owner}/spool/${id}`,
@@ -151,7 +151,7 @@ export class WorldDaemon {
         if (world.lockHolder) return null;
         world.lockHolder = this;
         this.#locked = true;
-        return { close: () => world.releaseLock(this) };
+        return { fd: -1, close: () => world.releaseLock(this) };
       },
       closeFd: (fd) => kernel.close(fd),
     };

@@ -119,8 +119,12 @@ export class WorldRelay {
     return answer.ok ? 'ok' : answer.fault.code;
   }
 
-  async send(epoch: number, body: Body): Promise<void> {
-    const subject = linkSubject('data', { relay: 'r', host: 'h', uid: 0, owner: '7', link: LINK });
+  async send(
+    epoch: number,
+    body: Body,
+    of: { readonly uid: number; readonly link: string } = { uid: 0, link: LINK },
+  ): Promise<void> {
+    const subject = linkSubject('data', { relay: 'r', host: 'h', owner: '7', ...of });
     this.#sender.publish(subject, { v: 1, epoch, n: ++this.#n, ...body });
     await this.world.rest();
   }
@@ -129,10 +133,9 @@ export class WorldRelay {
     return this.send(epoch, { kind: 'metadata', path: 'ust/uid/7/64-bit', text: '/* CTF 1.8 */' });
   }
 
-  /** Retention looks at real files beside all else: a few rounds of the loop at least, and then until it is so. */
-  async eventually(isSo: () => boolean): Promise<void> {
-    for (let round = 0; round < 50 || (!isSo() && round < 20_000); round++)
-      await new Promise((resolve) => setImmediate(resolve));
+  /** Retention looks at real files beside all else: it has, with what it removes. */
+  async looked(): Promise<void> {
+    await this.#parts.evicting;
   }
 
   /** Somebody at the live port. */

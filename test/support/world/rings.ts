@@ -54,7 +54,7 @@ export class TraceFiles {
   noteWrites = 0;
   readonly directories = new Set<string>();
   /** By output: what a link gave back, and what it noted. */
-  readonly spools = new Map<string, { readonly given: Map<string, Set<number>>; readonly noted: { text: string } }>();
+  readonly spools = new Map<string, { readonly given: Map<string, number>; readonly noted: { text: string } }>();
   /** Events that were written before the metadata knew them. */
   readonly unreadable: WorldEvent[] = [];
   /** What every write says. */

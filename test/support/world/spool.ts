@@ -9,7 +9,7 @@ const PACKET_BYTES = 16;
 export class WorldSpool implements Spool {
   readonly #output: string;
   readonly #files: TraceFiles;
-  readonly #given: Map<string, Set<number>>;
+  readonly #given: Map<string, number>;
   readonly #noted: { text: string };
 
   constructor(output: string, files: TraceFiles) {
@@ -48,14 +48,16 @@ export class WorldSpool implements Spool {
     return bytes;
   }
 
-  holds(path: string, { offset }: SpoolEntry): boolean {
-    return !this.#given.get(path)?.has(offset);
+  holds(path: string, { number }: SpoolEntry): boolean {
+    return number > this.released(path);
   }
 
-  release(path: string, offset: number, end: number): void {
-    const given = this.#given.get(path) ?? new Set();
-    for (let at = offset; at < end; at += PACKET_BYTES) given.add(at);
-    this.#given.set(path, given);
+  released(path: string): number {
+    return this.#given.get(path) ?? -1;
+  }
+
+  release(path: string, _: number, __: number, number: number): void {
+    this.#given.set(path, number);
   }
 
   describe(trace: string): string | null {
@@ -68,6 +70,10 @@ export class WorldSpool implements Spool {
 
   file(name: string): string | null {
     return this.#files.notes.get(`${this.#output}/${name}`) ?? null;
+  }
+
+  writeFile(name: string, text: string): void {
+    this.#files.notes.set(`${this.#output}/${name}`, text);
   }
 
   log(): string {

@@ -3,6 +3,7 @@
  * clock of the world. Any of its processes can be killed, any of its ports can fail or hang, and time passes when told to.
  */
 import type { InspectionEvent } from 'xstate';
+import { LIMITS, type Limits } from '../../../actors/limits.ts';
 import type { ParcelDocument } from '../../../actors/parcels.ts';
 import type { Clock, Disk, FleetDisk, Log, ParcelDisk, RingFiles, TriggerDisk } from '../../../actors/ports.ts';
 import type { SessionDocument } from '../../../machines/document.ts';
@@ -58,6 +59,7 @@ export class World {
   applications: WorldApplication[] = [];
   keeper: WorldKeeper;
   daemon: WorldDaemon | null = null;
+  limits: Limits = LIMITS;
   memory = 1 << 30;
   bootId = 'b'.repeat(32);
   readonly hostname: string;

@@ -102,6 +102,7 @@ export class FleetSessions {
   async #readAll(announced: () => void): Promise<readonly FleetDocument[]> {
     const bucket = new Bucket(this.#parts.bus, 'weft_sessions');
     this.#watch ??= bucket.watch((key, value) => {
+      if (key === ID_KEY && this.#isFirstId(value)) return;
       const document = documentAt(key, value);
       if (document && !this.#concerns(document)) return;
       this.#told = document && this.#told ? [...this.#told, document] : null;
@@ -113,6 +114,15 @@ export class FleetSessions {
     // One that was put back from before it had an id is the same to whoever knew it.
     this.#bucket = parseBucketId(entries.find(({ key }) => key === ID_KEY)?.entry?.value) ?? this.#bucket;
     return entries.flatMap(({ key, entry }) => documentAt(key, entry?.value) ?? []);
+  }
+
+  /** Taken from the news, then: where nothing is followed it changes nothing, and a thousand hosts would read the whole bucket at once. */
+  #isFirstId(value: unknown): boolean {
+    const id = parseBucketId(value);
+    if (id === null || this.#bucket !== null || this.#readAt === null || Object.keys(this.#followed ?? {}).length > 0)
+      return false;
+    this.#bucket = id;
+    return true;
   }
 
   /** Whoever looks after this host did not order it: what was recorded stays where it is. */

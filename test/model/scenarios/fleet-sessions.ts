@@ -97,6 +97,19 @@ export const FLEET_SESSIONS: readonly Scenario[] = [
     assert.equal(await stateOf(world), '1 following');
   }),
 
+  following('the first session of a fleet: nobody reads the bucket for its id', async (world, bucket) => {
+    await world.start();
+    await world.advance(CHANGES_MS);
+    const { reads } = bucket;
+    bucket.identify(A);
+    bucket.write(declared(1));
+    await world.advance(CHANGES_MS);
+    assert.equal(await stateOf(world), '1 following');
+    assert.equal(bucket.reads, reads);
+    const { bucket: read } = (await world.ok('fleet.sessions')) as { bucket: string };
+    assert.equal(read, A, 'what the host says it read');
+  }),
+
   following('news put off no look at the bucket', async (world, bucket) => {
     await world.start();
     await world.advance(CHANGES_MS);

@@ -18,6 +18,7 @@ import type {
   Service,
 } from '../../../transport/bus.ts';
 import { NatsBus } from '../../../transport/nats-bus.ts';
+import { parseCallSubject } from '../../../transport/subjects.ts';
 import { PATIENCE_MS } from '../patience.ts';
 import { WorldClock } from '../world/clock.ts';
 import { World } from '../world/world.ts';
@@ -90,7 +91,7 @@ class LeafBus implements Bus {
 
   publish(subject: string, body: Body, encoding?: 'msgpack' | 'json'): boolean {
     // Whoever does not hear beats calls for none.
-    if (!this.#hears && subject.endsWith('.call')) return true;
+    if (!this.#hears && parseCallSubject(subject)) return true;
     return this.#of(subject).publish(subject, body, encoding);
   }
 

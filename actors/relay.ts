@@ -86,20 +86,9 @@ export const provideViewer = (parts: RelayParts) => {
   });
 };
 
-/** Of the time that the machine gives for draining. */
-const CARRIED_MS = 2_000;
-
 const drain = async (parts: RelayParts): Promise<void> => {
   for (const opening of [...parts.openings.values()]) parts.tell(opening.id, { type: 'ShutdownRequested' });
   await Promise.all([...parts.links.values()].map(({ store }) => store.commit()));
-  await lastWords(parts);
-};
-
-/** Senders that do not hear what became durable give it to the next relay too. */
-const lastWords = async ({ bus, ports: { clock } }: RelayParts): Promise<void> => {
-  if (bus?.status !== 'connected') return;
-  const carried = bus.flush().catch(() => {}); // cut meanwhile
-  await Promise.race([carried, new Promise<void>((done) => clock.setTimeout(done, CARRIED_MS))]);
 };
 
 const leave = (parts: RelayParts): void => {
